@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* runtime.h - starting, entering and stopping a runtime; its configuration. */
+#ifndef WEFT_RUNTIME_H
+#define WEFT_RUNTIME_H
+
+#include <weft/base.h>
+
+WEFT_BEGIN_DECLS
+
+struct weft_runtime;
+
+enum weft_reactor {
+    WEFT_REACTOR_DEFAULT = 0, /* WEFT_REACTOR from the environment, else auto */
+    WEFT_REACTOR_AUTO,        /* io_uring where it works, else epoll */
+    WEFT_REACTOR_IO_URING,
+    WEFT_REACTOR_EPOLL,
+};
+
+enum weft_guard {
+    WEFT_GUARD_DEFAULT = 0, /* WEFT_GUARD from the environment, else auto */
+    WEFT_GUARD_AUTO,        /* madvise where it works, else mprotect within its budget, else canary */
+    WEFT_GUARD_MADVISE,     /* MADV_GUARD_INSTALL, Linux 6.13: splits no mapping */
+    WEFT_GUARD_MPROTECT,    /* a protected page each, up to 45 % of vm.max_map_count, then canaries */
+    WEFT_GUARD_CANARY,      /* a pattern at the low end, checked at every switch out */
+};
+
+#define WEFT_PROCS_MAX 256
+#define WEFT_STACK_BYTES_MIN ((size_t)16 * 1024)
+#define WEFT_STACK_BYTES_MAX ((size_t)1024 * 1024 * 1024)
+
+/*
+ * Configuration.  Fill in what you want changed and leave the rest 0; `size` is set by
+ * WEFT_CONFIG_INIT or by the macros that take a configuration.  A field that is set wins over the
+ * environment variable named beside it, which wins over the default.
+ */
+struct weft_config {
+    size_t size;                /* sizeof(struct weft_config): lets the struct grow */
+    int procs;                  /* WEFT_PROCS: processors; default min(affinity, cgroup quota) */
+    enum weft_reactor reactor;  /* WEFT_REACTOR: auto, io_uring, epoll */
+    enum weft_guard guard;      /* WEFT_GUARD: auto, madvise, mprotect, canary */
+    size_t stack_bytes;         /* WEFT_STACK: address space of a stack, guard included; default
+                                   262144, rounded up to a power of two; in the environment the
+                                   suffixes K and M are understood */
+    const char *thread_name;    /* prefix of the names of the runtime's threads; default "weft" */
+    int no_signal_handlers;     /* 1: install no SIGSEGV, SIGBUS and SIGQUIT handlers
+                                   (WEFT_SIGNALS=0 does the same) */
+    int verbose;                /* WEFT_VERBOSE=1: one line on stderr that says which reactor and
+                                   guard were taken, and why */
+    int no_steal;               /* 1: processors take no work from each other (WEFT_STEAL=0) */
+};
+
+#define WEFT_CONFIG_INIT { .size = sizeof(struct weft_config) }
+
+/**
+ * weft_run - start a runtime, run app(arg) as its first coroutine, stop when it returns.
+ *
+ * @app  the program's first coroutine; its result becomes the result of this call.
+ * @arg  handed to app.
+ *
+ * When app returns, coroutines that are still alive are discarded, as in Go; join those that
+ * matter.  If every coroutine is parked and nothing can ever wake one, a report says who waits
+ * for what and the process exits with status 2.  The calling thread waits and keeps its signal
+ * mask: block a signal before this call if a signalfd is to receive it.
+ *
+ * Returns    app's value; 125 after one line on stderr if the runtime cannot start (bad
+ *            environment, no memory, no threads, called from inside a coroutine).
+ * Errors     none as a code.
+ * Blocks     the calling thread until app has returned.
+ * Threads    a plain thread, not a coroutine.
+ */
+WEFT_API int weft_run(int (*app)(void *), void *arg);
+
+/**
+ * weft_run_config - weft_run() with a configuration.
+ *
+ * @app     as for weft_run().
+ * @arg     handed to app.
+ * @config  read before app starts, not kept; NULL for the defaults.
+ *
+ * Returns    as weft_run(); a bad field in config is one line on stderr and 125.
+ * Errors     none as a code.
+ * Blocks     the calling thread until app has returned.
+ * Threads    a plain thread, not a coroutine.
+ */
+WEFT_API int weft_run_config(int (*app)(void *), void *arg, const struct weft_config *config);
+
+#ifndef __cplusplus
+/* weft_run_with(app, arg, .procs = 2, .reactor = WEFT_REACTOR_EPOLL): fields by name. */
+#define weft_run_with(app, arg, ...)                                                               \
+    weft_run_config(app, arg,                                                                      \
+                    &(struct weft_config){.size = sizeof(struct weft_config), __VA_ARGS__})
+#endif
+
+/**
+ * weft_runtime_start - create a runtime whose threads wait for work.
+ *
+ * @out     receives the runtime; the caller owns it and ends it with weft_runtime_stop().
+ * @config  read, not kept; NULL for the defaults.
+ *
+ * Returns    0.
+ * Errors     -EINVAL  a bad field or environment variable (one line on stderr names it)
+ *            -ENOMEM  no memory or address space
+ *            -EAGAIN  no threads
+ *            -EMFILE  no file descriptors for the reactor; -ENFILE likewise
+ *            -ENOSYS, -EPERM  the reactor that was asked for by name is not available
+ * Blocks     the calling thread, for the time of the start.
+ * Threads    a plain thread.
+ */
+WEFT_API_MUST int weft_runtime_start(struct weft_runtime **out, const struct weft_config *config);
+
+/**
+ * weft_runtime_stop - end a runtime: its threads finish what they are running and leave.
+ *
+ * @rt  the runtime; gone when this returns.
+ *
+ * Coroutines that are running reach their next blocking call and are discarded there, as are those
+ * that are parked or were never started; operations in flight are cancelled, and the kernel has let
+ * go of every buffer before a stack is given back.  A coroutine that computes without blocking
+ * holds this call up, and is named on stderr once a second.
+ *
+ * Returns    how many coroutines had not ended by themselves; 0 is a clean end.
+ * Errors     -EDEADLK  called from one of its own coroutines
+ * Blocks     the calling thread until the last runtime thread has left.
+ * Threads    a plain thread, once.
+ */
+WEFT_API int weft_runtime_stop(struct weft_runtime *rt);
+
+/**
+ * weft_block_on - run fn(arg) as a coroutine of a runtime and wait for its result.
+ *
+ * @rt      the runtime.
+ * @fn      the coroutine.
+ * @arg     handed to fn.
+ * @result  receives fn's value when 0 is returned; may be NULL.
+ *
+ * Returns    0.
+ * Errors     -EDEADLK   every coroutine of rt is parked and nothing can wake one; fn stays parked
+ *            -ENOMEM    no memory for the coroutine
+ *            -EXDEV     called from a coroutine
+ *            -ESHUTDOWN the runtime is being stopped
+ * Blocks     the calling thread.
+ * Threads    any number of plain threads at once.
+ */
+WEFT_API_MUST int weft_block_on(struct weft_runtime *rt, int (*fn)(void *), void *arg, int *result);
+
+/**
+ * weft_runtime_go_at - start a coroutine of a runtime from a plain thread; use weft_runtime_go().
+ *
+ * @rt    the runtime.
+ * @fn    the coroutine.
+ * @arg   handed to fn.
+ * @site  the spawn site for reports; a string that lives for ever.
+ *
+ * Returns    0.
+ * Errors     -ENOMEM    no memory for the descriptor
+ *            -ESHUTDOWN the runtime is being stopped
+ * Blocks     never.
+ * Threads    any, coroutines of this and of other runtimes included.
+ */
+WEFT_API int weft_runtime_go_at(struct weft_runtime *rt, void (*fn)(void *), void *arg,
+                                const char *site);
+#define weft_runtime_go(rt, fn, arg) weft_runtime_go_at(rt, fn, arg, WEFT_SITE)
+
+/**
+ * weft_runtime_current - the runtime of the coroutine that calls.
+ *
+ * Returns    the runtime, or NULL on a plain thread.
+ * Errors     none
+ * Blocks     never.
+ * Threads    any.
+ */
+WEFT_API struct weft_runtime *weft_runtime_current(void);
+
+/**
+ * weft_runtime_procs - how many processors (P) a runtime has.
+ *
+ * @rt  the runtime; NULL for the caller's.
+ *
+ * Returns    the number, at least 1; 0 if rt is NULL and the caller is a plain thread.
+ * Errors     none
+ * Blocks     never.
+ * Threads    any.
+ */
+WEFT_API int weft_runtime_procs(const struct weft_runtime *rt);
+
+WEFT_END_DECLS
+#endif
