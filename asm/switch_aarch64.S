@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * switch_aarch64.S - the context switch for aarch64, AAPCS64 ("Procedure Call Standard for the
+ * Arm 64-bit Architecture", section 6: registers, stack).
+ *
+ * The contract with C is src/arch/context.h.
+ *
+ * Save area, in bytes from the stack pointer that weft__ctx_switch() stores:
+ *
+ *     0  x19    16  x21    32  x23    48  x25    64  x27    80  x29 (frame pointer)
+ *     8  x20    24  x22    40  x24    56  x26    72  x28    88  x30 (the pc)
+ *    96  d8    112  d10   128  d12   144  d14
+ *   104  d9    120  d11   136  d13   152  d15
+ *   160  the caller's stack pointer = the CFA of every instruction below
+ *
+ * Registers of weft__ctx_switch():
+ *   in         x0 = where to store the stack pointer, x1 = the stack pointer to take
+ *   out        nothing
+ *   kept       x19..x29, sp, the low halves of v8..v15, each context its own
+ *   clobbered  x9, x30; the C caller counts all caller-saved registers as lost, as it does for
+ *              any call
+ *
+ * Not saved, and why:
+ *   x0..x17, v0..v7, v16..v31, the high halves of v8..v15, z, p, flags: caller-saved.
+ *   x18: the platform's; Linux user space lets compilers use it as a scratch register.
+ *   FPCR: callee-saved in effect, yet it is the thread's here, since writing it at each switch
+ *     costs more than the whole switch; contexts that own their floating-point environment use
+ *     weft__fp_save() and weft__fp_load().
+ *   tpidr_el0, signal mask: the thread's.
+ *
+ * Alignment: sp % 16 == 0 at every instruction; the processor checks it at each access by sp.
+ *
+ * The way back is `ret`: it may go to any address, while a `br` to the instruction after a call
+ * is SIGILL on a guarded page, since there is no landing pad there.
+ *
+ * CFI: exact at each instruction, so that gdb, profilers and backtrace() walk out from anywhere.
+ * `mov sp, x1` needs no directive: both stacks have the same layout, so the same rules that led
+ * to the old caller lead to the new one from there on.
+ *
+ * Notes: BTI holds and is declared.  Return addresses are not signed in here, so PAC is not
+ * declared; callers that sign theirs do so in their own frames and are not disturbed.  The stack
+ * needs no execute right.
+ */
+#include "../src/arch/context.h"
+
+#if WEFT__CTX_X19 != 0 || WEFT__CTX_X29 != 10 || WEFT__CTX_PC != 11 || WEFT__CTX_D8 != 12 ||     \
+    WEFT__CTX_WORDS != 20
+#error "the offsets below are not the ones that context.h promises"
+#endif
+
+#define AREA_BYTES (8 * WEFT__CTX_WORDS)
+
+/* Begin and end a function that C may call; its name stays inside the library. */
+.macro function name
+        .globl  \name
+        .hidden \name
+        .type   \name, %function
+        .p2align 4
+\name:
+        .cfi_startproc
+        bti     c
+.endm
+
+.macro end_function name
+        .cfi_endproc
+        .size   \name, . - \name
+.endm
+
+/* Store, and load, a pair of callee-saved registers with the directives that describe it. */
+.macro save first, second, offset
+        stp     \first, \second, [sp, \offset]
+        .cfi_rel_offset \first, \offset
+        .cfi_rel_offset \second, \offset + 8
+.endm
+
+.macro load first, second, offset
+        ldp     \first, \second, [sp, \offset]
+        .cfi_restore \first
+        .cfi_restore \second
+.endm
+
+        .text
+
+/* void weft__ctx_switch(void **save, void *load) */
+function weft__ctx_switch
+        sub     sp, sp, AREA_BYTES
+        .cfi_adjust_cfa_offset AREA_BYTES
+        save    x19, x20, 0
+        save    x21, x22, 16
+        save    x23, x24, 32
+        save    x25, x26, 48
+        save    x27, x28, 64
+        save    x29, x30, 80
+        save    d8,  d9,  96
+        save    d10, d11, 112
+        save    d12, d13, 128
+        save    d14, d15, 144
+        mov     x9, sp
+        str     x9, [x0]
+        mov     sp, x1
+        load    x29, x30, 80
+        load    x19, x20, 0
+        load    x21, x22, 16
+        load    x23, x24, 32
+        load    x25, x26, 48
+        load    x27, x28, 64
+        load    d8,  d9,  96
+        load    d10, d11, 112
+        load    d12, d13, 128
+        load    d14, d15, 144
+        add     sp, sp, AREA_BYTES
+        .cfi_adjust_cfa_offset -AREA_BYTES
+        ret
+end_function weft__ctx_switch
+
+/*
+ * weft__ctx_start: where a new context begins: entry in x28, its argument in x27, sp 16-aligned.
+ * There is no caller, which is what `undefined x30` tells the unwinder.  The first switch comes
+ * to the second instruction: an unwinder looks for a return address one byte before it, and
+ * that byte must belong to this function, too.  It comes by ret, which needs no landing pad.
+ */
+        .globl  weft__ctx_start
+        .hidden weft__ctx_start
+        .type   weft__ctx_start, %function
+        .p2align 4
+weft__ctx_start:
+        .cfi_startproc
+        .cfi_undefined x30
+        .cfi_def_cfa sp, 16
+        nop
+.Lstart:
+        mov     x0, x27
+        blr     x28
+        brk     #1                      /* entry returned, which its contract forbids */
+end_function weft__ctx_start
+
+/*
+ * void *weft__ctx_make(void *top, void (*entry)(void *), void *arg)
+ *
+ *   top & -16
+ *     -8, -16       0, where a walk by hand finds no return address
+ *    -24 .. -80     d15 .. d8, not written
+ *         -88       x30 = .Lstart
+ *         -96       x29 = 0, the end of a chain of frame pointers
+ *   -104, -112      x28 = entry, x27 = arg
+ *   -120 .. -176    x26 .. x19, not written
+ *
+ * What is not written may be anything: entry does not read those registers before it writes them.
+ */
+function weft__ctx_make
+        and     x0, x0, -16
+        sub     x0, x0, 16 + AREA_BYTES
+        adr     x9, .Lstart
+        stp     x2, x1, [x0, 8 * (WEFT__CTX_X29 - 2)]
+        stp     xzr, x9, [x0, 8 * WEFT__CTX_X29]
+        stp     xzr, xzr, [x0, AREA_BYTES]
+        ret
+end_function weft__ctx_make
+
+/*
+ * void weft__fp_save(struct weft__fp_control *to): words[0] = FPCR, words[1] = FPSR.
+ *
+ * FPSR, the exception flags, goes along because on x86_64 the flags are part of MXCSR.
+ */
+function weft__fp_save
+        mrs     x9, fpcr
+        mrs     x10, fpsr
+        stp     w9, w10, [x0]
+        ret
+end_function weft__fp_save
+
+/* void weft__fp_load(const struct weft__fp_control *from) */
+function weft__fp_load
+        ldp     w9, w10, [x0]
+        msr     fpcr, x9
+        msr     fpsr, x10
+        ret
+end_function weft__fp_load
+
+/* The object holds under BTI: NT_GNU_PROPERTY_TYPE_0, GNU_PROPERTY_AARCH64_FEATURE_1_AND, bit 0. */
+        .section .note.gnu.property, "a", %note
+        .p2align 3
+        .long   4, 16, 5
+        .asciz  "GNU"
+        .long   0xc0000000, 4, 1, 0
+
+        .section .note.GNU-stack, "", %progbits

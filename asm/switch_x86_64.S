@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * switch_x86_64.S - the context switch for x86_64, System V ABI ("System V Application Binary
+ * Interface, AMD64 Architecture Processor Supplement", section 3.2: registers, stack frame).
+ *
+ * The contract with C is src/arch/context.h.
+ *
+ * Save area, in bytes from the stack pointer that weft__ctx_switch() stores:
+ *
+ *     0  r15     8  r14     16  r13     24  r12     32  rbx     40  rbp
+ *    48  the pc, pushed by the caller's call instruction
+ *    56  the caller's stack pointer after the return = the CFA of every instruction below
+ *
+ * Registers of weft__ctx_switch():
+ *   in         rdi = where to store the stack pointer, rsi = the stack pointer to take
+ *   out        nothing
+ *   kept       rbx, rbp, rsp, r12..r15, each context its own
+ *   clobbered  rcx (the pc); the C caller counts all caller-saved registers as lost, as it does
+ *              for any call
+ *
+ * Not saved, and why:
+ *   rax, rcx, rdx, rsi, rdi, r8..r11, xmm, ymm, zmm, k, mmx, x87 stack, flags: caller-saved.
+ *   MXCSR control bits and the x87 control word: callee-saved by the ABI, yet they are the
+ *     thread's here, since moving them at each switch costs more than the whole switch; contexts
+ *     that own their floating-point environment use weft__fp_save() and weft__fp_load().
+ *   The red zone: a leaf that uses it makes no call, hence no switch.
+ *   fs, gs, pkru, signal mask: the thread's.
+ *
+ * Alignment: rsp % 16 == 8 at the entry of each function, as after any call; the save area itself
+ * need not be aligned, since only words go there.
+ *
+ * The way back is a jump, not a ret: the processor predicts that a ret goes to its last caller,
+ * and after a switch it never does.  The jump is marked notrack, since the instruction after a
+ * call has no endbr64.
+ *
+ * CFI: exact at each instruction, so that gdb, profilers and backtrace() walk out from anywhere.
+ * `mov %rsi, %rsp` needs no directive: both stacks have the same layout, so the same rules that
+ * led to the old caller lead to the new one from there on.
+ *
+ * Notes: IBT holds and is declared.  The shadow stack is not: it would have to be switched too.
+ * The stack needs no execute right.
+ */
+#include "../src/arch/context.h"
+
+#if WEFT__CTX_R15 != 0 || WEFT__CTX_R14 != 1 || WEFT__CTX_R13 != 2 || WEFT__CTX_R12 != 3 ||      \
+    WEFT__CTX_RBX != 4 || WEFT__CTX_RBP != 5 || WEFT__CTX_PC != 6 || WEFT__CTX_WORDS != 7
+#error "the order of the pushes below is not the one that context.h promises"
+#endif
+
+/* Begin and end a function that C may call; its name stays inside the library. */
+.macro function name
+        .globl  \name
+        .hidden \name
+        .type   \name, @function
+        .p2align 4
+\name:
+        .cfi_startproc
+        endbr64
+.endm
+
+.macro end_function name
+        .cfi_endproc
+        .size   \name, . - \name
+.endm
+
+/* A push, and a pop, of a callee-saved register with the directives that describe it. */
+.macro save reg
+        pushq   %\reg
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset \reg, 0
+.endm
+
+.macro load reg
+        popq    %\reg
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore \reg
+.endm
+
+        .text
+
+/* void weft__ctx_switch(void **save, void *load) */
+function weft__ctx_switch
+        save    rbp
+        save    rbx
+        save    r12
+        save    r13
+        save    r14
+        save    r15
+        movq    %rsp, (%rdi)
+        movq    %rsi, %rsp
+        load    r15
+        load    r14
+        load    r13
+        load    r12
+        load    rbx
+        load    rbp
+        popq    %rcx
+        /* The pc is found at CFA - 8 still: that word is now in the red zone, which neither the
+         * kernel nor a debugger overwrites. */
+        .cfi_adjust_cfa_offset -8
+        notrack jmp *%rcx
+end_function weft__ctx_switch
+
+/*
+ * weft__ctx_start: where a new context begins: entry in rbx, its argument in r12, rsp 16-aligned.
+ * There is no caller, which is what `undefined rip` tells the unwinder.  The first switch comes
+ * to the second instruction: an unwinder looks for a return address one byte before it, and
+ * that byte must belong to this function, too.
+ */
+        .globl  weft__ctx_start
+        .hidden weft__ctx_start
+        .type   weft__ctx_start, @function
+        .p2align 4
+weft__ctx_start:
+        .cfi_startproc
+        .cfi_undefined rip
+        .cfi_def_cfa rsp, 16
+        nop
+.Lstart:
+        movq    %r12, %rdi
+        call    *%rbx
+        ud2                             /* entry returned, which its contract forbids */
+end_function weft__ctx_start
+
+/*
+ * void *weft__ctx_make(void *top, void (*entry)(void *), void *arg)
+ *
+ *   top & -16
+ *     -8, -16  0, where a walk by hand finds no return address
+ *         -24  pc = .Lstart
+ *         -32  rbp = 0, the end of a chain of frame pointers
+ *   -40 .. -72  rbx = entry, r12 = arg, r13 = r14 = r15 = 0
+ */
+function weft__ctx_make
+        andq    $-16, %rdi
+        leaq    -16 - 8 * WEFT__CTX_WORDS(%rdi), %rax
+        leaq    .Lstart(%rip), %r8
+        xorl    %ecx, %ecx
+        movq    %rcx, -8(%rdi)
+        movq    %rcx, -16(%rdi)
+        movq    %r8,  8 * WEFT__CTX_PC(%rax)
+        movq    %rcx, 8 * WEFT__CTX_RBP(%rax)
+        movq    %rsi, 8 * WEFT__CTX_RBX(%rax)
+        movq    %rdx, 8 * WEFT__CTX_R12(%rax)
+        movq    %rcx, 8 * WEFT__CTX_R13(%rax)
+        movq    %rcx, 8 * WEFT__CTX_R14(%rax)
+        movq    %rcx, 8 * WEFT__CTX_R15(%rax)
+        ret
+end_function weft__ctx_make
+
+/* void weft__fp_save(struct weft__fp_control *to): words[0] = MXCSR, words[1] = x87 control. */
+function weft__fp_save
+        movl    $0, 4(%rdi)             /* fnstcw writes the low half only */
+        stmxcsr (%rdi)
+        fnstcw  4(%rdi)
+        ret
+end_function weft__fp_save
+
+/*
+ * void weft__fp_load(const struct weft__fp_control *from)
+ *
+ * The x87 exception flags are cleared first: a flag that another context left behind would turn
+ * into a SIGFPE as soon as the new control word unmasks it.  The flags of SSE arithmetic are part
+ * of MXCSR and raise nothing when loaded.
+ */
+function weft__fp_load
+        fnclex
+        ldmxcsr (%rdi)
+        fldcw   4(%rdi)
+        ret
+end_function weft__fp_load
+
+/* The object holds under IBT: NT_GNU_PROPERTY_TYPE_0, GNU_PROPERTY_X86_FEATURE_1_AND, bit 0. */
+        .section .note.gnu.property, "a", @note
+        .p2align 3
+        .long   4, 16, 5
+        .asciz  "GNU"
+        .long   0xc0000002, 4, 1, 0
+
+        .section .note.GNU-stack, "", @progbits

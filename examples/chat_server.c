@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * chat_server.c - a chat for nc, telnet or chat_client: one room, any number of people.
+ *
+ *     chat_server [--host H] [--port N] [--procs N] [--reactor R]
+ *
+ * The first line of a client is its name.  Then a line is seen by all others as "NAME: line"; lines
+ * that begin with "/" are commands: /who, /nick NEW, /msg NAME text, /quit.  What the server says
+ * itself begins with "*", and with "!" if something is wrong.
+ *
+ *     accept ---> reader --join, leave, lines--> broker --outbox--> writer
+ *                 (one a client)                (one)               (one a client)
+ *
+ * The broker alone knows who is there.  It takes one event at a time, so there is one order of
+ * lines, the same for all; and it waits for no client: a line goes into the outbox of each, and who
+ * has 1,024 unread lines there is cut off.  A line is one piece of memory for all outboxes.
+ *
+ * Who owns what: the reader and the broker have a reference to the client each, the broker's from
+ * join to leave.  `stop` is closed when the broker has put its last line into the outbox; then the
+ * reader ends, and the writer has FLUSH_NS for what is left.  The reader joins the writer, and app
+ * waits for all readers.
+ */
+#include <errno.h>
+#include <stdatomic.h>
+
+#include "chat_line.h"
+#include "chat_text.h"
+#include "server.h"
+
+#define OUTBOX_LINES 1024
+#define SEND_BUFFER_BYTES (64 * 1024) /* what the kernel may hold of unread lines, besides ours */
+#define FLUSH_NS (400 * WEFT_MS)
+#define NAMELESS_NS (60 * WEFT_SEC)
+#define TICK_NS (10 * WEFT_SEC)
+#define EVENTS_A_TURN 16
+
+/* What a reader tells the broker; values are copied through the channel. */
+struct message {
+    struct client *from;
+    enum line_result result;
+    size_t bytes;
+    char text[LINE_BYTES_MAX + 1];
+};
+
+WEFT_CHAN_TYPE(client_chan, struct client *);
+WEFT_CHAN_TYPE(message_chan, struct message);
+
+struct client {
+    struct server *server;
+    int fd;
+    atomic_int refs;
+    line_chan outbox;
+    chan *stop; /* closed: no more lines will come */
+
+    /* The broker's alone. */
+    char name[NAME_BYTES_MAX + 1]; /* "" until it has been given */
+    bool is_stopped;
+    int64_t came_ns;
+    struct client *prev, *next;
+    struct client *next_departed;
+};
+
+struct server {
+    struct server_options options;
+    int stop_fd;
+    int listener;
+    /* Unbuffered: a reader's leave cannot overtake its last line. */
+    client_chan join, leave;
+    message_chan lines;
+    struct weft_wait_group *readers;
+
+    /* The broker's alone. */
+    struct client *clients;
+    struct client *departed; /* who has been stopped since the last announcement, oldest first */
+};
+
+/* ---- clients ---- */
+
+static struct client *client_make(struct server *server, int fd)
+{
+    struct client *c = calloc(1, sizeof(*c));
+
+    if (c == NULL)
+        return NULL;
+    c->server = server;
+    c->fd = fd;
+    atomic_init(&c->refs, 1);
+    c->outbox = line_chan_make(OUTBOX_LINES + 1); /* one place is kept for the last words */
+    c->stop = chan_make(0, 0);
+    if (c->outbox.ch == NULL || c->stop == NULL) {
+        line_chan_unref(c->outbox);
+        chan_unref(c->stop);
+        free(c);
+        return NULL;
+    }
+    return c;
+}
+
+static void client_unref(struct client *c)
+{
+    struct line *line;
+
+    if (atomic_fetch_sub(&c->refs, 1) != 1)
+        return;
+    while (line_chan_try_recv(c->outbox, &line) == 0)
+        line_unref(line);
+    line_chan_unref(c->outbox);
+    chan_unref(c->stop);
+    free(c);
+}
+
+/* ---- the broker ---- */
+
+static void outbox_put(struct client *c, struct line *line)
+{
+    atomic_fetch_add(&line->refs, 1);
+    if (line_chan_try_send(c->outbox, line) != 0)
+        line_unref(line);
+}
+
+/* The client gets no more lines after this one, which may be NULL; it is about to leave. */
+static void stop_client(struct server *s, struct client *c, struct line *last_words)
+{
+    struct client **tail = &s->departed;
+
+    if (c->is_stopped)
+        return;
+    if (last_words != NULL)
+        outbox_put(c, last_words);
+    c->is_stopped = true;
+    chan_close(c->stop);
+    if (c->name[0] == '\0')
+        return;
+    while (*tail != NULL)
+        tail = &(*tail)->next_departed;
+    c->next_departed = NULL;
+    *tail = c;
+}
+
+/* Never waits.  A full outbox cuts the client off instead. */
+static void put(struct server *s, struct client *c, struct line *line)
+{
+    if (c->is_stopped)
+        return;
+    if (weft_chan_len(c->outbox.ch) < OUTBOX_LINES) {
+        outbox_put(c, line);
+    } else {
+        struct line *reason = line_format("! you read too slowly: %d lines wait", OUTBOX_LINES);
+
+        stop_client(s, c, reason);
+        line_unref(reason);
+    }
+}
+
+/* One line for one client.  These two take the line over. */
+static void tell(struct client *c, struct line *line)
+{
+    put(c->server, c, line);
+    line_unref(line);
+}
+
+/* One line for everybody who has a name, but not for `except`. */
+static void tell_others(struct server *s, const struct client *except, struct line *line)
+{
+    for (struct client *c = s->clients; c != NULL; c = c->next) {
+        if (c != except && c->name[0] != '\0')
+            put(s, c, line);
+    }
+    line_unref(line);
+}
+
+/* Says who has left.  Not done on the spot: a line that is being handed out goes to all first. */
+static void announce_departed(struct server *s)
+{
+    while (s->departed != NULL) {
+        struct client *c = s->departed;
+
+        s->departed = c->next_departed;
+        tell_others(s, c, line_format("* %s left", c->name));
+    }
+}
+
+static struct client *find(struct server *s, const char *name)
+{
+    struct client *c = s->clients;
+
+    while (c != NULL && (c->is_stopped || strcmp(c->name, name) != 0))
+        c = c->next;
+    return c;
+}
+
+/* Is this a name that the client may have?  If not, it has been told why. */
+static bool may_be_called(struct server *s, struct client *c, const char *name, size_t bytes)
+{
+    if (!name_is_good(name, bytes))
+        tell(c, line_format("! a name has 1 to %d printable characters and no spaces; try another",
+                            NAME_CHARS_MAX));
+    else if (find(s, name) != NULL)
+        tell(c, line_format("! %s is taken; try another", name));
+    else
+        return true;
+    return false;
+}
+
+static void take_name(struct server *s, struct client *c, const struct message *m)
+{
+    if (!may_be_called(s, c, m->text, m->bytes))
+        return;
+    memcpy(c->name, m->text, m->bytes + 1);
+    tell(c, line_format("* welcome; /who, /nick NEW, /msg NAME text, /quit"));
+    tell_others(s, c, line_format("* %s joined", c->name));
+}
+
+/* The names, as many in a line as fit. */
+static void command_who(struct server *s, struct client *asker)
+{
+    char names[LINE_BYTES_MAX - 16];
+    size_t used = 0;
+
+    for (const struct client *c = s->clients; c != NULL; c = c->next) {
+        if (c->is_stopped || c->name[0] == '\0')
+            continue;
+        if (used + 1 + strlen(c->name) >= sizeof(names)) {
+            tell(asker, line_format("* here:%s", names));
+            used = 0;
+        }
+        used += (size_t)snprintf(names + used, sizeof(names) - used, " %s", c->name);
+    }
+    tell(asker, line_format("* here:%s", names));
+}
+
+static void command_nick(struct server *s, struct client *c, const char *name)
+{
+    if (!may_be_called(s, c, name, strlen(name)))
+        return;
+    tell_others(s, c, line_format("* %s is now %s", c->name, name));
+    strcpy(c->name, name);
+    tell(c, line_format("* you are now %s", c->name));
+}
+
+static void command_msg(struct server *s, struct client *c, char *name)
+{
+    char *text = strchr(name, ' ');
+    struct client *to;
+
+    if (text == NULL) {
+        tell(c, line_format("! /msg NAME text"));
+        return;
+    }
+    *text++ = '\0';
+    to = name[0] == '\0' ? NULL : find(s, name);
+    if (to == NULL)
+        tell(c, line_format("! there is no %s", name));
+    else
+        tell(to, line_format("%s (to you): %s", c->name, text));
+}
+
+static void command(struct server *s, struct client *c, char *text)
+{
+    if (strcmp(text, "/who") == 0) {
+        command_who(s, c);
+    } else if (strncmp(text, "/nick ", 6) == 0) {
+        command_nick(s, c, text + 6);
+    } else if (strncmp(text, "/msg ", 5) == 0) {
+        command_msg(s, c, text + 5);
+    } else if (strcmp(text, "/quit") == 0) {
+        struct line *bye = line_format("* bye");
+
+        stop_client(s, c, bye);
+        line_unref(bye);
+    } else {
+        tell(c, line_format("! commands are /who, /nick NEW, /msg NAME text, /quit"));
+    }
+}
+
+static void on_join(struct server *s, struct client *c)
+{
+    c->came_ns = weft_now();
+    c->next = s->clients;
+    if (c->next != NULL)
+        c->next->prev = c;
+    s->clients = c;
+    tell(c, line_format("* this is a chat; what is your name?"));
+}
+
+static void on_leave(struct server *s, struct client *c)
+{
+    stop_client(s, c, NULL);
+    announce_departed(s);
+    if (c->prev != NULL)
+        c->prev->next = c->next;
+    else
+        s->clients = c->next;
+    if (c->next != NULL)
+        c->next->prev = c->prev;
+    client_unref(c);
+}
+
+static void on_line(struct server *s, struct message *m)
+{
+    struct client *c = m->from;
+
+    if (c->is_stopped)
+        return;
+    if (m->result == LINE_TOO_LONG)
+        tell(c, line_format("! dropped: a line of more than %d bytes", LINE_BYTES_MAX));
+    else if (m->result == LINE_NOT_UTF8)
+        tell(c, line_format("! dropped: a line that is not UTF-8"));
+    else if (c->name[0] == '\0')
+        take_name(s, c, m);
+    else if (m->text[0] == '/')
+        command(s, c, m->text);
+    else if (m->bytes > 0)
+        tell_others(s, c, line_said_by(c->name, m->text, m->bytes));
+}
+
+/* Sends away who came and said no name. */
+static void on_tick(struct server *s)
+{
+    for (struct client *c = s->clients; c != NULL; c = c->next) {
+        if (c->name[0] == '\0' && weft_now() - c->came_ns > NAMELESS_NS) {
+            struct line *reason = line_format("! no name for a minute");
+
+            stop_client(s, c, reason);
+            line_unref(reason);
+        }
+    }
+}
+
+/* Tells everybody, lets go of everybody, and takes no more events. */
+static void on_stop(struct server *s)
+{
+    struct line *line = line_format("* server is shutting down");
+    struct client *next;
+
+    for (struct client *c = s->clients; c != NULL; c = next) {
+        next = c->next;
+        stop_client(s, c, line);
+        client_unref(c);
+    }
+    s->departed = NULL; /* nobody is left to be told */
+    line_unref(line);
+    client_chan_close(s->join);
+    client_chan_close(s->leave);
+    message_chan_close(s->lines);
+}
+
+static int broker(void *arg)
+{
+    struct server *s = arg;
+    struct weft_ticker *tick = weft_ticker_make(TICK_NS, WEFT_TICK_SKIP);
+    struct client *c;
+    struct message m;
+    bool is_stopping = false;
+
+    for (unsigned n_events = 1; !is_stopping; n_events++) {
+        SELECT {
+            ON_RECV(s->join.ch, &c) { on_join(s, c); }
+            ON_RECV(s->leave.ch, &c) { on_leave(s, c); }
+            ON_RECV(s->lines.ch, &m) { on_line(s, &m); }
+            ON_TICK(tick) { on_tick(s); }
+            ON_READABLE(s->stop_fd) { is_stopping = true; }
+        }
+        announce_departed(s);
+        /* As long as readers have lines for it the broker never parks; the writers need a turn. */
+        if (n_events % EVENTS_A_TURN == 0)
+            weft_yield();
+    }
+    on_stop(s);
+    weft_ticker_free(tick);
+    return 0;
+}
+
+/* ---- the two coroutines of a client ---- */
+
+static int write_lines(void *arg)
+{
+    struct client *c = arg;
+    struct batch out = {.count = 0};
+    ssize_t n = 0;
+
+    while (n >= 0 || n == -ETIMEDOUT) {
+        struct weft_case cases[] = {
+            weft_case_recv(c->stop, NULL),
+            out.count > 0 ? weft_case_writable(c->fd)
+                          : weft_case_recv(c->outbox.ch, &out.lines[0]),
+        };
+
+        if (weft_select(cases, 2) != 1)
+            break;
+        if (out.count == 0)
+            out.count = 1;
+        batch_fill(&out, c->outbox);
+        WEFT_DEADLINE(at_once, 0) {
+            n = batch_write(&out, c->fd); /* what is left is written when the socket can take it */
+        }
+    }
+    WEFT_DEADLINE(flush, FLUSH_NS) {
+        do {
+            batch_fill(&out, c->outbox);
+        } while (out.count > 0 && batch_write(&out, c->fd) > 0);
+    }
+    while (out.count > 0)
+        batch_advance(&out, out.lines[0]->bytes - out.done);
+    weft_shutdown(c->fd, SHUT_RDWR); /* the reader ends, too, if the writer had an error */
+    return 0;
+}
+
+/* As weft_read(); 0 also when the broker has stopped the client. */
+static ssize_t read_more(struct client *c, struct line_buffer *in)
+{
+    ssize_t n = 0;
+
+    SELECT {
+        ON_READABLE(c->fd) { n = weft_read(c->fd, in->bytes + in->end, line_buffer_room(in)); }
+        ON_RECV(c->stop, NULL) { n = 0; }
+    }
+    return n;
+}
+
+/* Brings lines to the broker until the client or the server ends; half a line is not brought. */
+static void read_lines(struct client *c)
+{
+    struct line_buffer in;
+    struct message m = {.from = c};
+    const char *text;
+    ssize_t n;
+
+    in.start = in.end = 0;
+    in.is_skipping = false;
+    while ((n = read_more(c, &in)) > 0) {
+        in.end += (size_t)n;
+        while ((m.result = line_next(&in, &text, &m.bytes)) != LINE_NONE) {
+            if (m.result == LINE_GOOD) {
+                memcpy(m.text, text, m.bytes);
+                m.text[m.bytes] = '\0';
+            }
+            if (message_chan_send(c->server->lines, m) != 0)
+                return;
+        }
+    }
+}
+
+/* Closes the connection so that the last lines arrive: a close with input unread would reset it. */
+static void hang_up(int fd)
+{
+    char rest[4096];
+
+    weft_shutdown(fd, SHUT_RDWR); /* what has come can still be read, and then there is an end */
+    for (int i = 0; i < 64 && weft_read(fd, rest, sizeof(rest)) > 0; i++)
+        ;
+    weft_close(fd);
+}
+
+/* The reader, which is also the client's first and last coroutine. */
+static void client_run(void *arg)
+{
+    struct client *c = arg;
+    struct server *s = c->server;
+    struct weft_co *writer = weft_go_with(write_lines, c, .name = "writer");
+    int rc = -ENOMEM;
+
+    weft_set_name("reader");
+    atomic_fetch_add(&c->refs, 1); /* the broker's, from join to leave */
+    if (writer != NULL)
+        rc = client_chan_send(s->join, c);
+    if (rc == 0) {
+        read_lines(c);
+        rc = client_chan_send(s->leave, c); /* -EPIPE: it has let go of everybody already */
+    } else {
+        chan_close(c->stop); /* the broker does not know the client */
+        client_unref(c);
+    }
+    if (writer != NULL)
+        rc = weft_join(writer, NULL);
+    hang_up(c->fd);
+    client_unref(c);
+    weft_wg_done(s->readers);
+}
+
+/* ---- the server ---- */
+
+/* Takes connections until the listener is closed. */
+static int accept_clients(void *arg)
+{
+    struct server *s = arg;
+    int fd;
+
+    while ((fd = weft_accept(s->listener, NULL)) >= 0) {
+        struct client *c = client_make(s, fd);
+
+        weft_set_nodelay(fd, true);
+        weft_set_buffers(fd, 0, SEND_BUFFER_BYTES);
+        weft_wg_add(s->readers, 1);
+        if (c == NULL || go(client_run, c) != 0) {
+            fprintf(stderr, "no memory for another client\n");
+            weft_wg_done(s->readers);
+            weft_close(fd);
+            if (c != NULL)
+                client_unref(c);
+        }
+    }
+    if (fd != -EBADF)
+        fprintf(stderr, "accept: %s\n", weft_strerror(fd));
+    return 0;
+}
+
+static int app(void *arg)
+{
+    struct server *s = arg;
+    struct weft_co *acceptor, *middle;
+    int rc;
+
+    s->listener = server_listen(&s->options);
+    if (s->listener < 0)
+        return 1;
+    s->join = client_chan_make(0);
+    s->leave = client_chan_make(0);
+    s->lines = message_chan_make(0);
+    s->readers = weft_wg_make();
+    middle = weft_go_with(broker, s, .name = "broker");
+    acceptor = weft_go_with(accept_clients, s, .name = "accept");
+    if (middle == NULL || acceptor == NULL)
+        return 1;
+
+    rc = weft_join(middle, NULL); /* it ends when the signal comes */
+    weft_close(s->listener);
+    if (rc == 0)
+        rc = weft_join(acceptor, NULL);
+    if (rc == 0)
+        rc = weft_wg_wait(s->readers);
+    client_chan_unref(s->join);
+    client_chan_unref(s->leave);
+    message_chan_unref(s->lines);
+    weft_wg_free(s->readers);
+    return rc == 0 ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    struct server server = {.options = {.host = "127.0.0.1", .port = 7777}};
+
+    server_read_options(&server.options, argc, argv);
+    server_raise_limit();
+    server.stop_fd = server_stop_fd();
+    return weft_run_with(app, &server, .procs = server.options.procs,
+                         .reactor = server.options.reactor);
+}

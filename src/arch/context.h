@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * context.h - the contract between the C of the runtime and the assembly in asm/switch_<arch>.S.
+ *
+ * A context that does not run is one pointer: the stack pointer below its saved registers.
+ */
+#ifndef WEFT_ARCH_CONTEXT_H
+#define WEFT_ARCH_CONTEXT_H
+
+#ifndef __ASSEMBLER__ /* the assembly takes the offsets at the end from here */
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Save the callee-saved registers on the current stack and the stack pointer in *save, take the
+ * stack pointer `load`, restore what was saved there and go on where that context was.  Returns
+ * when somebody switches back to *save, perhaps on another thread.  The floating-point control
+ * words are not touched: they belong to the thread (see the fp calls below).
+ */
+void weft__ctx_switch(void **save, void *load);
+
+/*
+ * Build the first frame on a fresh stack that ends (exclusively) at `top`: a switch to the pointer
+ * returned enters entry(arg) with the stack aligned as the ABI wants it and with no caller, so
+ * that unwinders stop there.  `entry` must not return.  Touches at most 128 bytes below `top`.
+ */
+void *weft__ctx_make(void *top, void (*entry)(void *), void *arg);
+
+/* The floating-point control words: MXCSR and the x87 control word, or FPCR. */
+struct weft__fp_control {
+    uint32_t words[2];
+};
+
+void weft__fp_save(struct weft__fp_control *to);
+void weft__fp_load(const struct weft__fp_control *from);
+
+/*
+ * The registers from which an unwinder starts to walk a context that does not run: reads them
+ * from the frame that weft__ctx_switch() left at `sp`.
+ */
+struct weft__frame {
+    uintptr_t pc; /* where the context goes on */
+    uintptr_t sp; /* the stack pointer there */
+    uintptr_t fp; /* the frame pointer register there (rbp, x29) */
+    /* The other callee-saved registers, by DWARF number of the architecture, 0 where not saved. */
+    uintptr_t saved[32];
+};
+
+#endif /* __ASSEMBLER__ */
+
+#if defined(__x86_64__)
+/* What weft__ctx_switch() leaves at the saved stack pointer, in words from there. */
+#define WEFT__CTX_R15 0
+#define WEFT__CTX_R14 1
+#define WEFT__CTX_R13 2
+#define WEFT__CTX_R12 3
+#define WEFT__CTX_RBX 4
+#define WEFT__CTX_RBP 5
+#define WEFT__CTX_PC 6
+#define WEFT__CTX_WORDS 7
+#elif defined(__aarch64__)
+#define WEFT__CTX_X19 0 /* x19 .. x28 */
+#define WEFT__CTX_X29 10
+#define WEFT__CTX_PC 11 /* x30 */
+#define WEFT__CTX_D8 12 /* d8 .. d15 */
+#define WEFT__CTX_WORDS 20
+#else
+#error "Weft: no context switch for this architecture; see asm/ for what one must provide"
+#endif
+
+#endif

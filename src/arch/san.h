@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * san.h - what AddressSanitizer and ThreadSanitizer must be told about stacks that are switched.
+ *
+ * A switch is bracketed: weft__san_leave() right before it, in the function that switches;
+ * weft__san_enter() first thing on the other side.  Nothing in a normal build.
+ */
+#ifndef WEFT_ARCH_SAN_H
+#define WEFT_ARCH_SAN_H
+
+#include <stddef.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WEFT__ASAN 1
+#endif
+#if __has_feature(thread_sanitizer)
+#define WEFT__TSAN 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define WEFT__ASAN 1
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define WEFT__TSAN 1
+#endif
+
+#ifdef WEFT__ASAN
+void __sanitizer_start_switch_fiber(void **fake_save, const void *bottom, size_t bytes);
+void __sanitizer_finish_switch_fiber(void *fake, const void **old_bottom, size_t *old_bytes);
+void __asan_unpoison_memory_region(void const volatile *p, size_t bytes);
+#endif
+#ifdef WEFT__TSAN
+void *__tsan_get_current_fiber(void);
+void *__tsan_create_fiber(unsigned flags);
+void __tsan_destroy_fiber(void *fiber);
+void __tsan_switch_to_fiber(void *fiber, unsigned flags);
+#endif
+
+/* A context that can be switched to: a coroutine's or an M's own. */
+struct weft__ctx {
+    void *sp; /* while it does not run (context.h) */
+#ifdef WEFT__ASAN
+    void *fake; /* its fake stack, while it does not run */
+    const void *low;
+    size_t bytes;
+#endif
+#ifdef WEFT__TSAN
+    void *fiber;
+#endif
+};
+
+/* Say where the stack of a context lies, once it has one. */
+static inline void weft__san_stack(struct weft__ctx *c, const void *low, size_t bytes, void *fiber)
+{
+    (void)c;
+    (void)low;
+    (void)bytes;
+    (void)fiber;
+#ifdef WEFT__ASAN
+    c->fake = NULL;
+    c->low = low;
+    c->bytes = bytes;
+    __asan_unpoison_memory_region(low, bytes); /* frames of its last user were never unwound */
+#endif
+#ifdef WEFT__TSAN
+    c->fiber = fiber;
+#endif
+}
+
+/* `dying`: nobody will switch back to `from`. */
+static inline __attribute__((always_inline)) void weft__san_leave(struct weft__ctx *from,
+                                                                  const struct weft__ctx *to,
+                                                                  int dying)
+{
+    (void)from;
+    (void)to;
+    (void)dying;
+#ifdef WEFT__ASAN
+    __sanitizer_start_switch_fiber(dying ? NULL : &from->fake, to->low, to->bytes);
+#endif
+#ifdef WEFT__TSAN
+    __tsan_switch_to_fiber(to->fiber, 0);
+#endif
+}
+
+static inline __attribute__((always_inline)) void weft__san_enter(struct weft__ctx *self)
+{
+    (void)self;
+#ifdef WEFT__ASAN
+    __sanitizer_finish_switch_fiber(self->fake, NULL, NULL);
+#endif
+}
+
+/* A fiber for a stack, kept with it as long as the stack exists: making one is slow. */
+static inline void *weft__san_fiber_make(void)
+{
+#ifdef WEFT__TSAN
+    return __tsan_create_fiber(0);
+#else
+    return NULL;
+#endif
+}
+
+static inline void weft__san_fiber_free(void *fiber)
+{
+    (void)fiber;
+#ifdef WEFT__TSAN
+    if (fiber != NULL) {
+        __tsan_destroy_fiber(fiber);
+    }
+#endif
+}
+
+static inline void *weft__san_fiber_current(void)
+{
+#ifdef WEFT__TSAN
+    return __tsan_get_current_fiber();
+#else
+    return NULL;
+#endif
+}
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* compiler.h - what we ask of gcc and clang beyond C11. */
+#ifndef WEFT_BASE_COMPILER_H
+#define WEFT_BASE_COMPILER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define WEFT__NOINLINE __attribute__((noinline))
+#define WEFT__COLD __attribute__((noinline, cold))
+#define WEFT__LIKELY(x) __builtin_expect(!!(x), 1)
+#define WEFT__UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define WEFT__CACHE_LINE 64
+#define WEFT__ALIGNED_LINE __attribute__((aligned(WEFT__CACHE_LINE)))
+#define WEFT__COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define WEFT__CONTAINER(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+
+/* A hint that this thread spins. */
+static inline void weft__cpu_relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield" ::: "memory");
+#endif
+}
+
+#endif

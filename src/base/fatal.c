@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* fatal.c - see fatal.h. */
+#include "fatal.h"
+
+#include <stdlib.h>
+
+#include "compiler.h"
+#include "text.h"
+#include "unwind.h"
+
+char *(*weft__fatal_who)(char *text, unsigned bytes);
+
+static WEFT__NOINLINE void add_place(struct weft__text *t, const void *caller)
+{
+    char name[256];
+    weft__text_add(t, "\n    at ");
+    weft__text_add(t, weft__symbol((uintptr_t)caller, true, name, sizeof name));
+}
+
+WEFT__COLD _Noreturn void weft__fatal(const char *what)
+{
+    char line[1024];
+    char who[160];
+    struct weft__text t;
+    weft__text_init(&t, line, sizeof line);
+    weft__text_add(&t, "weft: fatal: ");
+    weft__text_add(&t, what);
+    if (weft__fatal_who != NULL) {
+        const char *name = weft__fatal_who(who, sizeof who);
+        if (name[0] != 0) {
+            weft__text_add(&t, " (");
+            weft__text_add(&t, name);
+            weft__text_add(&t, ")");
+        }
+    }
+    add_place(&t, __builtin_return_address(0));
+    weft__text_add(&t, "\n");
+    (void)weft__text_write(&t, 2);
+    abort();
+}

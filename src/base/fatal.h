@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* fatal.h - the end of a program that was wrong: one constant line that names the coroutine. */
+#ifndef WEFT_BASE_FATAL_H
+#define WEFT_BASE_FATAL_H
+
+/*
+ * Print "weft: fatal: <what> (coroutine 7 "reader", spawned at file.c:12)" and where it was called
+ * from, then abort().  `what` is a constant sentence without a full stop.
+ */
+_Noreturn void weft__fatal(const char *what);
+
+/* Names the coroutine that runs on this thread, for the line above: set by sched/, which lies
+ * above; writes into text and returns it, "" outside a coroutine. */
+extern char *(*weft__fatal_who)(char *text, unsigned bytes);
+
+/* An invariant of ours: checked in every build, since a broken one is a lost program. */
+#define WEFT__ASSERT(x)                                                                            \
+    do {                                                                                           \
+        if (__builtin_expect(!(x), 0)) {                                                           \
+            weft__fatal("internal: " #x);                                                          \
+        }                                                                                          \
+    } while (0)
+
+/* One that costs too much for a release build. */
+#ifdef WEFT_DEBUG
+#define WEFT__DEBUG_ASSERT(x) WEFT__ASSERT(x)
+#else
+#define WEFT__DEBUG_ASSERT(x) ((void)sizeof(x))
+#endif
+
+#endif

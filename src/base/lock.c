@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* lock.c - the slow half of lock.h, the check of ranks, and the perturbation of test builds. */
+#include "lock.h"
+
+#include "fatal.h"
+#include "random.h"
+#include "self.h"
+#include "sys.h"
+
+/* About 2 us on a machine of today: longer than any section of ours, shorter than a sleep. */
+#define SPINS_MAX 100
+
+WEFT__COLD void weft__lock_slow(struct weft__lock *l)
+{
+    for (int i = 0; i < SPINS_MAX; i++) {
+        weft__cpu_relax();
+        uint32_t expected = 0;
+        /* acquire [LOCK] */
+        if (atomic_load_explicit(&l->word, memory_order_relaxed) == 0 &&
+            atomic_compare_exchange_weak_explicit(&l->word, &expected, 1, memory_order_acquire,
+                                                  memory_order_relaxed)) {
+            return;
+        }
+    }
+    /* acquire [LOCK]: word is 2 from here on, so that the unlock of whoever holds it wakes us;
+     * we may leave it at 2 without a sleeper, which costs one wake for nothing. */
+    while (atomic_exchange_explicit(&l->word, 2, memory_order_acquire) != 0) {
+        weft__sys_futex_wait(&l->word, 2, INT64_MAX);
+    }
+}
+
+WEFT__COLD void weft__lock_wake(struct weft__lock *l)
+{
+    weft__sys_futex_wake(&l->word, 1);
+}
+
+#ifdef WEFT_DEBUG
+
+void weft__lock_check(const struct weft__lock *l)
+{
+    uint64_t held = *weft__self_ranks();
+    uint64_t at_or_above = held >> l->rank;
+    if (l->rank == RANK_CHAN) {
+        at_or_above &= ~(uint64_t)1;
+    }
+    if (at_or_above != 0) {
+        weft__fatal("a lock was taken against the order of rank.h");
+    }
+}
+
+void weft__lock_note(const struct weft__lock *l, bool taken)
+{
+    /* Channels share a rank: the bit is kept until the last of them would be released, which is
+     * not counted; select releases all of them together. */
+    if (taken) {
+        *weft__self_ranks() |= (uint64_t)1 << l->rank;
+    } else {
+        *weft__self_ranks() &= ~((uint64_t)1 << l->rank);
+    }
+}
+
+#endif
+
+#ifdef WEFT_PERTURB
+
+/* One in 16 points delays: a short spin mostly, sometimes a yield of the CPU. */
+void weft__perturb(void)
+{
+    static _Atomic uint64_t state;
+    static _Atomic int seeded;
+    if (atomic_load_explicit(&seeded, memory_order_relaxed) == 0) {
+        atomic_store_explicit(&state, weft__sys_env_seed("WEFT_PERTURB_SEED"), memory_order_relaxed);
+        atomic_store_explicit(&seeded, 1, memory_order_relaxed);
+    }
+    uint64_t x = weft__random_mix(
+        atomic_fetch_add_explicit(&state, 0x9e3779b97f4a7c15u, memory_order_relaxed));
+    if ((x & 15) != 0) {
+        return;
+    }
+    if ((x & 0x30) == 0) {
+        weft__sys_yield_cpu();
+        return;
+    }
+    for (uint64_t i = 0; i < (x >> 8) % 300; i++) {
+        weft__cpu_relax();
+    }
+}
+
+#endif

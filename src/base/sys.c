@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/* sys.c - memory, threads, signals and the environment; sockets and files are in sys_fd.c. */
+#define _GNU_SOURCE
+#include "sys.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "compiler.h"
+#include "self.h"
+#include "sys_result.h"
+
+#ifdef WEFT_FAULT
+int (*weft__sys_fault)(enum weft__call call);
+#endif
+
+int weft__sys_fault_now(enum weft__call call)
+{
+    return weft__fault(call);
+}
+
+void *weft__alloc(size_t bytes)
+{
+    return weft__fault(WEFT__CALL_ALLOC) != 0 ? NULL : calloc(1, bytes);
+}
+
+void *weft__alloc_line(size_t bytes)
+{
+    if (weft__fault(WEFT__CALL_ALLOC) != 0) {
+        return NULL;
+    }
+    size_t rounded = (bytes + WEFT__CACHE_LINE - 1) / WEFT__CACHE_LINE * WEFT__CACHE_LINE;
+    void *p = aligned_alloc(WEFT__CACHE_LINE, rounded);
+    if (p != NULL) {
+        memset(p, 0, rounded);
+    }
+    return p;
+}
+
+void weft__free(void *p)
+{
+    free(p);
+}
+
+void *weft__sys_mmap(size_t bytes, int prot, int flags)
+{
+    int fault = weft__fault(WEFT__CALL_MMAP);
+    if (fault != 0) {
+        return (void *)(intptr_t)fault;
+    }
+    void *p = mmap(NULL, bytes, prot, flags, -1, 0);
+    return p == MAP_FAILED ? (void *)(intptr_t)-weft__errno() : p;
+}
+
+int weft__sys_munmap(void *p, size_t bytes)
+{
+    return weft__result(munmap(p, bytes));
+}
+
+int weft__sys_mprotect(void *p, size_t bytes, int prot)
+{
+    int fault = weft__fault(WEFT__CALL_MPROTECT);
+    return fault != 0 ? fault : weft__result(mprotect(p, bytes, prot));
+}
+
+int weft__sys_madvise(void *p, size_t bytes, int advice)
+{
+    int fault = weft__fault(WEFT__CALL_MADVISE);
+    return fault != 0 ? fault : weft__result(madvise(p, bytes, advice));
+}
+
+int weft__sys_munlock(void *p, size_t bytes)
+{
+    return weft__result(munlock(p, bytes));
+}
+
+size_t weft__sys_page_bytes(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+bool weft__sys_is_guarded(const void *p)
+{
+    int fds[2];
+    if (pipe2(fds, O_CLOEXEC) != 0) {
+        return false;
+    }
+    bool guarded = write(fds[1], p, 1) < 0 && weft__errno() == EFAULT;
+    close(fds[0]);
+    close(fds[1]);
+    return guarded;
+}
+
+ssize_t weft__sys_copy_memory(void *to, const void *from, size_t bytes)
+{
+    struct iovec local = {.iov_base = to, .iov_len = bytes};
+    struct iovec remote = {.iov_base = (void *)(uintptr_t)from, .iov_len = bytes};
+    return weft__result_long(
+        syscall(SYS_process_vm_readv, getpid(), &local, 1L, &remote, 1L, 0L));
+}
+
+int weft__sys_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns)
+{
+    struct timespec ts;
+    struct timespec *until = NULL;
+    if (deadline_ns != INT64_MAX) {
+        ts = weft__clock_timespec(deadline_ns);
+        until = &ts;
+    }
+    /* FUTEX_WAIT_BITSET takes an absolute time. */
+    int rc = weft__result((int)syscall(SYS_futex, (uint32_t *)word,
+                                       FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected, until,
+                                       NULL, FUTEX_BITSET_MATCH_ANY));
+    return rc == -EINTR ? 0 : rc;
+}
+
+void weft__sys_futex_wake(_Atomic uint32_t *word, int count)
+{
+    syscall(SYS_futex, (uint32_t *)word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, count, NULL, NULL, 0);
+}
+
+void weft__sys_yield_cpu(void)
+{
+    sched_yield();
+}
+
+int weft__sys_thread_start(uint64_t *thread, size_t stack_bytes, void *(*fn)(void *), void *arg,
+                           const char *name)
+{
+    int fault = weft__fault(WEFT__CALL_THREAD);
+    if (fault != 0) {
+        return fault;
+    }
+    pthread_attr_t attr;
+    int rc = pthread_attr_init(&attr);
+    if (rc != 0) {
+        return -rc;
+    }
+    (void)pthread_attr_setstacksize(&attr, stack_bytes);
+    pthread_t t;
+    sigset_t old;
+    weft__sys_block_signals(&old); /* the new thread inherits the mask */
+    rc = pthread_create(&t, &attr, fn, arg);
+    weft__sys_restore_signals(&old);
+    pthread_attr_destroy(&attr);
+    if (rc != 0) {
+        return -rc;
+    }
+    pthread_setname_np(t, name);
+    *thread = (uint64_t)t;
+    return 0;
+}
+
+void weft__sys_thread_join(uint64_t thread)
+{
+    pthread_join((pthread_t)thread, NULL);
+}
+
+int weft__sys_thread_id(void)
+{
+    return (int)syscall(SYS_gettid);
+}
+
+void weft__sys_thread_stack(const void **low, size_t *bytes)
+{
+    pthread_attr_t attr;
+    void *from = NULL;
+    *bytes = 0;
+    if (pthread_getattr_np(pthread_self(), &attr) == 0) {
+        (void)pthread_attr_getstack(&attr, &from, bytes);
+        pthread_attr_destroy(&attr);
+    }
+    *low = from;
+}
+
+int weft__sys_thread_count(void)
+{
+    char text[1024];
+    ssize_t n = weft__sys_read_file("/proc/self/stat", text, sizeof text);
+    if (n < 0) {
+        return (int)n;
+    }
+    /* "pid (name) state ppid ... num_threads": the 18th field after the name, which may hold
+     * anything and ends at the last parenthesis. */
+    const char *at = strrchr(text, ')');
+    for (int field = 2; at != NULL && field < 20; field++) {
+        at = strchr(at + 1, ' ');
+    }
+    return at == NULL ? -EINVAL : atoi(at + 1);
+}
+
+void weft__sys_timer_slack(int64_t ns)
+{
+    prctl(PR_SET_TIMERSLACK, (unsigned long)ns, 0, 0, 0);
+}
+
+void weft__sys_block_signals(sigset_t *old)
+{
+    sigset_t block;
+    sigfillset(&block);
+    /* Those that the thread itself causes must arrive. */
+    static const int synchronous[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
+    for (size_t i = 0; i < WEFT__COUNT(synchronous); i++) {
+        sigdelset(&block, synchronous[i]);
+    }
+    pthread_sigmask(SIG_BLOCK, &block, old);
+}
+
+void weft__sys_restore_signals(const sigset_t *old)
+{
+    pthread_sigmask(SIG_SETMASK, old, NULL);
+}
+
+const char *weft__sys_env(const char *name)
+{
+#ifdef __GLIBC__
+    return secure_getenv(name);
+#else
+    return getenv(name);
+#endif
+}
+
+uint64_t weft__sys_env_seed(const char *name)
+{
+    const char *text = weft__sys_env(name);
+    if (text != NULL) {
+        return strtoull(text, NULL, 0);
+    }
+    return (uint64_t)weft__clock_ns() ^ ((uint64_t)getpid() << 32);
+}
+
+ssize_t weft__sys_read_file(const char *path, char *text, size_t bytes)
+{
+    int fd = weft__sys_open_read(path);
+    if (fd < 0) {
+        return fd;
+    }
+    size_t used = 0;
+    ssize_t n = 1;
+    while (used + 1 < bytes && (n = weft__sys_read(fd, text + used, bytes - 1 - used)) > 0) {
+        used += (size_t)n;
+    }
+    weft__sys_close(fd);
+    text[used] = 0;
+    return n < 0 ? n : (ssize_t)used;
+}
+
+int weft__sys_cpu_count(void)
+{
+    /* Larger than cpu_set_t, for machines with more than 1,024 CPUs. */
+    unsigned long mask[8192 / (8 * sizeof(unsigned long))];
+    long bytes = syscall(SYS_sched_getaffinity, 0, sizeof mask, mask);
+    if (bytes <= 0) {
+        return 1;
+    }
+    int count = 0;
+    for (size_t i = 0; i < (size_t)bytes / sizeof mask[0]; i++) {
+        count += __builtin_popcountl(mask[i]);
+    }
+    return count > 0 ? count : 1;
+}
+
+_Noreturn void weft__sys_exit(int status)
+{
+    _exit(status);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sys.h - system calls and memory, as the runtime uses them: results >= 0 or -errno, never errno.
+ *
+ * Every call passes the fault door: built with -DWEFT_FAULT, weft__sys_fault decides whether the
+ * call fails, so that tests can make the k-th call of a kind fail.  In a normal build it is nothing.
+ */
+#ifndef WEFT_BASE_SYS_H
+#define WEFT_BASE_SYS_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+struct epoll_event;
+struct pollfd;
+
+/* Kinds of calls that can be made to fail. */
+#define WEFT__CALLS(X)                                                                             \
+    X(ALLOC) X(MMAP) X(MPROTECT) X(MADVISE) X(READ) X(WRITE) X(ACCEPT) X(CONNECT) X(SOCKET)        \
+    X(BIND) X(LISTEN) X(SOCKOPT) X(POLL) X(EPOLL_CREATE) X(EPOLL_CTL) X(EPOLL_WAIT) X(EVENTFD)     \
+    X(URING_SETUP) X(URING_ENTER) X(THREAD) X(CLOSE)
+enum weft__call {
+#define X(name) WEFT__CALL_##name,
+    WEFT__CALLS(X)
+#undef X
+    WEFT__CALL_COUNT,
+};
+
+#ifdef WEFT_FAULT
+/* Returns 0 to let the call go on, or the -errno that it shall return.  Set by tests. */
+extern int (*weft__sys_fault)(enum weft__call call);
+#endif
+/* For the few calls that are made elsewhere (liburing, pthread). */
+int weft__sys_fault_now(enum weft__call call);
+
+/* Memory: zeroed, NULL for lack of it. */
+void *weft__alloc(size_t bytes);
+void *weft__alloc_line(size_t bytes); /* aligned to a cache line */
+void weft__free(void *p);
+
+/* Address space: the address, or -errno as (void *)(intptr_t); test with weft__sys_is_error(). */
+void *weft__sys_mmap(size_t bytes, int prot, int flags);
+static inline bool weft__sys_is_error(const void *p)
+{
+    return (uintptr_t)p >= (uintptr_t)-4095;
+}
+int weft__sys_munmap(void *p, size_t bytes);
+int weft__sys_mprotect(void *p, size_t bytes, int prot);
+int weft__sys_madvise(void *p, size_t bytes, int advice);
+int weft__sys_munlock(void *p, size_t bytes);
+size_t weft__sys_page_bytes(void);
+/* Would the kernel refuse to read this byte?  Tests a guard without touching it. */
+bool weft__sys_is_guarded(const void *p);
+/* Copy our own memory through the kernel: a page that is gone is an error, not a fault. */
+ssize_t weft__sys_copy_memory(void *to, const void *from, size_t bytes);
+
+/* Threads and futexes.  A wait returns 0 when woken or spuriously, -EAGAIN if *word was not
+ * `expected`, -ETIMEDOUT after deadline_ns (monotonic; INT64_MAX for none).  Signals restart it. */
+int weft__sys_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns);
+void weft__sys_futex_wake(_Atomic uint32_t *word, int count);
+void weft__sys_yield_cpu(void);
+int weft__sys_thread_start(uint64_t *thread, size_t stack_bytes, void *(*fn)(void *), void *arg,
+                           const char *name); /* all asynchronous signals blocked */
+void weft__sys_thread_join(uint64_t thread);
+int weft__sys_thread_id(void);
+void weft__sys_thread_stack(const void **low, size_t *bytes); /* of the calling thread */
+/* How many threads the process has; -errno if /proc cannot tell. */
+int weft__sys_thread_count(void);
+void weft__sys_timer_slack(int64_t ns);
+
+/* Files and sockets.  read and write never block when the fd could: -EAGAIN instead. */
+ssize_t weft__sys_read_now(int fd, const struct iovec *iov, int count);
+ssize_t weft__sys_write_now(int fd, const struct iovec *iov, int count);
+ssize_t weft__sys_recv_now(int fd, void *buf, size_t bytes);
+ssize_t weft__sys_send_now(int fd, const void *buf, size_t bytes);
+ssize_t weft__sys_recvmsg_now(int fd, struct msghdr *msg);
+ssize_t weft__sys_sendmsg_now(int fd, const struct msghdr *msg);
+int weft__sys_accept_now(int fd, struct sockaddr *addr, socklen_t *len); /* blocking, CLOEXEC */
+int weft__sys_connect(int fd, const struct sockaddr *addr, socklen_t len);
+/* For files, which are always ready: these wait for the disk.  Restarted after a signal. */
+ssize_t weft__sys_readv(int fd, const struct iovec *iov, int count);
+ssize_t weft__sys_writev(int fd, const struct iovec *iov, int count);
+bool weft__sys_is_file(int fd);                     /* a regular file or a block device */
+int weft__sys_set_nonblock(int fd, bool nonblock); /* 0 or -errno */
+ssize_t weft__sys_read(int fd, void *buf, size_t bytes);
+ssize_t weft__sys_write(int fd, const void *buf, size_t bytes);
+int weft__sys_open_read(const char *path);
+int weft__sys_close(int fd);
+int weft__sys_unlink(const char *path);
+int weft__sys_poll(struct pollfd *fds, unsigned n, int timeout_ms);
+int weft__sys_fd_check(int fd); /* 0 if open, else -EBADF */
+bool weft__sys_is_socket_file(const char *path);
+int weft__sys_socket(int domain, int type, int protocol);
+int weft__sys_socketpair(int domain, int type, int fds[2]);
+int weft__sys_bind(int fd, const struct sockaddr *addr, socklen_t len);
+int weft__sys_listen(int fd, int backlog);
+int weft__sys_shutdown(int fd, int how);
+int weft__sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
+int weft__sys_getpeername(int fd, struct sockaddr *addr, socklen_t *len);
+int weft__sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
+int weft__sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+
+/* The reactor's. */
+int weft__sys_eventfd(void); /* non-blocking, CLOEXEC */
+int weft__sys_epoll_create(void);
+int weft__sys_epoll_ctl(int epfd, int op, int fd, uint32_t events, uint64_t data);
+/* deadline_ns: 0 does not wait, INT64_MAX waits for ever.  Exact to the nanosecond where the
+ * kernel is.  EINTR counts as 0 events. */
+int weft__sys_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t deadline_ns);
+
+/* Signals. */
+void weft__sys_block_signals(sigset_t *old); /* all asynchronous ones, for this thread */
+void weft__sys_restore_signals(const sigset_t *old);
+
+/* What the environment says: the value, or NULL.  Not in set-uid programs. */
+const char *weft__sys_env(const char *name);
+uint64_t weft__sys_env_seed(const char *name);
+/* Read a small file of /proc or /sys as text; its length or -errno. */
+ssize_t weft__sys_read_file(const char *path, char *text, size_t bytes);
+/* CPUs this thread may run on. */
+int weft__sys_cpu_count(void);
+_Noreturn void weft__sys_exit(int status); /* at once, no handlers */
+
+#endif

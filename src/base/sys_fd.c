@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT */
+/* sys_fd.c - the system calls on file descriptors, as -errno. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "compiler.h"
+#include "sys_result.h"
+
+#define FAULT(call)                                                                                \
+    do {                                                                                           \
+        int fault_ = weft__fault(WEFT__CALL_##call);                                               \
+        if (WEFT__UNLIKELY(fault_ != 0)) {                                                         \
+            return fault_;                                                                         \
+        }                                                                                          \
+    } while (0)
+
+/* For an fd that the kernel cannot try without waiting (a terminal, an old kernel's pipe): is it
+ * ready for `events` now? */
+static int ready_now(int fd, short events)
+{
+    struct pollfd p = {.fd = fd, .events = events};
+    int n = weft__sys_poll(&p, 1, 0);
+    if (n < 0) {
+        return n;
+    }
+    if ((p.revents & POLLNVAL) != 0) {
+        return -EBADF;
+    }
+    return n == 0 ? -EAGAIN : 0;
+}
+
+static bool cannot_try(ssize_t rc)
+{
+    return rc == -EOPNOTSUPP || rc == -ENOSYS || rc == -ESPIPE;
+}
+
+ssize_t weft__sys_read_now(int fd, const struct iovec *iov, int count)
+{
+    FAULT(READ);
+    ssize_t n;
+    do {
+        n = weft__result_long(preadv2(fd, iov, count, -1, RWF_NOWAIT));
+    } while (n == -EINTR);
+    if (!cannot_try(n)) {
+        return n;
+    }
+    int rc = ready_now(fd, POLLIN);
+    if (rc != 0) {
+        return rc;
+    }
+    do {
+        n = weft__result_long(readv(fd, iov, count));
+    } while (n == -EINTR);
+    return n;
+}
+
+/* Cut a vector to at most PIPE_BUF bytes: what a pipe that polls writable takes without waiting. */
+static int cut_to_pipe_buf(struct iovec *to, const struct iovec *iov, int count, int max)
+{
+    size_t left = PIPE_BUF;
+    int used = 0;
+    for (int i = 0; i < count && used < max && left > 0; i++) {
+        to[used] = iov[i];
+        if (to[used].iov_len > left) {
+            to[used].iov_len = left;
+        }
+        left -= to[used].iov_len;
+        used++;
+    }
+    return used;
+}
+
+ssize_t weft__sys_write_now(int fd, const struct iovec *iov, int count)
+{
+    FAULT(WRITE);
+    ssize_t n;
+    do {
+        n = weft__result_long(pwritev2(fd, iov, count, -1, RWF_NOWAIT));
+    } while (n == -EINTR);
+    if (!cannot_try(n)) {
+        return n;
+    }
+    int rc = ready_now(fd, POLLOUT);
+    if (rc != 0) {
+        return rc;
+    }
+    int flags = fcntl(fd, F_GETFL);
+    bool may_block = flags >= 0 && (flags & O_NONBLOCK) == 0;
+    struct iovec cut[8];
+    do {
+        n = may_block ? weft__result_long(writev(fd, cut, cut_to_pipe_buf(cut, iov, count, 8)))
+                      : weft__result_long(writev(fd, iov, count));
+    } while (n == -EINTR);
+    return n;
+}
+
+ssize_t weft__sys_recv_now(int fd, void *buf, size_t bytes)
+{
+    FAULT(READ);
+    ssize_t n;
+    do {
+        n = weft__result_long(recv(fd, buf, bytes, MSG_DONTWAIT));
+    } while (n == -EINTR);
+    return n;
+}
+
+ssize_t weft__sys_send_now(int fd, const void *buf, size_t bytes)
+{
+    FAULT(WRITE);
+    ssize_t n;
+    do {
+        n = weft__result_long(send(fd, buf, bytes, MSG_DONTWAIT | MSG_NOSIGNAL));
+    } while (n == -EINTR);
+    return n;
+}
+
+ssize_t weft__sys_recvmsg_now(int fd, struct msghdr *msg)
+{
+    FAULT(READ);
+    ssize_t n;
+    do {
+        n = weft__result_long(recvmsg(fd, msg, MSG_DONTWAIT));
+    } while (n == -EINTR);
+    return n;
+}
+
+ssize_t weft__sys_sendmsg_now(int fd, const struct msghdr *msg)
+{
+    FAULT(WRITE);
+    ssize_t n;
+    do {
+        n = weft__result_long(sendmsg(fd, msg, MSG_DONTWAIT | MSG_NOSIGNAL));
+    } while (n == -EINTR);
+    return n;
+}
+
+int weft__sys_accept_now(int fd, struct sockaddr *addr, socklen_t *len)
+{
+    FAULT(ACCEPT);
+    int rc;
+    do {
+        rc = weft__result(accept4(fd, addr, len, SOCK_CLOEXEC));
+    } while (rc == -EINTR);
+    return rc;
+}
+
+int weft__sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+    FAULT(CONNECT);
+    return weft__result(connect(fd, addr, len));
+}
+
+ssize_t weft__sys_read(int fd, void *buf, size_t bytes)
+{
+    FAULT(READ);
+    return weft__result_long(read(fd, buf, bytes));
+}
+
+ssize_t weft__sys_write(int fd, const void *buf, size_t bytes)
+{
+    FAULT(WRITE);
+    return weft__result_long(write(fd, buf, bytes));
+}
+
+int weft__sys_open_read(const char *path)
+{
+    return weft__result(open(path, O_RDONLY | O_CLOEXEC));
+}
+
+int weft__sys_close(int fd)
+{
+    FAULT(CLOSE);
+    int rc = weft__result(close(fd));
+    return rc == -EINTR ? 0 : rc; /* on Linux the fd is gone */
+}
+
+int weft__sys_unlink(const char *path)
+{
+    return weft__result(unlink(path));
+}
+
+int weft__sys_poll(struct pollfd *fds, unsigned n, int timeout_ms)
+{
+    FAULT(POLL);
+    int rc;
+    do {
+        rc = weft__result(poll(fds, n, timeout_ms));
+    } while (rc == -EINTR && timeout_ms == 0);
+    return rc;
+}
+
+int weft__sys_fd_check(int fd)
+{
+    return fcntl(fd, F_GETFD) < 0 ? -EBADF : 0;
+}
+
+bool weft__sys_is_socket_file(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+int weft__sys_socket(int domain, int type, int protocol)
+{
+    FAULT(SOCKET);
+    return weft__result(socket(domain, type | SOCK_CLOEXEC, protocol));
+}
+
+int weft__sys_socketpair(int domain, int type, int fds[2])
+{
+    FAULT(SOCKET);
+    return weft__result(socketpair(domain, type | SOCK_CLOEXEC, 0, fds));
+}
+
+int weft__sys_bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+    FAULT(BIND);
+    return weft__result(bind(fd, addr, len));
+}
+
+int weft__sys_listen(int fd, int backlog)
+{
+    FAULT(LISTEN);
+    return weft__result(listen(fd, backlog));
+}
+
+int weft__sys_shutdown(int fd, int how)
+{
+    return weft__result(shutdown(fd, how));
+}
+
+int weft__sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
+{
+    return weft__result(getsockname(fd, addr, len));
+}
+
+int weft__sys_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
+{
+    return weft__result(getpeername(fd, addr, len));
+}
+
+int weft__sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+    FAULT(SOCKOPT);
+    return weft__result(setsockopt(fd, level, name, value, len));
+}
+
+int weft__sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+    FAULT(SOCKOPT);
+    return weft__result(getsockopt(fd, level, name, value, len));
+}
+
+int weft__sys_eventfd(void)
+{
+    FAULT(EVENTFD);
+    return weft__result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+int weft__sys_epoll_create(void)
+{
+    FAULT(EPOLL_CREATE);
+    return weft__result(epoll_create1(EPOLL_CLOEXEC));
+}
+
+int weft__sys_epoll_ctl(int epfd, int op, int fd, uint32_t events, uint64_t data)
+{
+    FAULT(EPOLL_CTL);
+    struct epoll_event ev = {.events = events, .data.u64 = data};
+    return weft__result(epoll_ctl(epfd, op, fd, &ev));
+}
+
+/* epoll_pwait2 takes nanoseconds but is younger than our oldest kernel (5.11, and unknown to some
+ * emulators): without it, ppoll on the epoll fd sleeps to the nanosecond. */
+static int wait_exact(int epfd, struct epoll_event *events, int max, const struct timespec *ts)
+{
+#ifdef SYS_epoll_pwait2
+    int rc = weft__result((int)syscall(SYS_epoll_pwait2, epfd, events, max, ts, NULL, 0L));
+    if (rc != -ENOSYS) {
+        return rc;
+    }
+#endif
+    struct pollfd p = {.fd = epfd, .events = POLLIN};
+    int n = weft__result(ppoll(&p, 1, ts, NULL));
+    return n <= 0 ? n : weft__result(epoll_wait(epfd, events, max, 0));
+}
+
+int weft__sys_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t deadline_ns)
+{
+    FAULT(EPOLL_WAIT);
+    int rc;
+    if (deadline_ns == 0 || deadline_ns == INT64_MAX) {
+        rc = weft__result(epoll_wait(epfd, events, max, deadline_ns == 0 ? 0 : -1));
+    } else {
+        struct timespec ts = weft__clock_timespec(deadline_ns - weft__clock_ns());
+        rc = wait_exact(epfd, events, max, &ts);
+    }
+    return rc == -EINTR ? 0 : rc;
+}
+
+ssize_t weft__sys_readv(int fd, const struct iovec *iov, int count)
+{
+    FAULT(READ);
+    ssize_t n;
+    do {
+        n = weft__result_long(readv(fd, iov, count));
+    } while (n == -EINTR);
+    return n;
+}
+
+ssize_t weft__sys_writev(int fd, const struct iovec *iov, int count)
+{
+    FAULT(WRITE);
+    ssize_t n;
+    do {
+        n = weft__result_long(writev(fd, iov, count));
+    } while (n == -EINTR);
+    return n;
+}
+
+bool weft__sys_is_file(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode));
+}
+
+int weft__sys_set_nonblock(int fd, bool nonblock)
+{
+    int flags = weft__result(fcntl(fd, F_GETFL));
+    if (flags < 0) {
+        return flags;
+    }
+    int wanted = nonblock ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+    return wanted == flags ? 0 : weft__result(fcntl(fd, F_SETFL, wanted));
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* sys_result.h - for sys*.c alone: from -1 and errno to -errno, and the fault door. */
+#ifndef WEFT_BASE_SYS_RESULT_H
+#define WEFT_BASE_SYS_RESULT_H
+
+#include <sys/types.h>
+
+#include "self.h"
+#include "sys.h"
+
+static inline int weft__result(int rc)
+{
+    return rc < 0 ? -weft__errno() : rc;
+}
+
+static inline ssize_t weft__result_long(long rc)
+{
+    return rc < 0 ? -weft__errno() : rc;
+}
+
+static inline int weft__fault(enum weft__call call)
+{
+#ifdef WEFT_FAULT
+    return weft__sys_fault != NULL ? weft__sys_fault(call) : 0;
+#else
+    (void)call;
+    return 0;
+#endif
+}
+
+#endif

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/* chan.c - send, receive, close; see chan.h for the invariants. */
+#include "chan.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "../base/clock.h"
+#include "../base/fatal.h"
+#include "../base/sys.h"
+#include "transfer.h"
+
+static bool may_use(const struct weft_chan *ch)
+{
+    return ch->is_shared || weft__park_runtime() == ch->rt;
+}
+
+/* A NULL channel is one that never can go on: wait until a scope ends it. */
+static WEFT__COLD int wait_for_ever(const void *caller)
+{
+    (void)weft__park_self("a NULL channel was used outside a coroutine");
+    struct weft__wait w;
+    weft__park_init(&w);
+    weft__park_begin(&w, WAIT_CHAN_NULL, NULL, caller);
+    return weft__park_wait(&w);
+}
+
+/* Wait in one of the queues, under the lock, which is released.  Returns 0, -EPIPE if the channel
+ * was closed meanwhile, or -ETIMEDOUT: then nothing was transferred. */
+static int wait_in(struct weft_chan *ch, struct weft__waitq *q, enum weft__wait_reason reason,
+                   void *value, int64_t deadline_ns, const void *caller)
+{
+    struct weft__wait w;
+    struct weft__waiter waiter = {.wait = &w, .value = value, .index = 0};
+    weft__park_init(&w);
+    weft__park_until(&w, deadline_ns, -ETIMEDOUT);
+    weft__park_begin(&w, reason, ch, caller);
+    weft__waitq_add(q, &waiter);
+    weft__unlock(&ch->lock);
+    int rc = weft__park_wait(&w);
+    if (rc == 0) {
+        return waiter.rc; /* whoever claimed it has unlinked it */
+    }
+    weft__lock(&ch->lock);
+    weft__waitq_remove(q, &waiter);
+    weft__unlock(&ch->lock);
+    return rc;
+}
+
+/* Send without waiting: 0, -EPIPE, -ENOMEM, or -EAGAIN with the lock still held if wants_lock. */
+static inline int send_now(struct weft_chan *ch, const void *value, bool wants_lock)
+{
+    struct weft__wait *wake = NULL;
+    weft__lock(&ch->lock);
+    int rc = weft__chan_send_locked(ch, value, &wake);
+    if (rc != -EAGAIN || !wants_lock) {
+        weft__unlock(&ch->lock);
+    }
+    if (wake != NULL) {
+        weft__park_wake(wake);
+    }
+    return rc;
+}
+
+static inline int recv_now(struct weft_chan *ch, void *value, bool wants_lock)
+{
+    struct weft__wait *wake = NULL;
+    weft__lock(&ch->lock);
+    int rc = weft__chan_recv_locked(ch, value, &wake);
+    if (rc != -EAGAIN || !wants_lock) {
+        weft__unlock(&ch->lock);
+    }
+    if (wake != NULL) {
+        weft__park_wake(wake);
+    }
+    return rc;
+}
+
+int weft_chan_send(struct weft_chan *ch, const void *value)
+{
+    if (WEFT__UNLIKELY(ch == NULL)) {
+        return wait_for_ever(__builtin_return_address(0));
+    }
+    if (WEFT__UNLIKELY(!may_use(ch))) {
+        return -EXDEV;
+    }
+    int rc = send_now(ch, value, true);
+    if (rc != -EAGAIN) {
+        return rc;
+    }
+    return wait_in(ch, &ch->senders, WAIT_CHAN_SEND, (void *)(uintptr_t)value, INT64_MAX,
+                   __builtin_return_address(0));
+}
+
+int weft_chan_recv(struct weft_chan *ch, void *value)
+{
+    if (WEFT__UNLIKELY(ch == NULL)) {
+        return wait_for_ever(__builtin_return_address(0));
+    }
+    if (WEFT__UNLIKELY(!may_use(ch))) {
+        return -EXDEV;
+    }
+    int rc = recv_now(ch, value, true);
+    if (rc != -EAGAIN) {
+        return rc;
+    }
+    return wait_in(ch, &ch->receivers, WAIT_CHAN_RECV, value, INT64_MAX,
+                   __builtin_return_address(0));
+}
+
+int weft_chan_try_send(struct weft_chan *ch, const void *value)
+{
+    return ch == NULL ? -EAGAIN : send_now(ch, value, false);
+}
+
+int weft_chan_try_recv(struct weft_chan *ch, void *value)
+{
+    return ch == NULL ? -EAGAIN : recv_now(ch, value, false);
+}
+
+int weft_chan_send_foreign(struct weft_chan *ch, const void *value, int64_t timeout_ns)
+{
+    if (weft__park_runtime() != NULL) {
+        return -EXDEV;
+    }
+    int rc = send_now(ch, value, timeout_ns > 0);
+    if (rc != -EAGAIN) {
+        return rc;
+    }
+    if (timeout_ns <= 0) {
+        return -ETIMEDOUT;
+    }
+    return wait_in(ch, &ch->senders, WAIT_CHAN_SEND, (void *)(uintptr_t)value,
+                   weft__clock_after(weft__clock_ns(), timeout_ns), NULL);
+}
+
+int weft_chan_recv_foreign(struct weft_chan *ch, void *value, int64_t timeout_ns)
+{
+    if (weft__park_runtime() != NULL) {
+        return -EXDEV;
+    }
+    int rc = recv_now(ch, value, timeout_ns > 0);
+    if (rc != -EAGAIN) {
+        return rc;
+    }
+    if (timeout_ns <= 0) {
+        return -ETIMEDOUT;
+    }
+    return wait_in(ch, &ch->receivers, WAIT_CHAN_RECV, value,
+                   weft__clock_after(weft__clock_ns(), timeout_ns), NULL);
+}
+
+static void end_all(struct weft__waitq *q)
+{
+    struct weft__waiter *w;
+    while ((w = weft__waitq_claim_first(q)) != NULL) {
+        w->rc = -EPIPE;
+        weft__park_wake(w->wait);
+    }
+}
+
+int weft_chan_close(struct weft_chan *ch)
+{
+    if (ch == NULL) {
+        weft__fatal("weft_chan_close: the channel is NULL");
+    }
+    weft__lock(&ch->lock);
+    bool was_closed = ch->is_closed;
+    ch->is_closed = true;
+    end_all(&ch->receivers);
+    end_all(&ch->senders);
+    weft__unlock(&ch->lock);
+    return was_closed ? 1 : 0;
+}

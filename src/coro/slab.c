@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* slab.c - see slab.h. */
+#include "slab.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "../base/sys.h"
+
+#define CACHE_MAX 256 /* a P keeps so many free descriptors; half of them go when it has more */
+#define BATCH (CACHE_MAX / 2)
+#define NAMES_PER_BLOCK 64
+
+struct weft__name_block {
+    struct weft__name_block *next;
+    char names[NAMES_PER_BLOCK][WEFT__G_NAME_BYTES];
+};
+
+void weft__slabs_init(struct weft__slabs *s, struct weft_runtime *rt)
+{
+    weft__lock_init(&s->lock, RANK_G);
+    s->rt = rt;
+}
+
+void weft__slabs_free(struct weft__slabs *s)
+{
+    struct weft__slab *slab = atomic_load_explicit(&s->all, memory_order_relaxed);
+    while (slab != NULL) {
+        struct weft__slab *next = slab->next;
+        weft__sys_munmap(slab, sizeof *slab);
+        slab = next;
+    }
+    while (s->name_blocks != NULL) {
+        struct weft__name_block *next = s->name_blocks->next;
+        weft__free(s->name_blocks);
+        s->name_blocks = next;
+    }
+}
+
+/* Under the lock.  Mapped, not allocated: only descriptors that were used take memory. */
+static struct weft__slab *slab_make(struct weft__slabs *s)
+{
+    struct weft__slab *slab =
+        weft__sys_mmap(sizeof *slab, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+    if (weft__sys_is_error(slab)) {
+        return NULL;
+    }
+    slab->next = atomic_load_explicit(&s->all, memory_order_relaxed);
+    /* release [SLAB-ALL]: the dump walks the list without the lock. */
+    atomic_store_explicit(&s->all, slab, memory_order_release);
+    return slab;
+}
+
+/* The next unused descriptor of a slab that this thread alone cuts. */
+static struct weft__g *slab_cut(struct weft__slabs *s, struct weft__slab *slab)
+{
+    uint32_t i = atomic_load_explicit(&slab->used, memory_order_relaxed);
+    if (i == WEFT__SLAB_COUNT) {
+        return NULL;
+    }
+    slab->g[i].rt = s->rt;
+    /* release [SLAB-USED]: publishes rt to the dump. */
+    atomic_store_explicit(&slab->used, i + 1, memory_order_release);
+    return &slab->g[i];
+}
+
+/* Take up to n free descriptors into the cache, or a slab to cut; false for lack of memory. */
+static WEFT__COLD bool refill(struct weft__slabs *s, struct weft__g_cache *cache, int n)
+{
+    weft__lock(&s->lock);
+    while (n-- > 0 && s->free != NULL) {
+        struct weft__g *g = s->free;
+        s->free = g->next;
+        g->next = cache->first;
+        cache->first = g;
+        cache->count++;
+    }
+    if (cache->first == NULL) {
+        cache->slab = slab_make(s);
+    }
+    weft__unlock(&s->lock);
+    return cache->first != NULL || cache->slab != NULL;
+}
+
+struct weft__g *weft__g_get(struct weft__slabs *s, struct weft__g_cache *cache)
+{
+    for (;;) {
+        struct weft__g *g = cache->first;
+        if (WEFT__LIKELY(g != NULL)) {
+            cache->first = g->next;
+            cache->count--;
+            return g;
+        }
+        if (cache->slab != NULL) {
+            g = slab_cut(s, cache->slab);
+            if (g != NULL) {
+                return g;
+            }
+            cache->slab = NULL;
+        }
+        if (!refill(s, cache, BATCH)) {
+            return NULL;
+        }
+    }
+}
+
+static WEFT__COLD void spill(struct weft__slabs *s, struct weft__g_cache *cache, uint32_t n)
+{
+    weft__lock(&s->lock);
+    while (n-- > 0 && cache->first != NULL) {
+        struct weft__g *g = cache->first;
+        cache->first = g->next;
+        cache->count--;
+        g->next = s->free;
+        s->free = g;
+    }
+    weft__unlock(&s->lock);
+}
+
+void weft__g_put(struct weft__slabs *s, struct weft__g_cache *cache, struct weft__g *g)
+{
+    g->next = cache->first;
+    cache->first = g;
+    if (WEFT__UNLIKELY(++cache->count > CACHE_MAX)) {
+        spill(s, cache, BATCH);
+    }
+}
+
+void weft__g_cache_flush(struct weft__slabs *s, struct weft__g_cache *cache)
+{
+    spill(s, cache, cache->count);
+}
+
+struct weft__g *weft__g_get_shared(struct weft__slabs *s)
+{
+    weft__lock(&s->lock);
+    struct weft__g *g = s->free;
+    if (g == NULL) {
+        /* A whole slab goes to the free list: plain threads spawn seldom, and this way the next
+         * ones find something there. */
+        struct weft__slab *slab = slab_make(s);
+        while (slab != NULL && (g = slab_cut(s, slab)) != NULL) {
+            g->next = s->free;
+            s->free = g;
+        }
+        g = s->free;
+    }
+    if (g != NULL) {
+        s->free = g->next;
+    }
+    weft__unlock(&s->lock);
+    return g;
+}
+
+/* Under the lock. */
+static bool make_names(struct weft__slabs *s)
+{
+    struct weft__name_block *block = weft__alloc(sizeof *block);
+    if (block == NULL) {
+        return false;
+    }
+    block->next = s->name_blocks;
+    s->name_blocks = block;
+    for (int i = 0; i < NAMES_PER_BLOCK; i++) {
+        memcpy(block->names[i], &s->free_names, sizeof s->free_names);
+        s->free_names = block->names[i];
+    }
+    return true;
+}
+
+char *weft__g_name_make(struct weft__slabs *s, const char *text)
+{
+    weft__lock(&s->lock);
+    char *name = NULL;
+    if (s->free_names != NULL || make_names(s)) {
+        name = s->free_names;
+        memcpy(&s->free_names, name, sizeof s->free_names);
+        size_t n = strnlen(text, WEFT__G_NAME_BYTES - 1);
+        memcpy(name, text, n);
+        memset(name + n, 0, WEFT__G_NAME_BYTES - n);
+    }
+    weft__unlock(&s->lock);
+    return name;
+}
+
+void weft__g_name_free(struct weft__slabs *s, char *name)
+{
+    weft__lock(&s->lock);
+    memset(name, 0, WEFT__G_NAME_BYTES);
+    memcpy(name, &s->free_names, sizeof s->free_names);
+    s->free_names = name;
+    weft__unlock(&s->lock);
+}

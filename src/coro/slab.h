@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * slab.h - descriptors of coroutines: cut from slabs, recycled by each P without a lock.
+ *
+ * Slabs are never given back while the runtime lives, so that a stale pointer to a descriptor can
+ * always be read: the dump walks all of them while the program runs.
+ */
+#ifndef WEFT_CORO_SLAB_H
+#define WEFT_CORO_SLAB_H
+
+#include "../base/lock.h"
+#include "g.h"
+
+#define WEFT__SLAB_COUNT 512 /* descriptors a slab: 64 KiB */
+
+struct weft__slab {
+    struct weft__slab *next;
+    _Atomic uint32_t used; /* descriptors handed out at least once */
+    struct weft__g g[WEFT__SLAB_COUNT];
+};
+
+/* Shared by the runtime. */
+struct weft__slabs {
+    struct weft__lock lock;            /* RANK_G; protects the free lists */
+    _Atomic(struct weft__slab *) all;  /* every slab, newest first; grows under the lock */
+    struct weft__g *free;
+    char *free_names;                  /* blocks of WEFT__G_NAME_BYTES, linked through their start */
+    struct weft__name_block *name_blocks;
+    struct weft_runtime *rt;
+};
+
+/* A P's own; owner only. */
+struct weft__g_cache {
+    struct weft__g *first;
+    uint32_t count;
+    struct weft__slab *slab; /* the rest of it is this P's to cut */
+};
+
+void weft__slabs_init(struct weft__slabs *s, struct weft_runtime *rt);
+void weft__slabs_free(struct weft__slabs *s);
+
+/* A descriptor: FREE, no stack, no name, no handle; NULL for lack of memory. */
+struct weft__g *weft__g_get(struct weft__slabs *s, struct weft__g_cache *cache);
+void weft__g_put(struct weft__slabs *s, struct weft__g_cache *cache, struct weft__g *g);
+
+/* For plain threads, which have no cache: both take the lock. */
+struct weft__g *weft__g_get_shared(struct weft__slabs *s);
+void weft__g_cache_flush(struct weft__slabs *s, struct weft__g_cache *cache);
+
+/* A block for a name, with the text cut to fit; NULL for lack of memory. */
+char *weft__g_name_make(struct weft__slabs *s, const char *text);
+void weft__g_name_free(struct weft__slabs *s, char *name);
+
+#endif

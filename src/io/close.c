@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* close.c - the end of an fd, and those who wait for a descriptor to become free. */
+#include <weft/io.h>
+
+#include <errno.h>
+
+#include "../base/clock.h"
+#include "../base/sys.h"
+#include "../reactor/driver.h"
+#include "io.h"
+
+int weft__io_adopt(int fd)
+{
+    if (fd < 0) {
+        return fd;
+    }
+    int rc = weft__fd_adopt(&weft__park_reactors()->fds, fd);
+    if (rc != 0) {
+        (void)weft__sys_close(fd);
+        return rc;
+    }
+    return fd;
+}
+
+/* A descriptor is free: the oldest of those who ran out of them tries again. */
+static void wake_one_waiter(void)
+{
+    struct weft__fd_waits *waits = weft__park_fd_waits();
+    if (WEFT__LIKELY(atomic_load_explicit(&waits->count, memory_order_relaxed) == 0)) {
+        return; /* one who comes now looks again by itself after its delay */
+    }
+    weft__lock(&waits->lock);
+    struct weft__waiter *w = weft__waitq_claim_first(&waits->queue);
+    if (w != NULL) {
+        weft__park_wake(w->wait);
+    }
+    weft__unlock(&waits->lock);
+}
+
+int weft__io_wait_for_descriptor(int64_t delay_ns, const void *caller)
+{
+    struct weft__fd_waits *waits = weft__park_fd_waits();
+    struct weft__wait w;
+    struct weft__waiter waiter = {.wait = &w, .index = 0};
+    weft__park_init(&w);
+    weft__park_until(&w, weft__clock_after(weft__clock_ns(), delay_ns), 0);
+    weft__park_begin(&w, WAIT_ACCEPT_LIMIT, NULL, caller);
+    weft__lock(&waits->lock);
+    weft__waitq_add(&waits->queue, &waiter);
+    atomic_fetch_add_explicit(&waits->count, 1, memory_order_relaxed);
+    weft__unlock(&waits->lock);
+    int rc = weft__park_wait(&w);
+    weft__lock(&waits->lock);
+    weft__waitq_remove(&waits->queue, &waiter);
+    atomic_fetch_sub_explicit(&waits->count, 1, memory_order_relaxed);
+    weft__unlock(&waits->lock);
+    return rc;
+}
+
+int weft_close(int fd)
+{
+    if (fd < 0) {
+        return -EBADF;
+    }
+    if (weft__park_runtime() == NULL) {
+        return weft__park_close_outside(fd);
+    }
+    struct weft__op_wait ow;
+    weft__op_init(&ow.op, WEFT__OP_CLOSE, fd, &ow);
+    int rc = (int)weft__park_op(&ow.op, false, WAIT_CLOSE, __builtin_return_address(0));
+    wake_one_waiter();
+    return rc;
+}

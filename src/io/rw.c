@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* rw.c - reading, writing and waiting: try first, wait on would-block. */
+#include <weft/io.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+
+#include "../base/fatal.h"
+#include "../base/sys.h"
+#include "../reactor/driver.h"
+#include "io.h"
+
+#define VECTOR_MAX 1024 /* as IOV_MAX of the kernel */
+#define OUTSIDE "an I/O call was made outside a coroutine"
+
+ssize_t weft__io_run(struct weft__op *op, enum weft__wait_reason reason, const void *caller)
+{
+    (void)weft__park_self(OUTSIDE);
+    if (WEFT__UNLIKELY(op->fd < 0)) {
+        return -EBADF;
+    }
+    ssize_t n = weft__op_try(op, weft__fd_is_own(&weft__park_reactors()->fds, op->fd));
+    if (n != -EAGAIN) {
+        return n;
+    }
+    int rc = weft__park_check_scope();
+    return rc != 0 ? rc : weft__park_op(op, true, reason, caller);
+}
+
+static ssize_t read_some(int fd, void *buf, size_t n, const void *caller)
+{
+    if (n == 0) {
+        return 0;
+    }
+    struct weft__op_wait ow;
+    weft__op_init(&ow.op, WEFT__OP_READ, fd, &ow);
+    ow.op.buf = buf;
+    ow.op.bytes = n < SSIZE_MAX ? n : SSIZE_MAX;
+    return weft__io_run(&ow.op, WAIT_READ, caller);
+}
+
+static ssize_t write_some(int fd, const void *buf, size_t n, const void *caller)
+{
+    if (n == 0) {
+        return 0;
+    }
+    struct weft__op_wait ow;
+    weft__op_init(&ow.op, WEFT__OP_WRITE, fd, &ow);
+    ow.op.buf = (void *)(uintptr_t)buf;
+    ow.op.bytes = n < SSIZE_MAX ? n : SSIZE_MAX;
+    return weft__io_run(&ow.op, WAIT_WRITE, caller);
+}
+
+ssize_t weft_read(int fd, void *buf, size_t n)
+{
+    return read_some(fd, buf, n, __builtin_return_address(0));
+}
+
+ssize_t weft_write(int fd, const void *buf, size_t n)
+{
+    return write_some(fd, buf, n, __builtin_return_address(0));
+}
+
+ssize_t weft_read_full(int fd, void *buf, size_t n)
+{
+    size_t done = 0;
+    while (done < n) {
+        ssize_t got = read_some(fd, (char *)buf + done, n - done, __builtin_return_address(0));
+        if (got <= 0) {
+            return done > 0 ? (ssize_t)done : got;
+        }
+        done += (size_t)got;
+    }
+    return (ssize_t)done;
+}
+
+ssize_t weft_write_full(int fd, const void *buf, size_t n)
+{
+    size_t done = 0;
+    while (done < n) {
+        ssize_t put =
+            write_some(fd, (const char *)buf + done, n - done, __builtin_return_address(0));
+        if (put < 0) {
+            return done > 0 ? (ssize_t)done : put;
+        }
+        done += (size_t)put;
+    }
+    return (ssize_t)done;
+}
+
+static ssize_t vector(enum weft__op_kind kind, int fd, const struct iovec *iov, int count,
+                      enum weft__wait_reason reason, const void *caller)
+{
+    if (count < 0 || count > VECTOR_MAX || (count > 0 && iov == NULL)) {
+        return -EINVAL;
+    }
+    size_t bytes = 0;
+    for (int i = 0; i < count; i++) {
+        if (iov[i].iov_len > (size_t)SSIZE_MAX - bytes) {
+            return -EINVAL;
+        }
+        bytes += iov[i].iov_len;
+    }
+    if (bytes == 0) {
+        return 0;
+    }
+    struct weft__op_wait ow;
+    weft__op_init(&ow.op, kind, fd, &ow);
+    ow.op.iov = iov;
+    ow.op.iov_count = count;
+    return weft__io_run(&ow.op, reason, caller);
+}
+
+ssize_t weft_readv(int fd, const struct iovec *iov, int count)
+{
+    return vector(WEFT__OP_READV, fd, iov, count, WAIT_READ, __builtin_return_address(0));
+}
+
+ssize_t weft_writev(int fd, const struct iovec *iov, int count)
+{
+    return vector(WEFT__OP_WRITEV, fd, iov, count, WAIT_WRITE, __builtin_return_address(0));
+}
+
+/* The part of a vector that begins `skip` bytes after its start, at most PART_MAX pieces of it;
+ * returns how many.  The rest comes with the next part. */
+#define PART_MAX 16
+
+static int part_of(struct iovec *part, const struct iovec *iov, int count, size_t skip)
+{
+    int n = 0;
+    for (int i = 0; i < count && n < PART_MAX; i++) {
+        if (skip >= iov[i].iov_len) {
+            skip -= iov[i].iov_len;
+            continue;
+        }
+        part[n].iov_base = (char *)iov[i].iov_base + skip;
+        part[n].iov_len = iov[i].iov_len - skip;
+        skip = 0;
+        n++;
+    }
+    return n;
+}
+
+ssize_t weft_writev_full(int fd, const struct iovec *iov, int count)
+{
+    const void *caller = __builtin_return_address(0);
+    if (count < 0 || count > VECTOR_MAX || (count > 0 && iov == NULL)) {
+        return -EINVAL;
+    }
+    size_t done = 0;
+    for (;;) {
+        struct iovec part[PART_MAX];
+        int n = part_of(part, iov, count, done);
+        if (n == 0) {
+            return (ssize_t)done;
+        }
+        ssize_t put = vector(WEFT__OP_WRITEV, fd, part, n, WAIT_WRITE, caller);
+        if (put < 0) {
+            return done > 0 ? (ssize_t)done : put;
+        }
+        done += (size_t)put;
+    }
+}
+
+int weft_wait_fd(int fd, int events)
+{
+    if (events == 0 || (events & ~(POLLIN | POLLOUT)) != 0) {
+        return -EINVAL;
+    }
+    struct weft__op_wait ow;
+    weft__op_init(&ow.op, WEFT__OP_POLL, fd, &ow);
+    ow.op.events = events;
+    return (int)weft__io_run(&ow.op, WAIT_FD, __builtin_return_address(0));
+}

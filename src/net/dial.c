@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* dial.c - connecting. */
+#include <weft/net.h>
+
+#include <errno.h>
+
+#include "../base/sys.h"
+#include "../io/io.h"
+#include "../park/park.h"
+
+/* Between two tries at a UNIX listener whose backlog is full: the kernel has no event for it. */
+#define FULL_NS_MIN ((int64_t)200000)
+#define FULL_NS_MAX ((int64_t)10000000)
+
+static int connect_to(int fd, const struct weft_addr *addr, const void *caller)
+{
+    int64_t delay_ns = FULL_NS_MIN;
+    for (;;) {
+        struct weft__op_wait ow;
+        socklen_t len = addr->len;
+        weft__op_init(&ow.op, WEFT__OP_CONNECT, fd, &ow);
+        ow.op.addr = (struct sockaddr *)(uintptr_t)&addr->storage;
+        ow.op.addr_len = &len;
+        ssize_t rc = weft__io_run(&ow.op, WAIT_CONNECT, caller);
+        if (rc != -EAGAIN) {
+            return (int)rc;
+        }
+        int ended = weft__io_wait_for_descriptor(delay_ns, caller);
+        if (ended != 0) {
+            return ended;
+        }
+        delay_ns = delay_ns * 2 < FULL_NS_MAX ? delay_ns * 2 : FULL_NS_MAX;
+    }
+}
+
+static int dial(const struct weft_addr *addr, const void *caller)
+{
+    (void)weft__park_self("weft_dial() was called outside a coroutine");
+    int fd = weft__sys_socket(addr->storage.ss_family, SOCK_STREAM, 0);
+    if (fd < 0) {
+        return fd;
+    }
+    fd = weft__io_adopt(fd);
+    if (fd < 0) {
+        return fd;
+    }
+    int rc = connect_to(fd, addr, caller);
+    if (rc != 0) {
+        (void)weft_close(fd);
+        return rc;
+    }
+    return fd;
+}
+
+int weft_dial_addr(const struct weft_addr *addr)
+{
+    return dial(addr, __builtin_return_address(0));
+}
+
+int weft_dial(const char *where)
+{
+    struct weft_addr addr;
+    int rc = weft_addr_parse(&addr, where);
+    return rc != 0 ? rc : dial(&addr, __builtin_return_address(0));
+}
+
+int weft_socket_pair(int fds[2])
+{
+    (void)weft__park_self("weft_socket_pair() was called outside a coroutine");
+    int pair[2];
+    int rc = weft__sys_socketpair(AF_UNIX, SOCK_STREAM, pair);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = weft__io_adopt(pair[0]);
+    if (rc < 0) {
+        (void)weft__sys_close(pair[1]);
+        return rc;
+    }
+    rc = weft__io_adopt(pair[1]);
+    if (rc < 0) {
+        (void)weft_close(pair[0]);
+        return rc;
+    }
+    fds[0] = pair[0];
+    fds[1] = pair[1];
+    return 0;
+}

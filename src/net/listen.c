@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/* listen.c - listening sockets and the connections they take. */
+#include <weft/net.h>
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/un.h>
+
+#include "../base/fatal.h"
+#include "../base/sys.h"
+#include "../base/text.h"
+#include "../io/io.h"
+
+#define BACKLOG_DEFAULT 4096
+/* How long to wait for a free descriptor, first and at most. */
+#define LIMIT_NS_MIN ((int64_t)1000000)
+#define LIMIT_NS_MAX ((int64_t)100000000)
+
+/* A UNIX path whose socket nobody listens on is left over from a server that died. */
+static void remove_dead_socket(const struct weft_addr *addr)
+{
+    const struct sockaddr_un *un = (const struct sockaddr_un *)&addr->storage;
+    if (un->sun_path[0] == 0 || !weft__sys_is_socket_file(un->sun_path)) {
+        return;
+    }
+    int fd = weft__sys_socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return;
+    }
+    int rc = weft__sys_connect(fd, (const struct sockaddr *)&addr->storage, addr->len);
+    (void)weft__sys_close(fd);
+    if (rc == -ECONNREFUSED) {
+        (void)weft__sys_unlink(un->sun_path);
+    }
+}
+
+static int set_options(int fd, const struct weft_addr *addr, const struct weft_listen_opts *opts)
+{
+    int family = addr->storage.ss_family;
+    int one = 1;
+    int rc = 0;
+    if (family != AF_UNIX) {
+        rc = weft__sys_setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    }
+    if (rc == 0 && opts->reuse_port) {
+        rc = weft__sys_setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
+    }
+    if (rc == 0 && family == AF_INET6) {
+        int v6_only = opts->v6_only ? 1 : 0;
+        rc = weft__sys_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof v6_only);
+    }
+    return rc;
+}
+
+static bool is_any_v6(const struct weft_addr *addr)
+{
+    const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)&addr->storage;
+    return addr->storage.ss_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&in->sin6_addr);
+}
+
+static int open_listener(const struct weft_addr *addr, const struct weft_listen_opts *opts)
+{
+    /* Non-blocking: see "what net/ sets" in op.h. */
+    int fd = weft__sys_socket(addr->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return fd;
+    }
+    int rc = set_options(fd, addr, opts);
+    if (rc == 0) {
+        rc = weft__sys_bind(fd, (const struct sockaddr *)&addr->storage, addr->len);
+    }
+    if (rc == 0) {
+        rc = weft__sys_listen(fd, opts->backlog > 0 ? opts->backlog : BACKLOG_DEFAULT);
+    }
+    if (rc != 0) {
+        (void)weft__sys_close(fd);
+        return rc;
+    }
+    return weft__io_adopt(fd);
+}
+
+int weft_listen_addr(const struct weft_addr *addr, const struct weft_listen_opts *given)
+{
+    struct weft_listen_opts opts = {.size = sizeof opts};
+    (void)weft__park_self("weft_listen() was called outside a coroutine");
+    if (given != NULL) {
+        if (given->size < sizeof opts) {
+            weft__fatal("weft_listen_with: bad options: `size` is too small");
+        }
+        opts = *given;
+    }
+    if (addr->storage.ss_family == AF_UNIX && !opts.keep_path) {
+        remove_dead_socket(addr);
+    }
+    int fd = open_listener(addr, &opts);
+    if (fd == -EAFNOSUPPORT && is_any_v6(addr) && !opts.v6_only) {
+        /* A system without IPv6: "any address" is then any IPv4 address. */
+        struct weft_addr v4 = {.len = sizeof(struct sockaddr_in)};
+        struct sockaddr_in *in = (struct sockaddr_in *)&v4.storage;
+        in->sin_family = AF_INET;
+        in->sin_port = htons((uint16_t)weft_addr_port(addr));
+        fd = open_listener(&v4, &opts);
+    }
+    return fd;
+}
+
+int weft_listen(const char *where)
+{
+    struct weft_addr addr;
+    int rc = weft_addr_parse(&addr, where);
+    return rc != 0 ? rc : weft_listen_addr(&addr, NULL);
+}
+
+static bool is_gone(ssize_t rc)
+{
+    /* Errors of the connection that was waiting, not of the listener: accept(2) names them. */
+    switch (rc) {
+    case -ECONNABORTED:
+    case -EPROTO:
+    case -ENETDOWN:
+    case -ENOPROTOOPT:
+    case -EHOSTDOWN:
+    case -ENONET:
+    case -EHOSTUNREACH:
+    case -EOPNOTSUPP:
+    case -ENETUNREACH:
+    case -EPERM:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool is_limit(ssize_t rc)
+{
+    return rc == -EMFILE || rc == -ENFILE || rc == -ENOBUFS || rc == -ENOMEM;
+}
+
+static void say_limit_once(ssize_t rc)
+{
+    static _Atomic bool said;
+    if (atomic_exchange_explicit(&said, true, memory_order_relaxed)) {
+        return;
+    }
+    char line[256];
+    struct weft__text t;
+    weft__text_init(&t, line, sizeof line);
+    weft__text_add(&t, "weft: accept: ");
+    weft__text_add(&t, weft_strerror(rc));
+    weft__text_add(&t, "; connections wait until some are closed (raise ulimit -n for more)\n");
+    (void)weft__text_write(&t, 2);
+}
+
+int weft_accept(int fd, struct weft_addr *peer)
+{
+    const void *caller = __builtin_return_address(0);
+    int64_t delay_ns = LIMIT_NS_MIN;
+    for (;;) {
+        struct weft__op_wait ow;
+        weft__op_init(&ow.op, WEFT__OP_ACCEPT, fd, &ow);
+        ow.op.addr = NULL;
+        ow.op.addr_len = NULL;
+        if (peer != NULL) {
+            peer->len = sizeof peer->storage;
+            ow.op.addr = (struct sockaddr *)&peer->storage;
+            ow.op.addr_len = &peer->len;
+        }
+        ssize_t rc = weft__io_run(&ow.op, WAIT_ACCEPT, caller);
+        if (rc >= 0) {
+            return weft__io_adopt((int)rc);
+        }
+        if (is_limit(rc)) {
+            say_limit_once(rc);
+            weft__park_count_accept_wait();
+            int ended = weft__io_wait_for_descriptor(delay_ns, caller);
+            if (ended != 0) {
+                return ended;
+            }
+            delay_ns = delay_ns * 2 < LIMIT_NS_MAX ? delay_ns * 2 : LIMIT_NS_MAX;
+        } else if (!is_gone(rc)) {
+            return (int)rc;
+        }
+    }
+}

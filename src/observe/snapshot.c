@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * snapshot.c - looking at a coroutine that may be running, without a lock and without stopping it.
+ *
+ * Descriptors and stacks stay mapped while their runtime lives, so they can always be read; what is
+ * read may be of two moments.  Plain memory is copied through the kernel, which gives an error
+ * instead of a fault.
+ */
+#include <string.h>
+
+#include "../base/sys.h"
+#include "report.h"
+
+static void copy_or_zero(void *to, const void *from, size_t bytes)
+{
+    if (from == NULL || weft__sys_copy_memory(to, from, bytes) != (ssize_t)bytes) {
+        memset(to, 0, bytes);
+    }
+}
+
+bool weft__snapshot_take(struct weft__snapshot *s, struct weft__g *g)
+{
+    memset(s, 0, sizeof *s);
+    /* acquire [G-PARK]: the saved stack pointer of a parked one is there. */
+    s->state = atomic_load_explicit(&g->state, memory_order_acquire);
+    if (s->state == G_FREE || s->state == G_DEAD) {
+        return false;
+    }
+    s->id = atomic_load_explicit(&g->id, memory_order_relaxed);
+    s->site = atomic_load_explicit(&g->site, memory_order_relaxed);
+    s->wait_reason = atomic_load_explicit(&g->wait_reason, memory_order_relaxed);
+    s->wait_object = atomic_load_explicit(&g->wait_object, memory_order_relaxed);
+    s->wait_pc = atomic_load_explicit(&g->wait_pc, memory_order_relaxed);
+    copy_or_zero(s->name, atomic_load_explicit(&g->name, memory_order_relaxed), sizeof s->name);
+    s->name[sizeof s->name - 1] = 0;
+    struct weft__stack *stack = NULL;
+    copy_or_zero(&stack, &g->stack, sizeof stack);
+    copy_or_zero(&s->stack, stack, sizeof s->stack);
+    copy_or_zero(&s->sp, &g->ctx.sp, sizeof s->sp);
+    s->has_stack = s->stack.top != NULL;
+    return true;
+}
+
+static const char *const reasons[WAIT_REASON_COUNT] = {
+    [WAIT_NONE] = "nothing",
+    [WAIT_CHAN_SEND] = "send to channel",
+    [WAIT_CHAN_RECV] = "receive from channel",
+    [WAIT_CHAN_NULL] = "a NULL channel, for ever",
+    [WAIT_SELECT] = "select",
+    [WAIT_SELECT_DRAIN] = "select, letting go of its fds",
+    [WAIT_SELECT_NONE] = "a select without a case that can be ready, for ever",
+    [WAIT_SLEEP] = "sleep",
+    [WAIT_TICK] = "ticker",
+    [WAIT_JOIN] = "join",
+    [WAIT_MUTEX] = "mutex",
+    [WAIT_GROUP] = "wait group",
+    [WAIT_ONCE] = "once",
+    [WAIT_READ] = "read from fd",
+    [WAIT_WRITE] = "write to fd",
+    [WAIT_ACCEPT] = "accept on fd",
+    [WAIT_ACCEPT_LIMIT] = "a free file descriptor",
+    [WAIT_CONNECT] = "connect of fd",
+    [WAIT_FD] = "fd",
+    [WAIT_CLOSE] = "close of fd",
+};
+
+static bool is_about_fd(uint8_t reason)
+{
+    return reason == WAIT_READ || reason == WAIT_WRITE || reason == WAIT_ACCEPT ||
+           reason == WAIT_CONNECT || reason == WAIT_FD || reason == WAIT_CLOSE;
+}
+
+void weft__report_title(struct weft__text *t, const struct weft__snapshot *s)
+{
+    weft__text_add(t, "coroutine ");
+    weft__text_dec(t, s->id);
+    if (s->name[0] != 0) {
+        weft__text_add(t, " \"");
+        weft__text_add(t, s->name);
+        weft__text_add(t, "\"");
+    }
+}
+
+void weft__report_wait(struct weft__text *t, const struct weft__snapshot *s)
+{
+    uint8_t reason = s->wait_reason < WAIT_REASON_COUNT ? s->wait_reason : WAIT_NONE;
+    switch (s->state) {
+    case G_RUNNING:
+        weft__text_add(t, "is running");
+        return;
+    case G_RUNNABLE:
+    case G_NOTIFIED:
+        weft__text_add(t, s->has_stack ? "is runnable" : "has not started");
+        return;
+    default:
+        break;
+    }
+    weft__text_add(t, "waits: ");
+    weft__text_add(t, reasons[reason]);
+    if (is_about_fd(reason)) {
+        weft__text_add(t, " ");
+        weft__text_int(t, (int64_t)(intptr_t)s->wait_object);
+    } else if (s->wait_object != 0) {
+        weft__text_add(t, " ");
+        weft__text_hex(t, s->wait_object);
+    }
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/* park.c - see park.h. */
+#include "park.h"
+
+#include <errno.h>
+
+#include "../base/clock.h"
+#include "../base/random.h"
+#include "../base/self.h"
+#include "../base/sys.h"
+#include "../sched/sched.h"
+#include "../sched/watch.h"
+#include "scope_frame.h"
+
+static struct weft__g *current(void)
+{
+    struct weft__m *m = weft__m_self();
+    return m != NULL ? m->cur : NULL;
+}
+
+struct weft_runtime *weft__park_runtime(void)
+{
+    struct weft__g *g = current();
+    return g != NULL ? g->rt : NULL;
+}
+
+struct weft__g *weft__park_self(const char *what)
+{
+    return weft__m_in_coroutine(what)->cur;
+}
+
+struct weft__reactor_group *weft__park_reactors(void)
+{
+    return &weft__m_self()->rt->reactors;
+}
+
+uint64_t weft__park_random(void)
+{
+    return weft__random_next(&weft__m_self()->p->random);
+}
+
+void weft__park_init(struct weft__wait *w)
+{
+    struct weft__g *g = current();
+    w->g = g;
+    atomic_init(&w->claimed, 0);
+    w->is_contested = false;
+    w->timer_won = false;
+    w->timer_p = NULL;
+    w->deadline_ns = INT64_MAX;
+    if (g == NULL) {
+        atomic_init(&w->thread_word, 0);
+    } else if (WEFT__UNLIKELY(g->scope != NULL) && g->scope->nearest_ns != INT64_MAX) {
+        w->deadline_ns = g->scope->nearest_ns;
+        w->deadline_value = -ETIMEDOUT;
+        w->is_contested = true;
+    }
+}
+
+void weft__park_until(struct weft__wait *w, int64_t deadline_ns, int value)
+{
+    /* At the same moment success wins over a scope. */
+    if (deadline_ns <= w->deadline_ns && deadline_ns != INT64_MAX) {
+        w->deadline_ns = deadline_ns;
+        w->deadline_value = value;
+        w->is_contested = true;
+    }
+}
+
+void weft__park_begin(struct weft__wait *w, enum weft__wait_reason reason, const void *object,
+                      const void *caller)
+{
+    struct weft__g *g = w->g;
+    if (g == NULL) {
+        return;
+    }
+    atomic_store_explicit(&g->wait_reason, (uint8_t)reason, memory_order_relaxed);
+    atomic_store_explicit(&g->wait_object, (uintptr_t)object, memory_order_relaxed);
+    atomic_store_explicit(&g->wait_pc, (uintptr_t)caller, memory_order_relaxed);
+    /* Whoever finds the waiter finds this first: it is published by the lock, the wheel or the
+     * reactor that makes the waiter visible. */
+    atomic_store_explicit(&g->state, G_PARKING, memory_order_relaxed);
+}
+
+void weft__park_abandon(struct weft__wait *w)
+{
+    if (w->g != NULL) {
+        atomic_store_explicit(&w->g->state, G_RUNNING, memory_order_relaxed);
+    }
+}
+
+/* A plain thread waits for its word. */
+static WEFT__COLD int wait_on_thread(struct weft__wait *w)
+{
+    int64_t deadline_ns = w->deadline_ns;
+    /* acquire [WAIT-THREAD]: the outcome is visible. */
+    while (atomic_load_explicit(&w->thread_word, memory_order_acquire) == 0) {
+        int rc = weft__sys_futex_wait(&w->thread_word, 0, deadline_ns);
+        if (rc == -ETIMEDOUT) {
+            if (weft__wait_claim(w, w->deadline_value)) {
+                return w->value;
+            }
+            deadline_ns = INT64_MAX; /* somebody is about to wake us */
+        }
+    }
+    return w->value;
+}
+
+/* Arm the timer, or find that the deadline has passed already: true if that ended the wait. */
+static bool begin_deadline(struct weft__wait *w)
+{
+    if (w->deadline_ns <= weft__clock_ns()) {
+        if (weft__wait_claim(w, w->deadline_value)) {
+            weft__park_abandon(w);
+            return true;
+        }
+        return false; /* somebody was faster and is about to wake us */
+    }
+    weft__timer_init(&w->timer, TIMER_WAIT);
+    weft__timer_arm(weft__m_self()->p, w);
+    return false;
+}
+
+int weft__park_wait(struct weft__wait *w)
+{
+    if (WEFT__UNLIKELY(w->g == NULL)) {
+        return wait_on_thread(w);
+    }
+    bool has_ended = WEFT__UNLIKELY(w->deadline_ns != INT64_MAX) && begin_deadline(w);
+    if (!has_ended) {
+        weft__switch_park(weft__m_self(), w->g);
+        weft__timer_disarm(w);
+    }
+    if (WEFT__UNLIKELY(w->value == -ETIMEDOUT)) {
+        weft__scope_note_end(w->g);
+    }
+    return w->value;
+}
+
+void weft__park_wake(struct weft__wait *w)
+{
+    weft__wait_wake(w);
+}
+
+int weft__park_check_scope(void)
+{
+    struct weft__g *g = current();
+    if (WEFT__LIKELY(g == NULL || g->scope == NULL) || g->scope->nearest_ns == INT64_MAX ||
+        g->scope->nearest_ns > weft__clock_ns()) {
+        return 0;
+    }
+    weft__scope_note_end(g);
+    return -ETIMEDOUT;
+}
+
+ssize_t weft__park_op(struct weft__op *op, bool may_end, enum weft__wait_reason reason,
+                      const void *caller)
+{
+    struct weft__wait w;
+    struct weft__op_wait *ow = WEFT__CONTAINER(op, struct weft__op_wait, op);
+    weft__park_init(&w);
+    ow->wait = &w;
+    ow->set = NULL;
+    op->owner = ow;
+    int64_t deadline_ns = may_end ? w.deadline_ns : INT64_MAX;
+    w.is_contested = false; /* the operation alone ends it; a deadline only cancels the operation */
+    struct weft__m *m = weft__m_self();
+    struct weft__p *p = m->p;
+    weft__park_begin(&w, reason, (const void *)(intptr_t)op->fd, caller);
+    int rc = p->rt->reactors.driver->submit(p->reactor, op);
+    if (rc != 0) {
+        weft__park_abandon(&w);
+        return rc < 0 ? rc : op->result;
+    }
+    weft__count(p->counts.ops);
+    if (WEFT__UNLIKELY(deadline_ns != INT64_MAX)) {
+        w.deadline_ns = deadline_ns;
+        w.timer_op = op;
+        weft__timer_init(&w.timer, TIMER_OP);
+        weft__timer_arm(p, &w); /* one that has passed fires at the next look at the wheel */
+    }
+    weft__switch_park(m, w.g);
+    weft__timer_disarm(&w);
+    if (WEFT__UNLIKELY(op->result == -ETIMEDOUT) && deadline_ns != INT64_MAX &&
+        atomic_load_explicit(&op->cancel_error, memory_order_relaxed) == -ETIMEDOUT) {
+        weft__scope_note_end(w.g);
+    }
+    return op->result;
+}
+
+int weft__park_submit(struct weft__op_wait *ow)
+{
+    struct weft__p *p = weft__m_self()->p;
+    ow->op.owner = ow;
+    /* relaxed: the drain and the completions come after, through the reactor. */
+    atomic_fetch_add_explicit(&ow->set->state, 1, memory_order_relaxed);
+    int rc = p->rt->reactors.driver->submit(p->reactor, &ow->op);
+    if (rc != 0) {
+        atomic_fetch_sub_explicit(&ow->set->state, 1, memory_order_relaxed);
+        return rc;
+    }
+    weft__count(p->counts.ops);
+    return 0;
+}
+
+void weft__park_drain(struct weft__op_set *set, struct weft__op_wait *ows, int n,
+                      const void *caller)
+{
+    /* acquire [OP-SET]: with nothing left, all results are visible. */
+    if (atomic_load_explicit(&set->state, memory_order_acquire) == 0) {
+        return;
+    }
+    struct weft__m *m = weft__m_self();
+    struct weft__wait w;
+    weft__park_init(&w);
+    weft__park_begin(&w, WAIT_SELECT_DRAIN, NULL, caller);
+    for (int i = 0; i < n; i++) {
+        m->rt->reactors.driver->cancel(m->p->reactor, &ows[i].op, -ECANCELED);
+    }
+    /* acq_rel [OP-SET]: from here on the one who completes the last operation wakes us. */
+    uint32_t left =
+        atomic_fetch_or_explicit(&set->state, WEFT__OP_SET_DRAINING, memory_order_acq_rel);
+    if (left == 0) {
+        weft__park_abandon(&w);
+        return;
+    }
+    weft__switch_park(m, w.g);
+}
+
+struct weft__fd_waits *weft__park_fd_waits(void)
+{
+    return &weft__m_self()->rt->fd_waits;
+}
+
+void weft__park_count_accept_wait(void)
+{
+    weft__count(weft__m_self()->p->counts.accept_waits);
+}
+
+int weft__park_close_outside(int fd)
+{
+    bool is_busy = false;
+    bool is_closed = false;
+    int rc = 0;
+    weft__lock(&weft__runtimes_lock);
+    for (struct weft_runtime *rt = weft__runtimes; rt != NULL && !is_closed && !is_busy;
+         rt = rt->next) {
+        struct weft__fd *entry = weft__fd_find(&rt->reactors.fds, fd);
+        if (entry == NULL || !weft__fd_is_own(&rt->reactors.fds, fd)) {
+            continue;
+        }
+        weft__lock(&entry->lock);
+        is_busy = entry->in_flight != NULL || entry->is_closing;
+        if (!is_busy) {
+            rc = weft__fd_close(entry, fd);
+            is_closed = true;
+        }
+        weft__unlock(&entry->lock);
+    }
+    weft__unlock(&weft__runtimes_lock);
+    if (is_busy) {
+        return -EBUSY;
+    }
+    return is_closed ? rc : weft__sys_close(fd);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * park.h - the only door from channels, locks, timers and I/O to the scheduler: wait, and end a
+ * wait.  Nothing above sees an M, a P or a queue.
+ *
+ * A wait goes like this (a receive, say):
+ *
+ *     struct weft__wait w;
+ *     weft__park_init(&w);                          who waits, and until when at most
+ *     lock the channel; nothing is there
+ *     weft__park_begin(&w, WAIT_CHAN_RECV, ch);     PARKING: from here on it may be woken
+ *     link a waiter that points to w
+ *     unlock
+ *     weft__park_wait(&w)                           switch away; returns what the winner wrote
+ *     lock, unlink the waiter if it still is linked, unlock      unless the winner did it
+ *
+ * and its end, by somebody else:
+ *
+ *     lock the channel
+ *     waiter = weft__waitq_claim_first(&ch->receivers)
+ *     copy the value to waiter->value               its stack holds still until the wake
+ *     weft__park_wake(waiter->wait)                 the last touch
+ *     unlock
+ *
+ * Plain threads wait by the same calls, on a futex.
+ */
+#ifndef WEFT_PARK_PARK_H
+#define WEFT_PARK_PARK_H
+
+#include <sys/types.h>
+
+#include "../sched/wait.h"
+
+struct weft_runtime;
+struct weft__reactor_group;
+
+/* The runtime whose coroutine calls; NULL on a plain thread. */
+struct weft_runtime *weft__park_runtime(void);
+
+/* The calling coroutine; fatal with `what` on a plain thread. */
+struct weft__g *weft__park_self(const char *what);
+
+/* Set up a wait of the caller: its nearest deadline scope, if any, is its deadline. */
+void weft__park_init(struct weft__wait *w);
+
+/* Lower the deadline: when it passes first, weft__park_wait() returns `value`. */
+void weft__park_until(struct weft__wait *w, int64_t deadline_ns, int value);
+
+/* Several parties may end this wait (a select, a deadline): they must compete for the claim. */
+static inline void weft__park_contest(struct weft__wait *w)
+{
+    w->is_contested = true;
+}
+
+/* The caller is about to become visible as a waiter.  After this comes weft__park_wait(), or
+ * weft__park_abandon() if nobody has seen the wait yet.  `caller` is a return address into the
+ * code that called Weft: __builtin_return_address(0) of the public function. */
+void weft__park_begin(struct weft__wait *w, enum weft__wait_reason reason, const void *object,
+                      const void *caller);
+void weft__park_abandon(struct weft__wait *w);
+
+/*
+ * Wait until somebody has claimed w and woken it.  Returns the value that the winner gave, or
+ * -ETIMEDOUT when the deadline of a scope won; then the scope has been told.  May return on another
+ * thread.
+ */
+int weft__park_wait(struct weft__wait *w);
+
+/* End a wait whose claim the caller has won.  The wait is gone afterwards. */
+void weft__park_wake(struct weft__wait *w);
+
+/* Has the deadline of a surrounding scope passed?  0, or -ETIMEDOUT, and the scope has been told. */
+int weft__park_check_scope(void);
+
+/* A random seed for one decision of the calling coroutine. */
+uint64_t weft__park_random(void);
+
+/* The fds and the driver of the caller's runtime. */
+struct weft__reactor_group *weft__park_reactors(void);
+
+/*
+ * Submit an operation, wait until the kernel has let go of it, return its result.  The deadline of
+ * the nearest scope cancels it, unless it is one that must not be left half done (may_end false).
+ */
+ssize_t weft__park_op(struct weft__op *op, bool may_end, enum weft__wait_reason reason,
+                      const void *caller);
+
+/* Those who wait until a descriptor is free, in the caller's runtime. */
+struct weft__fd_waits *weft__park_fd_waits(void);
+void weft__park_count_accept_wait(void);
+
+/* On a plain thread: close fd if no runtime has anything in flight on it, else -EBUSY. */
+int weft__park_close_outside(int fd);
+
+/* Submit one operation of a set (a select's): 0 in flight, 1 complete at once (op.result is set),
+ * -errno not taken.  The wait has begun and is contested. */
+int weft__park_submit(struct weft__op_wait *ow);
+
+/* Cancel those of a set that are still in flight and wait until the kernel has let go of all. */
+void weft__park_drain(struct weft__op_set *set, struct weft__op_wait *ows, int n,
+                      const void *caller);
+
+#endif

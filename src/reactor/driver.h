@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * driver.h - the contract of the reactor: one interface, a driver a kernel interface.
+ *
+ * Every P has a reactor; the reactors of one runtime form a group, which shares the driver and the
+ * table of fds.  The reactor knows no coroutine and no scheduler: it takes operations (op.h) and
+ * gives back lists of those that are complete.
+ *
+ *   call      who may call
+ *   start     the thread that starts the runtime
+ *   submit    the owner: the thread that runs the P.  A P may change threads between calls.
+ *   cancel    any thread of the runtime, while it keeps the op alive (it cannot return yet)
+ *   wait      the owner
+ *   reap      any thread of the runtime: takes what is complete if nobody else is doing so
+ *   wake      any thread at all
+ *   stop      one thread, after all others have left
+ *
+ * An operation whose submit returned 0 is reported exactly once, by a wait or reap of any reactor of
+ * the group.
+ */
+#ifndef WEFT_REACTOR_DRIVER_H
+#define WEFT_REACTOR_DRIVER_H
+
+#include "../base/lock.h"
+#include "fdtable.h"
+#include "op.h"
+
+struct weft__reactor;
+
+struct weft__driver {
+    const char *name; /* "io_uring", "epoll" */
+
+    /* Make one reactor ready.  0 or -errno: nothing is left behind then. */
+    int (*start)(struct weft__reactor *r);
+    void (*stop)(struct weft__reactor *r);
+
+    /*
+     * Take an operation.
+     *   0       in flight: it will be reported.
+     *   1       complete at once: op->result is set, it will not be reported.
+     *   -errno  not taken (no memory, fd not open, closing): nothing has happened.
+     * What io_uring carries out itself is sent by the next wait.  A caller that expects success
+     * calls weft__op_try() first; submit does not try again but where an event may have been missed.
+     */
+    int (*submit)(struct weft__reactor *r, struct weft__op *op);
+
+    /*
+     * Ask for an operation to end.  It is still reported, with `error` as its result unless
+     * something happened before: success wins, and so does the error of an earlier cancel.
+     * Harmless if it is complete already.  `from` is the reactor of the calling thread's P, NULL
+     * if it has none: what completes at once is reported by its next wait, with NULL by that of the
+     * reactor where it was submitted, which is woken.  Not for a CLOSE, which ends by itself.
+     */
+    void (*cancel)(struct weft__reactor *from, struct weft__op *op, int error);
+
+    /*
+     * Send what was submitted and append what is complete to `done`; if nothing is, sleep until
+     * something is, weft__reactor_wake() was called, or deadline_ns (monotonic, absolute; 0 does
+     * not sleep, INT64_MAX has no limit).  Appends at most a few hundred; the rest comes next time.
+     * May return early with nothing, as after a signal.
+     */
+    void (*wait)(struct weft__reactor *r, int64_t deadline_ns, struct weft__op_list *done);
+
+    /* As wait without sleeping and sending, for threads that do not own r. */
+    void (*reap)(struct weft__reactor *r, struct weft__op_list *done);
+
+    /* Make the wait that sleeps, or the next one, return.  Cheap when one is pending already. */
+    void (*wake)(struct weft__reactor *r);
+};
+
+extern const struct weft__driver weft__driver_epoll;
+#ifndef WEFT_NO_LIBURING
+extern const struct weft__driver weft__driver_uring;
+#endif
+
+/* What the reactors of one runtime share. */
+struct weft__reactor_group {
+    const struct weft__driver *driver;
+    const char *why; /* a phrase for people: why this driver ("probed", "epoll asked for", ...) */
+    char why_text[96]; /* where `why` is put together when it names an error */
+    struct weft__fdtable fds;
+    int count;
+    struct weft__reactor *reactors; /* `count` of them */
+};
+
+struct weft__reactor {
+    struct weft__reactor_group *group;
+    struct weft__lock reap_lock; /* RANK_REACTOR; the completion side; held by a sleeping owner */
+    /* Completed by a submit or cancel on this P: reported by the next wait.  Owner only. */
+    struct weft__op_list ready;
+    /* Pushed by any thread, taken by the owner, linked by request_next: for io_uring, what has to
+     * be sent (op->wants); for epoll, operations ended by a thread without a reactor. */
+    _Atomic(struct weft__op *) requests;
+    _Atomic uint32_t wake_pending; /* 1: a wake was sent and not yet seen */
+    _Atomic uint64_t n_submitted;  /* operations that went into flight here; owner only */
+    _Atomic uint64_t n_completed;  /* and those reported by this reactor (not the same ones) */
+    int wake_fd;                   /* an eventfd */
+    void *driver_state;            /* the driver's own: a ring, an epoll fd */
+} WEFT__ALIGNED_LINE;
+
+/* For the drivers, in reactors.c. */
+
+/* Move the operations of `from` to `done` and count them as reported by r. */
+void weft__reactor_report(struct weft__reactor *r, struct weft__op_list *from,
+                          struct weft__op_list *done);
+/* Push an operation on r->requests; the caller sees to it that it cannot be reported before. */
+void weft__reactor_request(struct weft__reactor *r, struct weft__op *op);
+/* Take all requests, newest first; owner only. */
+struct weft__op *weft__reactor_take_requests(struct weft__reactor *r);
+
+/* The drivers' wake: they differ only in how wake_fd ends a sleep. */
+void weft__reactor_wake(struct weft__reactor *r);
+/* Was a wake sent?  Called with reap_lock held right before sleeping. */
+bool weft__reactor_is_woken(const struct weft__reactor *r);
+/* A reaper met the end of a sleep that was meant for the owner: its next wait shall not sleep.
+ * Called with reap_lock held. */
+void weft__reactor_pass_wake(struct weft__reactor *r);
+/* From here on a wake is sent anew.  What was written before the wakes so far is visible. */
+void weft__reactor_clear_wake(struct weft__reactor *r);
+
+/* enum weft_reactor of the public header: which driver to take. */
+struct weft__reactor_choice {
+    bool want_uring;
+    bool want_epoll;
+};
+
+/*
+ * Start `count` reactors with the best driver of those wanted: io_uring first, probed by a real
+ * operation; if it is refused (ENOSYS, EPERM, EACCES, ENOMEM, EMFILE, EINVAL, ...) and epoll is wanted too,
+ * epoll.  0 or -errno; nothing is left behind on failure.
+ */
+int weft__reactors_start(struct weft__reactor_group *group, int count,
+                         struct weft__reactor_choice choice);
+
+/* Cancel what is in flight, wait until the kernel has let go of it, close everything.  The
+ * operations are not reported.  Fds stay open but for those of the reactor itself. */
+void weft__reactors_stop(struct weft__reactor_group *group);
+
+/* Operations in flight in the whole group; exact when no thread submits or reaps. */
+uint64_t weft__reactors_in_flight(const struct weft__reactor_group *group);
+
+#endif

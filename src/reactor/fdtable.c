@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* fdtable.c - see fdtable.h. */
+#include "fdtable.h"
+
+#include <errno.h>
+
+#include "../base/fatal.h"
+#include "../base/sys.h"
+
+static void blank(struct weft__fd *entry)
+{
+    entry->generation++;
+    atomic_store_explicit(&entry->is_own, false, memory_order_relaxed);
+    entry->is_closing = false;
+    entry->ready = 0;
+    entry->registered = 0;
+    entry->home = -1;
+    entry->closer = NULL;
+}
+
+static struct weft__fd *make_chunk(void)
+{
+    struct weft__fd *chunk = weft__alloc_line(sizeof *chunk * WEFT__FD_CHUNK);
+    if (chunk == NULL) {
+        return NULL;
+    }
+    for (int i = 0; i < WEFT__FD_CHUNK; i++) {
+        weft__lock_init(&chunk[i].lock, RANK_FD);
+        atomic_init(&chunk[i].is_own, false);
+        blank(&chunk[i]);
+        chunk[i].in_flight_last = &chunk[i].in_flight;
+    }
+    return chunk;
+}
+
+static struct weft__fd *load_chunk(struct weft__fdtable *t, int fd)
+{
+    if (fd < 0 || fd / WEFT__FD_CHUNK >= WEFT__FD_CHUNKS_MAX) {
+        return NULL;
+    }
+    /* acquire [FD-CHUNK]: the entries are seen as their maker left them. */
+    return atomic_load_explicit(&t->chunks[fd / WEFT__FD_CHUNK], memory_order_acquire);
+}
+
+struct weft__fd *weft__fd_find(struct weft__fdtable *t, int fd)
+{
+    struct weft__fd *chunk = load_chunk(t, fd);
+    return chunk == NULL ? NULL : &chunk[fd % WEFT__FD_CHUNK];
+}
+
+struct weft__fd *weft__fd_get(struct weft__fdtable *t, int fd)
+{
+    struct weft__fd *chunk = load_chunk(t, fd);
+    if (WEFT__UNLIKELY(chunk == NULL)) {
+        if (fd < 0 || fd / WEFT__FD_CHUNK >= WEFT__FD_CHUNKS_MAX) {
+            return NULL;
+        }
+        struct weft__fd *made = make_chunk();
+        if (made == NULL) {
+            return NULL;
+        }
+        /* release [FD-CHUNK] publishes our chunk; acquire [FD-CHUNK] if another was faster. */
+        if (atomic_compare_exchange_strong_explicit(&t->chunks[fd / WEFT__FD_CHUNK], &chunk, made,
+                                                    memory_order_release, memory_order_acquire)) {
+            chunk = made;
+        } else {
+            weft__free(made);
+        }
+    }
+    return &chunk[fd % WEFT__FD_CHUNK];
+}
+
+int weft__fd_adopt(struct weft__fdtable *t, int fd)
+{
+    if (fd / WEFT__FD_CHUNK >= WEFT__FD_CHUNKS_MAX) {
+        return -EMFILE;
+    }
+    struct weft__fd *entry = weft__fd_get(t, fd);
+    if (entry == NULL) {
+        return -ENOMEM;
+    }
+    weft__lock(&entry->lock);
+    blank(entry);
+    atomic_store_explicit(&entry->is_own, true, memory_order_relaxed);
+    weft__unlock(&entry->lock);
+    return 0;
+}
+
+bool weft__fd_is_own(struct weft__fdtable *t, int fd)
+{
+    struct weft__fd *entry = weft__fd_find(t, fd);
+    return entry != NULL && atomic_load_explicit(&entry->is_own, memory_order_relaxed);
+}
+
+void weft__fd_link(struct weft__fd *entry, struct weft__op *op)
+{
+    op->fd_next = NULL;
+    op->fd_prev = entry->in_flight_last;
+    *entry->in_flight_last = op;
+    entry->in_flight_last = &op->fd_next;
+}
+
+void weft__fd_unlink(struct weft__fd *entry, struct weft__op *op)
+{
+    *op->fd_prev = op->fd_next;
+    if (op->fd_next != NULL) {
+        op->fd_next->fd_prev = op->fd_prev;
+    } else {
+        entry->in_flight_last = op->fd_prev;
+    }
+    op->fd_prev = NULL;
+}
+
+int weft__fd_close(struct weft__fd *entry, int fd)
+{
+    WEFT__ASSERT(entry->in_flight == NULL);
+    int rc = weft__sys_close(fd);
+    blank(entry);
+    return rc;
+}
+
+void weft__fdtable_init(struct weft__fdtable *t)
+{
+    for (int i = 0; i < WEFT__FD_CHUNKS_MAX; i++) {
+        atomic_init(&t->chunks[i], NULL);
+    }
+}
+
+void weft__fdtable_free(struct weft__fdtable *t)
+{
+    for (int i = 0; i < WEFT__FD_CHUNKS_MAX; i++) {
+        weft__free(atomic_load_explicit(&t->chunks[i], memory_order_relaxed));
+        atomic_store_explicit(&t->chunks[i], NULL, memory_order_relaxed);
+    }
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fdtable.h - what a runtime knows of each fd: whether it is a socket of ours, what is in flight on
+ * it, and where it is registered.
+ *
+ * Entries are made when first needed, in chunks that are never freed while the runtime lives, so
+ * an entry's address is good for ever.
+ */
+#ifndef WEFT_REACTOR_FDTABLE_H
+#define WEFT_REACTOR_FDTABLE_H
+
+#include "../base/atomic.h"
+#include "../base/lock.h"
+#include "op.h"
+
+#define WEFT__FD_CHUNK 1024      /* entries a chunk */
+#define WEFT__FD_CHUNKS_MAX 4096 /* fds up to 4 Mi; -EMFILE beyond */
+
+struct weft__fd {
+    struct weft__lock lock;     /* RANK_FD; protects all below */
+    uint32_t generation;        /* one more for each life of this fd number that we saw end */
+    _Atomic bool is_own;        /* a stream socket made by net/: closed by weft_close() only.
+                                   Written under the lock, read by anyone: whoever may use the fd
+                                   learned of it after it was adopted */
+    bool is_closing;            /* a CLOSE has begun; no new operation is taken (-EBADF) */
+    uint8_t ready;              /* epoll: events that came while nobody waited (bit 0 in, 1 out) */
+    uint8_t registered;         /* epoll: the directions it is registered for now */
+    int16_t home;               /* epoll: index of the reactor it is registered at, -1 none */
+    struct weft__op *in_flight; /* linked by fd_next, oldest first */
+    struct weft__op **in_flight_last;
+    struct weft__op *closer; /* the CLOSE that waits for in_flight to be empty */
+} WEFT__ALIGNED_LINE;
+
+struct weft__fdtable {
+    _Atomic(struct weft__fd *) chunks[WEFT__FD_CHUNKS_MAX];
+};
+
+/* The entry of an fd, made if need be; NULL for lack of memory or an fd out of range. */
+struct weft__fd *weft__fd_get(struct weft__fdtable *t, int fd);
+
+/* The entry if it exists already. */
+struct weft__fd *weft__fd_find(struct weft__fdtable *t, int fd);
+
+/* Say that fd is a new stream socket of ours: a new generation, nothing registered.  0 or -ENOMEM,
+ * -EMFILE. */
+int weft__fd_adopt(struct weft__fdtable *t, int fd);
+
+bool weft__fd_is_own(struct weft__fdtable *t, int fd);
+
+/* Link an operation that goes into flight; unlink it.  Under the entry's lock. */
+void weft__fd_link(struct weft__fd *entry, struct weft__op *op);
+void weft__fd_unlink(struct weft__fd *entry, struct weft__op *op);
+
+/* End this life of the fd: close it and make the entry blank for the next one.  Nothing is in
+ * flight on it.  Under the entry's lock, so that whoever gets the number next, from any open() of
+ * the process, finds the entry blank.  What close(2) gives. */
+int weft__fd_close(struct weft__fd *entry, int fd);
+
+void weft__fdtable_init(struct weft__fdtable *t);
+void weft__fdtable_free(struct weft__fdtable *t);
+
+#endif

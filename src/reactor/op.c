@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* op.c - an operation as one system call that does not wait. */
+#include "op.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <string.h>
+
+#include "../base/sys.h"
+
+#ifndef IOV_MAX
+#define IOV_MAX 1024 /* Linux since ever; hidden by strict headers */
+#endif
+
+int weft__op_events(const struct weft__op *op)
+{
+    switch (op->kind) {
+    case WEFT__OP_READ:
+    case WEFT__OP_READV:
+    case WEFT__OP_ACCEPT:
+        return POLLIN;
+    case WEFT__OP_POLL:
+        return op->events;
+    default:
+        return POLLOUT;
+    }
+}
+
+/* Which of `events`, or of the errors that need no asking, are there now?  0 if none. */
+static ssize_t poll_now(int fd, int events)
+{
+    struct pollfd p = {.fd = fd, .events = (short)events};
+    int n = weft__sys_poll(&p, 1, 0);
+    if (n <= 0) {
+        return n;
+    }
+    return (p.revents & POLLNVAL) != 0 ? -EBADF : p.revents;
+}
+
+static int iov_count_max(int count)
+{
+    return count > IOV_MAX ? IOV_MAX : count;
+}
+
+void weft__op_fill_msg(struct weft__op *op)
+{
+    memset(&op->msg, 0, sizeof op->msg);
+    op->msg.msg_iov = (struct iovec *)op->iov;
+    op->msg.msg_iovlen = (size_t)iov_count_max(op->iov_count);
+}
+
+static ssize_t try_socket(struct weft__op *op)
+{
+    switch (op->kind) {
+    case WEFT__OP_READ:
+        return weft__sys_recv_now(op->fd, op->buf, op->bytes);
+    case WEFT__OP_WRITE:
+        return weft__sys_send_now(op->fd, op->buf, op->bytes);
+    case WEFT__OP_READV:
+        weft__op_fill_msg(op);
+        return weft__sys_recvmsg_now(op->fd, &op->msg);
+    default:
+        weft__op_fill_msg(op);
+        return weft__sys_sendmsg_now(op->fd, &op->msg);
+    }
+}
+
+/*
+ * An fd that is not ours: of any type, shared with anybody, blocking or not.  A file is always
+ * ready for poll(2), yet a read that must not wait gives -EAGAIN while the page is not in memory:
+ * waiting for it to become ready would turn for ever, so the disk is waited for here.
+ */
+static ssize_t try_foreign(struct weft__op *op)
+{
+    bool is_read = op->kind == WEFT__OP_READ || op->kind == WEFT__OP_READV;
+    bool is_vector = op->kind == WEFT__OP_READV || op->kind == WEFT__OP_WRITEV;
+    struct iovec one;
+    const struct iovec *iov = &one;
+    int count = 1;
+    if (is_vector) {
+        iov = op->iov;
+        count = iov_count_max(op->iov_count);
+    } else {
+        one.iov_base = op->buf;
+        one.iov_len = op->bytes;
+    }
+    if ((op->flags & WEFT__OP_BLOCKS) == 0) {
+        ssize_t n = is_read ? weft__sys_read_now(op->fd, iov, count)
+                            : weft__sys_write_now(op->fd, iov, count);
+        if (n != -EAGAIN || !weft__sys_is_file(op->fd)) {
+            return n;
+        }
+    }
+    return is_read ? weft__sys_readv(op->fd, iov, count) : weft__sys_writev(op->fd, iov, count);
+}
+
+/* A connection that ended while it was queued is passed over, as if it had never come. */
+static ssize_t try_accept(struct weft__op *op, bool is_socket)
+{
+    ssize_t n;
+    do {
+        if (!is_socket) {
+            /* A listener of somebody else may block: only poll can tell. */
+            ssize_t there = poll_now(op->fd, POLLIN);
+            if (there <= 0) {
+                return there == 0 ? -EAGAIN : there;
+            }
+        }
+        n = weft__sys_accept_now(op->fd, op->addr, op->addr_len);
+    } while (n == -ECONNABORTED || n == -EPROTO);
+    return n;
+}
+
+/* The socket blocks, but connect() has no flag for one call: its mode is changed around it.
+ * Nobody else uses a socket that is not connected yet. */
+static ssize_t begin_connect(struct weft__op *op)
+{
+    int rc = weft__sys_set_nonblock(op->fd, true);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = weft__sys_connect(op->fd, op->addr, *op->addr_len);
+    (void)weft__sys_set_nonblock(op->fd, false);
+    if (rc == -EINPROGRESS || rc == -EALREADY || rc == -EINTR) {
+        op->flags |= WEFT__OP_BEGUN;
+        return -EAGAIN;
+    }
+    return rc;
+}
+
+static ssize_t try_connect(struct weft__op *op)
+{
+    if ((op->flags & WEFT__OP_BEGUN) == 0) {
+        return begin_connect(op);
+    }
+    /* Writable, also by an error, is what says that it is over; SO_ERROR is 0 before that too. */
+    ssize_t there = poll_now(op->fd, POLLOUT);
+    if (there <= 0) {
+        return there == 0 ? -EAGAIN : there;
+    }
+    int error = 0;
+    socklen_t len = sizeof error;
+    int rc = weft__sys_getsockopt(op->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+    return rc < 0 ? rc : -error;
+}
+
+ssize_t weft__op_try(struct weft__op *op, bool is_socket)
+{
+    ssize_t n;
+    switch (op->kind) {
+    case WEFT__OP_ACCEPT:
+        return try_accept(op, is_socket);
+    case WEFT__OP_CONNECT:
+        return try_connect(op);
+    case WEFT__OP_POLL:
+        n = poll_now(op->fd, op->events);
+        return n == 0 ? -EAGAIN : n;
+    default:
+        return is_socket ? try_socket(op) : try_foreign(op);
+    }
+}

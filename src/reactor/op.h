@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * op.h - an operation that may have to wait for the kernel: submitted, then completed once.
+ *
+ * The record lives on the stack of the coroutine that waits for it, with the buffers it names.  It
+ * belongs to the reactor from a submit that returned 0 until it is reported complete, and that is
+ * only after the kernel has let go of the buffers, also when it was cancelled.
+ *
+ *   IDLE --submit--> IN FLIGHT --last completion--> reported in a list --> IDLE
+ *                     |     ^
+ *                     cancel (any number of times; a result that has happened wins)
+ *
+ * What the makers of our own sockets owe the drivers:
+ *   - a connection is left blocking (no O_NONBLOCK), so that the kernel waits for it inside
+ *     io_uring; tries pass MSG_DONTWAIT.  A non-blocking one works as well, only slower.
+ *   - a listener is set O_NONBLOCK: accept4() has no flag for one call, and a connection that was
+ *     reset between poll and accept would block the thread.
+ *   - weft__fd_adopt() before the first operation, and a CLOSE operation at the end.
+ */
+#ifndef WEFT_REACTOR_OP_H
+#define WEFT_REACTOR_OP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "../base/atomic.h"
+
+struct weft__reactor;
+
+enum weft__op_kind {
+    WEFT__OP_READ,    /* buf, bytes */
+    WEFT__OP_WRITE,   /* buf, bytes */
+    WEFT__OP_READV,   /* iov, iov_count */
+    WEFT__OP_WRITEV,  /* iov, iov_count */
+    WEFT__OP_ACCEPT,  /* addr, addr_len (both may be NULL); result: the fd, close-on-exec */
+    WEFT__OP_CONNECT, /* addr, *addr_len; the record itself must be tried or submitted once more
+                         after -EAGAIN, since it remembers that the connect has begun */
+    WEFT__OP_POLL,    /* events: POLLIN, POLLOUT; result: the poll(2) bits that are there */
+    WEFT__OP_CLOSE,   /* waits until nothing is in flight on fd, then closes it */
+};
+
+/* weft__op.flags; written by the thread that tries or submits, never while in flight. */
+enum {
+    WEFT__OP_BEGUN = 1,  /* CONNECT: connect() was called and goes on in the kernel */
+    WEFT__OP_BLOCKS = 2, /* the fd cannot be polled: only the blocking call does it */
+    WEFT__OP_DIRECT = 4, /* io_uring: the kernel does it itself; else we poll and try */
+};
+
+struct weft__op {
+    /* The caller's. */
+    uint8_t kind;
+    int fd;
+    union {
+        struct {
+            void *buf;
+            size_t bytes;
+        };
+        struct {
+            const struct iovec *iov;
+            int iov_count;
+        };
+        struct {
+            struct sockaddr *addr;
+            socklen_t *addr_len;
+        };
+        int events;
+    };
+    ssize_t result; /* >= 0 or -errno, valid once complete */
+    void *owner;    /* who waits: the scheduler's, the reactor only carries it */
+
+    /* The reactor's. */
+    struct weft__op *next;               /* in a list of completed ones */
+    struct weft__op *fd_next, **fd_prev; /* in flight on its fd; protected by the entry's lock;
+                                            fd_prev is NULL when not linked */
+    struct weft__op *request_next;       /* in the requests of its reactor */
+    struct weft__reactor *reactor;       /* where it was submitted */
+    _Atomic int cancel_error;            /* 0, or the -errno that a cancelled result becomes */
+    _Atomic uint32_t refs;               /* io_uring: completions that are still to come */
+    _Atomic uint32_t wants;              /* io_uring: what its reactor is asked to send */
+    uint8_t flags;
+    bool is_socket;    /* fd is a stream socket of ours; noted at submit */
+    struct msghdr msg; /* for vectored operations on sockets */
+};
+
+/* Completed operations, linked by `next`, oldest first. */
+struct weft__op_list {
+    struct weft__op *first, **last;
+};
+
+static inline void weft__op_list_init(struct weft__op_list *l)
+{
+    l->first = NULL;
+    l->last = &l->first;
+}
+
+static inline void weft__op_list_add(struct weft__op_list *l, struct weft__op *op)
+{
+    op->next = NULL;
+    *l->last = op;
+    l->last = &op->next;
+}
+
+/* Move all of `from` to the end of l. */
+static inline void weft__op_list_join(struct weft__op_list *l, struct weft__op_list *from)
+{
+    if (from->first != NULL) {
+        *l->last = from->first;
+        l->last = from->last;
+        weft__op_list_init(from);
+    }
+}
+
+/* Set up an operation; the caller then fills in its arguments. */
+static inline void weft__op_init(struct weft__op *op, enum weft__op_kind kind, int fd, void *owner)
+{
+    op->kind = (uint8_t)kind;
+    op->fd = fd;
+    op->owner = owner;
+    op->result = 0;
+    op->flags = 0;
+    op->is_socket = false;
+    op->fd_prev = NULL;
+    op->reactor = NULL;
+    atomic_init(&op->cancel_error, 0);
+    atomic_init(&op->refs, 0);
+    atomic_init(&op->wants, 0);
+}
+
+/* The poll(2) events that let it go on. */
+int weft__op_events(const struct weft__op *op);
+
+/*
+ * Try to carry it out without waiting, by a system call here and now.  is_socket says that fd is a
+ * stream socket of ours.  Returns the result, -EAGAIN if it would have to wait.  Never -EINTR.
+ * Files on a disk are always ready: they are read and written at once, and the thread waits for
+ * the disk.
+ *
+ * A CONNECT that has begun gives -EAGAIN; tried again after the fd became writable, it gives what
+ * became of it.  -EAGAIN without WEFT__OP_BEGUN in flags, which submit passes on as a result, says
+ * that the backlog of a UNIX listener is full: the kernel has no event for its end, so the caller
+ * tries again after a while.
+ */
+ssize_t weft__op_try(struct weft__op *op, bool is_socket);
+
+/* Prepare op->msg from the vector, at most IOV_MAX parts of it: a short count is allowed. */
+void weft__op_fill_msg(struct weft__op *op);
+
+#endif

@@ -1,0 +1,727 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * uring.c - the driver on io_uring: the kernel carries an operation out, or says when to try it.
+ *
+ *   fd            operation                    sent as
+ *   ours          read, write, vectors         RECV, SEND, RECVMSG, SENDMSG: the kernel waits
+ *   ours          accept, connect, poll        POLL_ADD, then weft__op_try(): a cancel in between
+ *   somebody's    all                          loses no connection, and no fd that blocks holds
+ *                                              a kernel worker
+ *
+ * Who owns what.  The submission side belongs to the owner of the P alone.  The completion side is
+ * under reap_lock; completions are copied out and handled after its unlock, since an entry's lock
+ * has the lower rank.  So two threads may handle completions of one operation at once.
+ *
+ * An operation is sent under its own address, its cancel under the address with a tag.  op->refs
+ * counts what is still to come: 1 for the operation itself, held from submit until its completion
+ * was not followed by another try; 1 for its cancel, which is asked for once at most, held from the
+ * request to the completion of the ASYNC_CANCEL.  Whoever drops the last one reports it: so no
+ * buffer is let go, and no record, while the kernel or a request list names it.
+ *
+ * What others want the owner to send goes through r->requests, with the reasons in op->wants:
+ *
+ *   anyone                                   owner, in wait
+ *   1 sets cancel_error, or finds that       1 takes the list, reads request_next
+ *     the operation must be sent again       2 exchanges wants with 0
+ *   2 adds a bit to wants; it was 0:         3 sends the operation again unless cancel_error is
+ *     pushes the op, wakes the owner           set, and the cancel unless nothing is out there
+ *
+ * [URING-ARM] is the order of that hand-over.  Submit and step 3 release it as well after they last
+ * touched the operation, and each completion acquires it, because what passes through the kernel's rings is an order that neither
+ * the C memory model nor a race detector sees.
+ */
+#include <errno.h>
+#include <liburing.h>
+#include <limits.h>
+#include <poll.h>
+#include <string.h>
+
+#include "../base/clock.h"
+#include "../base/fatal.h"
+#include "../base/sys.h"
+#include "driver.h"
+
+#define ENTRIES 256      /* of the submission queue: a batch, not a limit */
+#define ENTRIES_MIN 32   /* where locked memory is short */
+#define CQ_FACTOR 4      /* more in flight than 4 times that overflow into the kernel's memory */
+#define COMPLETIONS 256  /* taken at a time */
+#define ROOM_TRIES 16    /* before a full queue that the kernel does not take is given up */
+#define PATIENCE 5       /* sleeps of 1, 2, 4, ... ms while memory of earlier rings comes back */
+#define BYTES_MAX 0x7ffff000u /* what read(2) moves at most; the queue has 32 bits for it */
+
+/* user_data: the address of an op, which is a multiple of 8, and a tag. */
+enum { TAG_OP = 0, TAG_CANCEL = 1, TAG_WAKE = 2, TAG_PROBE = 3, TAG_MASK = 7 };
+
+enum { WANT_SEND = 1, WANT_CANCEL = 2 };
+
+struct state {
+    struct io_uring ring;
+    struct weft__op *unsent; /* requests there was no room for, linked by request_next */
+    uint64_t wake_count;     /* where the kernel puts what it reads from wake_fd */
+    bool is_wake_armed;      /* a read of wake_fd is in the ring; under reap_lock */
+    bool has_poll_first;     /* the kernel can be told that a first try is useless */
+};
+
+struct completion {
+    uint64_t user_data;
+    int res;
+};
+
+static struct state *state_of(const struct weft__reactor *r)
+{
+    return r->driver_state;
+}
+
+static void handle_ready(struct weft__reactor *r);
+
+/* ---- The submission side: the owner. ---- */
+
+/* Errors of io_uring_enter() that pass: all others mean that the ring is broken. */
+static void check_enter(int rc)
+{
+    if (rc == -EAGAIN || rc == -ENOMEM) {
+        weft__sys_yield_cpu(); /* no memory for requests: nothing is lost, others may free some */
+    }
+    WEFT__ASSERT(rc >= 0 || rc == -ETIME || rc == -EINTR || rc == -EAGAIN || rc == -EBUSY ||
+                 rc == -ENOMEM);
+}
+
+/* Make room for n entries.  The kernel may take fewer than it is given, or refuse (-EBUSY) until
+ * completions are taken: what is queued stays queued. */
+static bool make_room(struct weft__reactor *r, unsigned n)
+{
+    struct io_uring *ring = &state_of(r)->ring;
+    for (int i = 0; i < ROOM_TRIES && io_uring_sq_space_left(ring) < n; i++) {
+        int rc = weft__sys_fault_now(WEFT__CALL_URING_ENTER);
+        if (rc == 0) {
+            rc = io_uring_submit(ring);
+        }
+        check_enter(rc);
+        if (rc < 0) {
+            handle_ready(r);
+        }
+    }
+    return io_uring_sq_space_left(ring) >= n;
+}
+
+/* The caller has made room. */
+static struct io_uring_sqe *take_sqe(struct state *st, void *data, unsigned tag)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&st->ring);
+    WEFT__ASSERT(sqe != NULL);
+    io_uring_prep_nop(sqe); /* every field is set; the caller then says what it is */
+    io_uring_sqe_set_data64(sqe, (uintptr_t)data | tag);
+    return sqe;
+}
+
+/* Queue an operation, the first time or again. */
+static void send_op(struct state *st, struct weft__op *op)
+{
+    struct io_uring_sqe *sqe = take_sqe(st, NULL, TAG_OP);
+    if ((op->flags & WEFT__OP_DIRECT) == 0) {
+        io_uring_prep_poll_add(sqe, op->fd, (unsigned)weft__op_events(op));
+    } else {
+        unsigned bytes = op->bytes > BYTES_MAX ? BYTES_MAX : (unsigned)op->bytes;
+        switch (op->kind) {
+        case WEFT__OP_READ:
+            io_uring_prep_recv(sqe, op->fd, op->buf, bytes, 0);
+            break;
+        case WEFT__OP_WRITE:
+            io_uring_prep_send(sqe, op->fd, op->buf, bytes, MSG_NOSIGNAL);
+            break;
+        case WEFT__OP_READV:
+            io_uring_prep_recvmsg(sqe, op->fd, &op->msg, 0);
+            break;
+        default:
+            io_uring_prep_sendmsg(sqe, op->fd, &op->msg, MSG_NOSIGNAL);
+            break;
+        }
+        if (st->has_poll_first) {
+            sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
+        }
+    }
+    io_uring_sqe_set_data64(sqe, (uintptr_t)op | TAG_OP);
+}
+
+/* Say that `want` is to be sent for op; is_owner: the caller runs this reactor and comes back to
+ * its wait by itself. */
+static void request(struct weft__op *op, uint32_t want, bool is_owner)
+{
+    struct weft__reactor *r = op->reactor;
+    /* acq_rel [URING-ARM] */
+    if (atomic_fetch_or_explicit(&op->wants, want, memory_order_acq_rel) == 0) {
+        weft__reactor_request(r, op);
+        if (!is_owner) {
+            weft__reactor_wake(r);
+        }
+    }
+}
+
+/* Ask for the end of an operation; the first to ask decides what it is called. */
+static void ask_cancel(struct weft__reactor *from, struct weft__op *op, int error)
+{
+    int none = 0;
+    if (!atomic_compare_exchange_strong_explicit(&op->cancel_error, &none, error,
+                                                 memory_order_relaxed, memory_order_relaxed)) {
+        return;
+    }
+    weft__perturb();
+    /* One that has no reference left is complete and about to be reported: left alone.  Relaxed:
+     * a reference only keeps it; what is read later is ordered by [URING-ARM]. */
+    uint32_t refs = atomic_load_explicit(&op->refs, memory_order_relaxed);
+    do {
+        if (refs == 0) {
+            return;
+        }
+    } while (!atomic_compare_exchange_weak_explicit(&op->refs, &refs, refs + 1,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    weft__perturb();
+    request(op, WANT_CANCEL, op->reactor == from);
+}
+
+static int close_fd(struct weft__reactor *r, struct weft__fd *entry, struct weft__op *op)
+{
+    weft__lock(&entry->lock);
+    int rc = 0;
+    if (entry->is_closing) {
+        rc = -EBADF;
+    } else if (entry->in_flight == NULL) {
+        op->result = weft__fd_close(entry, op->fd);
+        rc = 1;
+    } else {
+        /* The kernel holds the socket open for what is in flight, so the peer would see no end:
+         * whoever reports the last of them closes. */
+        entry->is_closing = true;
+        entry->closer = op;
+        weft__count(r->n_submitted);
+        for (struct weft__op *each = entry->in_flight; each != NULL; each = each->fd_next) {
+            ask_cancel(r, each, -EBADF);
+        }
+    }
+    weft__unlock(&entry->lock);
+    return rc;
+}
+
+/* Queue an operation and link it to its fd, from where on a CLOSE can ask for its end.  There is
+ * room for it. */
+static int begin_op(struct weft__reactor *r, struct weft__fd *entry, struct weft__op *op)
+{
+    weft__lock(&entry->lock);
+    if (entry->is_closing) {
+        weft__unlock(&entry->lock);
+        return -EBADF;
+    }
+    op->is_socket = atomic_load_explicit(&entry->is_own, memory_order_relaxed);
+    if (op->is_socket && op->kind <= WEFT__OP_WRITEV) {
+        op->flags |= WEFT__OP_DIRECT;
+        if (op->kind >= WEFT__OP_READV) {
+            weft__op_fill_msg(op);
+        }
+    }
+    send_op(state_of(r), op);
+    atomic_store_explicit(&op->refs, 1, memory_order_relaxed);
+    /* release [URING-ARM]: to whoever handles the first completion, after our last access. */
+    atomic_store_explicit(&op->wants, 0, memory_order_release);
+    weft__fd_link(entry, op);
+    weft__count(r->n_submitted);
+    weft__unlock(&entry->lock);
+    return 0;
+}
+
+static int uring_submit(struct weft__reactor *r, struct weft__op *op)
+{
+    struct weft__fd *entry = weft__fd_get(&r->group->fds, op->fd);
+    op->reactor = r;
+    if (entry == NULL) {
+        return op->fd < 0 ? -EBADF : -ENOMEM;
+    }
+    if (op->kind == WEFT__OP_CLOSE) {
+        return close_fd(r, entry, op);
+    }
+    if (op->kind == WEFT__OP_CONNECT && (op->flags & WEFT__OP_BEGUN) == 0) {
+        op->result = weft__op_try(op, true);
+        if ((op->flags & WEFT__OP_BEGUN) == 0) {
+            return 1;
+        }
+    }
+    if (!make_room(r, 1)) {
+        return -ENOMEM;
+    }
+    return begin_op(r, entry, op);
+}
+
+static void uring_cancel(struct weft__reactor *from, struct weft__op *op, int error)
+{
+    ask_cancel(from, op, error);
+}
+
+/* ---- The completion side: whoever reaps. ---- */
+
+/* The last reference is gone: take it off its fd, and close that if a CLOSE waits for it. */
+static void finish(struct weft__reactor *r, struct weft__op *op, struct weft__op_list *out)
+{
+    struct weft__fd *entry = weft__fd_find(&r->group->fds, op->fd);
+    struct weft__op *closer = NULL;
+    weft__lock(&entry->lock);
+    weft__fd_unlink(entry, op);
+    if (entry->in_flight == NULL && entry->closer != NULL) {
+        closer = entry->closer;
+        closer->result = weft__fd_close(entry, op->fd);
+    }
+    weft__unlock(&entry->lock);
+    weft__op_list_add(out, op);
+    if (closer != NULL) {
+        weft__op_list_add(out, closer);
+    }
+}
+
+static void drop_ref(struct weft__reactor *r, struct weft__op *op, struct weft__op_list *out)
+{
+    weft__perturb();
+    /* acq_rel [URING-REFS]: the result, written by whoever had the operation's own reference, is
+     * seen by whoever drops the last one. */
+    if (atomic_fetch_sub_explicit(&op->refs, 1, memory_order_acq_rel) == 1) {
+        finish(r, op, out);
+    }
+}
+
+/* The operation has this result; -EAGAIN, -EINTR and -ECANCELED say that it did not happen. */
+static void settle(struct weft__reactor *r, struct weft__op *op, ssize_t n, bool is_owner,
+                   struct weft__op_list *out)
+{
+    if (n == -EAGAIN || n == -EINTR || n == -ECANCELED) {
+        int error = atomic_load_explicit(&op->cancel_error, memory_order_relaxed);
+        if (error == 0) {
+            /* Somebody else was faster, the socket does not block, or the thread that had sent it
+             * ended, and the kernel cancelled what was its own: once more. */
+            if (n == -EAGAIN) {
+                op->flags &= (uint8_t)~WEFT__OP_DIRECT;
+            }
+            request(op, WANT_SEND, is_owner);
+            return;
+        }
+        n = error;
+    }
+    op->result = n;
+    drop_ref(r, op, out);
+}
+
+static void handle_op(struct weft__reactor *r, struct weft__op *op, int res, bool is_owner,
+                      struct weft__op_list *out)
+{
+    /* acquire [URING-ARM]: from whoever sent it last. */
+    (void)atomic_load_explicit(&op->wants, memory_order_acquire);
+    ssize_t n = res;
+    if (res >= 0 && (op->flags & WEFT__OP_DIRECT) == 0) {
+        if (op->kind != WEFT__OP_POLL) {
+            n = weft__op_try(op, op->is_socket);
+        } else {
+            n = res & (op->events | POLLERR | POLLHUP);
+        }
+    }
+    settle(r, op, n, is_owner, out);
+}
+
+/*
+ * An ASYNC_CANCEL came back.  Found or not, the operation has its own completion.  Not found while
+ * that has not been handled mostly means that it is on its way; but the kernel may also have been
+ * between two tries of its own, after which it waits again: so it is asked once more until the
+ * operation is seen to end.
+ */
+static void handle_cancel(struct weft__reactor *r, struct weft__op *op, int res, bool is_owner,
+                          struct weft__op_list *out)
+{
+    if ((res == -ENOENT || res == -EALREADY) &&
+        atomic_load_explicit(&op->refs, memory_order_relaxed) > 1) {
+        request(op, WANT_CANCEL, is_owner);
+        return;
+    }
+    drop_ref(r, op, out);
+}
+
+/* Copy completions out; with reap_lock held. */
+static int collect(struct weft__reactor *r, struct completion *got, bool is_owner)
+{
+    struct state *st = state_of(r);
+    struct io_uring_cqe *cqe;
+    unsigned head;
+    unsigned n_seen = 0;
+    int n = 0;
+    io_uring_for_each_cqe(&st->ring, head, cqe)
+    {
+        if (n == COMPLETIONS) {
+            break;
+        }
+        n_seen++;
+        if (cqe->user_data == TAG_WAKE) {
+            st->is_wake_armed = false;
+            if (!is_owner) {
+                weft__reactor_pass_wake(r);
+            }
+            continue;
+        }
+        got[n].user_data = cqe->user_data;
+        got[n].res = cqe->res;
+        n++;
+    }
+    io_uring_cq_advance(&st->ring, n_seen);
+    return n;
+}
+
+static void handle_all(struct weft__reactor *r, const struct completion *got, int n, bool is_owner,
+                       struct weft__op_list *out)
+{
+    for (int i = 0; i < n; i++) {
+        struct weft__op *op = (struct weft__op *)(uintptr_t)(got[i].user_data & ~(uint64_t)TAG_MASK);
+        if ((got[i].user_data & TAG_MASK) == TAG_CANCEL) {
+            handle_cancel(r, op, got[i].res, is_owner, out);
+        } else {
+            handle_op(r, op, got[i].res, is_owner, out);
+        }
+    }
+}
+
+/* Completions that did not fit are kept by the kernel, which brings them when asked. */
+static bool has_overflow(const struct state *st)
+{
+    return io_uring_cq_has_overflow(&st->ring);
+}
+
+/* Take completions in the middle of a submit; they are reported by the next wait. */
+static void handle_ready(struct weft__reactor *r)
+{
+    struct state *st = state_of(r);
+    struct completion got[COMPLETIONS];
+    weft__lock(&r->reap_lock);
+    if (has_overflow(st)) {
+        (void)io_uring_get_events(&st->ring);
+    }
+    int n = collect(r, got, true);
+    weft__unlock(&r->reap_lock);
+    handle_all(r, got, n, true, &r->ready);
+}
+
+static void uring_reap(struct weft__reactor *r, struct weft__op_list *done)
+{
+    struct state *st = state_of(r);
+    struct completion got[COMPLETIONS];
+    if (!weft__try_lock(&r->reap_lock)) {
+        return;
+    }
+    if (io_uring_cq_ready(&st->ring) == 0 && has_overflow(st)) {
+        (void)io_uring_get_events(&st->ring);
+    }
+    int n = collect(r, got, false);
+    weft__unlock(&r->reap_lock);
+    struct weft__op_list out;
+    weft__op_list_init(&out);
+    handle_all(r, got, n, false, &out);
+    weft__reactor_report(r, &out, done);
+}
+
+/* ---- The owner's round. ---- */
+
+/* Send what one operation wants; there is room for two entries. */
+static void send_wanted(struct weft__reactor *r, struct weft__op *op, struct weft__op_list *out)
+{
+    struct state *st = state_of(r);
+    /* acq_rel [URING-ARM]: from who asked; to who asks next and reuses request_next. */
+    uint32_t wants = atomic_exchange_explicit(&op->wants, 0, memory_order_acq_rel);
+    if ((wants & WANT_SEND) != 0) {
+        /* A cancel that is set later finds it in the ring, since its own request comes later. */
+        int error = atomic_load_explicit(&op->cancel_error, memory_order_relaxed);
+        if (error == 0) {
+            send_op(st, op);
+            /* release [URING-ARM]: to whoever handles its completion, after our last access. */
+            (void)atomic_fetch_or_explicit(&op->wants, 0, memory_order_release);
+            return;
+        }
+        op->result = error;
+        drop_ref(r, op, out); /* not the last one if WANT_CANCEL is set too */
+    }
+    if ((wants & WANT_CANCEL) != 0) {
+        /* acq_rel [URING-REFS]: acquire if the operation's own reference is gone; release, as our
+         * last access, to whoever drops the cancel's. */
+        if (atomic_fetch_add_explicit(&op->refs, 0, memory_order_acq_rel) == 1) {
+            drop_ref(r, op, out);
+            return;
+        }
+        struct io_uring_sqe *sqe = take_sqe(st, NULL, TAG_CANCEL);
+        io_uring_prep_cancel64(sqe, (uintptr_t)op | TAG_OP, 0);
+        io_uring_sqe_set_data64(sqe, (uintptr_t)op | TAG_CANCEL);
+    }
+}
+
+static void send_requests(struct weft__reactor *r, struct weft__op_list *out)
+{
+    struct state *st = state_of(r);
+    struct weft__op *lists[2] = {st->unsent, weft__reactor_take_requests(r)};
+    st->unsent = NULL;
+    for (int i = 0; i < 2; i++) {
+        struct weft__op *next;
+        for (struct weft__op *op = lists[i]; op != NULL; op = next) {
+            next = op->request_next;
+            if (make_room(r, 2)) {
+                send_wanted(r, op, out);
+            } else {
+                op->request_next = st->unsent;
+                st->unsent = op;
+            }
+        }
+    }
+}
+
+/* Keep a read of wake_fd in the ring; with reap_lock held.  False if there is no room. */
+static bool arm_wake(struct weft__reactor *r)
+{
+    struct state *st = state_of(r);
+    if (st->is_wake_armed) {
+        return true;
+    }
+    if (io_uring_sq_space_left(&st->ring) == 0) {
+        return false;
+    }
+    struct io_uring_sqe *sqe = take_sqe(st, NULL, TAG_WAKE);
+    io_uring_prep_read(sqe, r->wake_fd, &st->wake_count, sizeof st->wake_count, 0);
+    io_uring_sqe_set_data64(sqe, TAG_WAKE);
+    st->is_wake_armed = true;
+    return true;
+}
+
+/* Send what is queued and let the kernel bring what it has; sleep until deadline_ns unless it is 0.
+ * One system call, none if there is nothing to do in the kernel; with reap_lock held. */
+static void enter(struct state *st, int64_t deadline_ns)
+{
+    struct io_uring *ring = &st->ring;
+    int rc = weft__sys_fault_now(WEFT__CALL_URING_ENTER);
+    if (rc != 0) {
+        check_enter(rc);
+        return;
+    }
+    if (deadline_ns == 0) {
+        unsigned flags = IO_URING_READ_ONCE(*ring->sq.kflags);
+        bool has_work = (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+        if (io_uring_sq_ready(ring) != 0) {
+            rc = has_work ? io_uring_submit_and_get_events(ring) : io_uring_submit(ring);
+        } else if (has_work) {
+            rc = io_uring_get_events(ring);
+        }
+    } else {
+        struct io_uring_cqe *cqe;
+        struct __kernel_timespec ts;
+        struct __kernel_timespec *timeout = NULL;
+        if (deadline_ns != INT64_MAX) {
+            struct timespec left = weft__clock_timespec(deadline_ns - weft__clock_ns());
+            ts.tv_sec = left.tv_sec;
+            ts.tv_nsec = left.tv_nsec;
+            timeout = &ts;
+        }
+        rc = io_uring_submit_and_wait_timeout(ring, &cqe, 1, timeout, NULL);
+    }
+    check_enter(rc);
+}
+
+static void uring_wait(struct weft__reactor *r, int64_t deadline_ns, struct weft__op_list *done)
+{
+    struct state *st = state_of(r);
+    struct completion got[COMPLETIONS];
+    struct weft__op_list out;
+    weft__op_list_init(&out);
+    send_requests(r, &out);
+    weft__op_list_join(&out, &r->ready);
+    weft__lock(&r->reap_lock);
+    bool may_sleep = deadline_ns != 0 && out.first == NULL && st->unsent == NULL &&
+                     !weft__reactor_is_woken(r) && arm_wake(r);
+    enter(st, may_sleep ? deadline_ns : 0);
+    int n = collect(r, got, true);
+    weft__unlock(&r->reap_lock);
+    weft__reactor_clear_wake(r);
+    handle_all(r, got, n, true, &out);
+    if (may_sleep && atomic_load_explicit(&r->requests, memory_order_relaxed) != NULL) {
+        /* What we were woken for shall not wait until the caller comes back. */
+        send_requests(r, &out);
+        enter(st, 0);
+    }
+    weft__reactor_report(r, &out, done);
+}
+
+/* ---- Start and stop. ---- */
+
+/* Can this ring do what we need?  A real operation goes through it, since a filter or a kernel may
+ * allow the setup and refuse the rest. */
+static int probe(struct io_uring *ring)
+{
+    const unsigned features = IORING_FEAT_NODROP | IORING_FEAT_FAST_POLL | IORING_FEAT_EXT_ARG;
+    static const int ops[] = {IORING_OP_POLL_ADD, IORING_OP_RECV,         IORING_OP_SEND,
+                              IORING_OP_RECVMSG,  IORING_OP_SENDMSG,      IORING_OP_READ,
+                              IORING_OP_NOP,      IORING_OP_ASYNC_CANCEL};
+    if ((ring->features & features) != features) {
+        return -ENOSYS;
+    }
+    struct io_uring_probe *known = io_uring_get_probe_ring(ring);
+    if (known == NULL) {
+        return -ENOSYS;
+    }
+    bool all = true;
+    for (size_t i = 0; i < WEFT__COUNT(ops); i++) {
+        all = all && io_uring_opcode_supported(known, ops[i]);
+    }
+    io_uring_free_probe(known);
+    if (!all) {
+        return -ENOSYS;
+    }
+    struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+    io_uring_prep_nop(sqe);
+    io_uring_sqe_set_data64(sqe, TAG_PROBE);
+    int rc = io_uring_submit_and_wait(ring, 1);
+    struct io_uring_cqe *cqe;
+    if (rc >= 0) {
+        rc = io_uring_peek_cqe(ring, &cqe);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    rc = cqe->user_data == TAG_PROBE ? cqe->res : -EIO;
+    io_uring_cqe_seen(ring, cqe);
+    return rc;
+}
+
+/* Rings that this process gave back since it last ran out of memory for one. */
+static _Atomic uint32_t n_leaving;
+
+/*
+ * The locked memory of a ring that was given back is counted against the user for some milliseconds
+ * more, until a worker of the kernel has torn it down.  So a user who restarts a runtime may
+ * be told that there is none: where rings are leaving, a while of patience (31 ms in all) finds
+ * room again.  False if there is nothing to wait for any more.
+ */
+static bool wait_for_leaving(int *n_waits)
+{
+    if (atomic_load_explicit(&n_leaving, memory_order_relaxed) == 0) {
+        return false;
+    }
+    if (*n_waits == PATIENCE) {
+        atomic_store_explicit(&n_leaving, 0, memory_order_relaxed);
+        return false;
+    }
+    (void)weft__sys_poll(NULL, 0, 1 << (*n_waits)++);
+    return true;
+}
+
+/*
+ * Make a ring.  Flags that an older kernel does not know are left out step by step (-EINVAL); where
+ * locked memory is short, a smaller ring does.  Never SINGLE_ISSUER or DEFER_TASKRUN: a P changes
+ * threads, and the kernel would refuse the new one.
+ */
+static int make_ring(struct state *st, int wq_fd)
+{
+    static const unsigned steps[] = {
+        IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
+            IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE | IORING_SETUP_ATTACH_WQ,
+        IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE | IORING_SETUP_ATTACH_WQ,
+        IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE,
+        0,
+    };
+    size_t step = 0;
+    unsigned entries = ENTRIES;
+    int n_waits = 0;
+    for (;;) {
+        struct io_uring_params params;
+        memset(&params, 0, sizeof params);
+        params.flags = steps[step];
+        params.cq_entries = entries * CQ_FACTOR;
+        if (wq_fd < 0) {
+            params.flags &= ~IORING_SETUP_ATTACH_WQ;
+        } else {
+            params.wq_fd = (unsigned)wq_fd;
+        }
+        int rc = weft__sys_fault_now(WEFT__CALL_URING_SETUP);
+        if (rc == 0) {
+            rc = io_uring_queue_init_params(entries, &st->ring, &params);
+        }
+        if (rc == 0) {
+            /* The two came with the same kernel. */
+            st->has_poll_first = (params.flags & IORING_SETUP_COOP_TASKRUN) != 0;
+            return 0;
+        }
+        if (rc == -EINVAL && step + 1 < WEFT__COUNT(steps)) {
+            step++;
+        } else if (rc == -ENOMEM && wait_for_leaving(&n_waits)) {
+            continue;
+        } else if (rc == -ENOMEM && entries > ENTRIES_MIN) {
+            entries /= 2;
+        } else {
+            return rc;
+        }
+    }
+}
+
+static int uring_start(struct weft__reactor *r)
+{
+    struct weft__reactor *first = &r->group->reactors[0];
+    struct state *st = weft__alloc_line(sizeof *st);
+    if (st == NULL) {
+        return -ENOMEM;
+    }
+    int rc = make_ring(st, r == first ? -1 : state_of(first)->ring.ring_fd);
+    if (rc < 0) {
+        goto out_state;
+    }
+    rc = probe(&st->ring);
+    if (rc < 0) {
+        goto out_ring;
+    }
+    /* A fork's child must not reach the parent's ring. */
+    (void)io_uring_ring_dontfork(&st->ring);
+    rc = weft__sys_eventfd();
+    if (rc < 0) {
+        goto out_ring;
+    }
+    r->wake_fd = rc;
+    rc = weft__sys_set_nonblock(r->wake_fd, false); /* else its read would not wait in the ring */
+    if (rc < 0) {
+        goto out_wake;
+    }
+    r->driver_state = st;
+    return 0;
+out_wake:
+    (void)weft__sys_close(r->wake_fd);
+out_ring:
+    io_uring_queue_exit(&st->ring);
+out_state:
+    weft__free(st);
+    return rc;
+}
+
+/* Nothing is in flight but our own read of wake_fd, which is made to end before its target goes. */
+static void uring_stop(struct weft__reactor *r)
+{
+    struct state *st = state_of(r);
+    struct completion got[COMPLETIONS];
+    uint64_t one = 1;
+    if (st->is_wake_armed) {
+        (void)weft__sys_write(r->wake_fd, &one, sizeof one);
+    }
+    while (st->is_wake_armed) {
+        enter(st, weft__clock_ns() + 1000000);
+        weft__lock(&r->reap_lock);
+        (void)collect(r, got, true);
+        weft__unlock(&r->reap_lock);
+    }
+    io_uring_queue_exit(&st->ring);
+    atomic_fetch_add_explicit(&n_leaving, 1, memory_order_relaxed);
+    (void)weft__sys_close(r->wake_fd);
+    weft__free(st);
+    r->driver_state = NULL;
+}
+
+const struct weft__driver weft__driver_uring = {
+    .name = "io_uring",
+    .start = uring_start,
+    .stop = uring_stop,
+    .submit = uring_submit,
+    .cancel = uring_cancel,
+    .wait = uring_wait,
+    .reap = uring_reap,
+    .wake = weft__reactor_wake,
+};

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wheel.h - the timer wheel: 4 levels of 256 slots from 1 ms (2^20 ns), and below them a fine
+ * level of 256 slots of 4 us that holds the current millisecond, so that deadlines are exact.
+ *
+ * Pure data: no clock, no lock, no allocation.  The caller passes the time and keeps others out.
+ * Timers are embedded in what waits; the wheel only links them.
+ */
+#ifndef WEFT_REACTOR_WHEEL_H
+#define WEFT_REACTOR_WHEEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define WEFT__WHEEL_LEVELS 5 /* the fine one, then 4 */
+#define WEFT__WHEEL_SLOTS 256
+#define WEFT__WHEEL_TICK_SHIFT 12 /* a fine slot is 2^12 ns */
+
+struct weft__timer {
+    struct weft__timer *next, **prev_next; /* in a slot; prev_next is NULL when not armed */
+    int64_t deadline_ns;
+    uint16_t slot; /* level * 256 + index, while armed */
+    uint16_t kind; /* the caller's: what to do when it fires */
+};
+
+struct weft__wheel {
+    int64_t elapsed_tick; /* all slots before it are empty */
+    uint64_t armed_count;
+    uint64_t bits[WEFT__WHEEL_LEVELS][WEFT__WHEEL_SLOTS / 64]; /* slots that are not empty */
+    struct weft__timer *slots[WEFT__WHEEL_LEVELS][WEFT__WHEEL_SLOTS];
+    /* A lower bound of the deadlines in each slot; exact unless its earliest timer was removed. */
+    int64_t slot_min_ns[WEFT__WHEEL_LEVELS][WEFT__WHEEL_SLOTS];
+};
+
+/* An empty wheel that begins at now_ns. */
+void weft__wheel_init(struct weft__wheel *w, int64_t now_ns);
+
+static inline void weft__timer_init(struct weft__timer *t, uint16_t kind)
+{
+    t->prev_next = (struct weft__timer **)0;
+    t->kind = kind;
+}
+
+static inline bool weft__timer_is_armed(const struct weft__timer *t)
+{
+    return t->prev_next != (struct weft__timer **)0;
+}
+
+/* Arm a timer that is not armed.  Any deadline goes: one in the past fires at the next advance,
+ * one beyond the last level waits there; INT64_MAX is allowed.  O(1). */
+void weft__wheel_add(struct weft__wheel *w, struct weft__timer *t, int64_t deadline_ns);
+
+/* Disarm a timer; false if it was not armed.  O(1). */
+bool weft__wheel_remove(struct weft__wheel *w, struct weft__timer *t);
+
+/*
+ * Take out the timers whose deadline is <= now_ns, at most max of them, linked by `next` in the
+ * order of their fine slots (earlier slots first), and return the first, NULL if there are none.
+ * They are disarmed.  A timer never fires before its exact deadline.  Time that goes backwards
+ * counts as standing still.
+ */
+struct weft__timer *weft__wheel_advance(struct weft__wheel *w, int64_t now_ns, int max);
+
+/*
+ * When to call weft__wheel_advance() next: never later than the earliest deadline, and exact
+ * unless the earliest timer of its slot was removed; INT64_MAX if nothing is armed.
+ */
+int64_t weft__wheel_next_ns(const struct weft__wheel *w);
+
+#endif

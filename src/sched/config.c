@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/* config.c - see config.h. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/compiler.h"
+#include "../base/sys.h"
+#include "../base/text.h"
+#include "../stack/stack.h"
+#include "cpus.h"
+
+#define STACK_BYTES_DEFAULT ((size_t)256 * 1024)
+
+static int refuse(const char *name, const char *value, const char *allowed)
+{
+    char line[512];
+    struct weft__text t;
+    weft__text_init(&t, line, sizeof line);
+    weft__text_add(&t, "weft: ");
+    weft__text_add(&t, name);
+    if (value != NULL) {
+        weft__text_add(&t, "=");
+        weft__text_add(&t, value);
+    }
+    weft__text_add(&t, " is not valid: it must be ");
+    weft__text_add(&t, allowed);
+    weft__text_add(&t, "\n");
+    (void)weft__text_write(&t, 2);
+    return -EINVAL;
+}
+
+/* One of several words; its index + 1, or 0. */
+static int word_index(const char *value, const char *const *words, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (strcmp(value, words[i]) == 0) {
+            return i + 1;
+        }
+    }
+    return 0;
+}
+
+static int env_word(const char *name, const char *const *words, int n, const char *allowed,
+                    int *out)
+{
+    const char *value = weft__sys_env(name);
+    if (value == NULL) {
+        return 0;
+    }
+    *out = word_index(value, words, n);
+    return *out == 0 ? refuse(name, value, allowed) : 0;
+}
+
+/* A number with an optional K or M; false if it is none. */
+static bool parse_number(const char *text, uint64_t *out)
+{
+    if (*text < '0' || *text > '9') {
+        return false;
+    }
+    char *end;
+    uint64_t n = strtoull(text, &end, 10);
+    int shift = *end == 'K' || *end == 'k' ? 10 : *end == 'M' || *end == 'm' ? 20 : 0;
+    if (shift != 0) {
+        end++;
+    }
+    *out = n << shift;
+    return *end == 0 && n <= UINT64_MAX >> shift;
+}
+
+static int env_number(const char *name, uint64_t min, uint64_t max, const char *allowed,
+                      uint64_t *out)
+{
+    const char *value = weft__sys_env(name);
+    if (value == NULL) {
+        return 0;
+    }
+    if (!parse_number(value, out) || *out < min || *out > max) {
+        return refuse(name, value, allowed);
+    }
+    return 0;
+}
+
+#define PROCS_ALLOWED "a number of processors from 1 to 256"
+#define STACK_ALLOWED "a size from 16K to 1024M, with or without the suffix K or M"
+
+static int check_given(const struct weft_config *c)
+{
+    if (c->procs < 0 || c->procs > WEFT_PROCS_MAX) {
+        return refuse("weft_config.procs", NULL, PROCS_ALLOWED);
+    }
+    if ((int)c->reactor < 0 || c->reactor > WEFT_REACTOR_EPOLL) {
+        return refuse("weft_config.reactor", NULL, "a value of enum weft_reactor");
+    }
+    if ((int)c->guard < 0 || c->guard > WEFT_GUARD_CANARY) {
+        return refuse("weft_config.guard", NULL, "a value of enum weft_guard");
+    }
+    if (c->stack_bytes != 0 && weft__stack_shift(c->stack_bytes) < 0) {
+        return refuse("weft_config.stack_bytes", NULL, "0, or from 16 KiB to 1 GiB");
+    }
+    return 0;
+}
+
+/* The environment is checked even where the configuration wins: a typing error must not hide. */
+static int apply_environment(struct weft_config *c)
+{
+    static const char *const reactors[] = {"auto", "io_uring", "epoll"};
+    static const char *const guards[] = {"auto", "madvise", "mprotect", "canary"};
+    int reactor = 0;
+    int guard = 0;
+    uint64_t procs = 0;
+    uint64_t stack = 0;
+    uint64_t verbose = 0;
+    uint64_t signals = 1;
+    uint64_t steal = 1;
+    if (env_word("WEFT_REACTOR", reactors, 3, "auto, io_uring or epoll", &reactor) != 0 ||
+        env_word("WEFT_GUARD", guards, 4, "auto, madvise, mprotect or canary", &guard) != 0 ||
+        env_number("WEFT_PROCS", 1, WEFT_PROCS_MAX, PROCS_ALLOWED, &procs) != 0 ||
+        env_number("WEFT_STACK", WEFT_STACK_BYTES_MIN, WEFT_STACK_BYTES_MAX, STACK_ALLOWED,
+                   &stack) != 0 ||
+        env_number("WEFT_VERBOSE", 0, 1, "0 or 1", &verbose) != 0 ||
+        env_number("WEFT_SIGNALS", 0, 1, "0 or 1", &signals) != 0 ||
+        env_number("WEFT_STEAL", 0, 1, "0 or 1", &steal) != 0) {
+        return -EINVAL;
+    }
+    if (c->reactor == WEFT_REACTOR_DEFAULT) {
+        c->reactor = reactor != 0 ? (enum weft_reactor)reactor : WEFT_REACTOR_AUTO;
+    }
+    if (c->guard == WEFT_GUARD_DEFAULT) {
+        c->guard = guard != 0 ? (enum weft_guard)guard : WEFT_GUARD_AUTO;
+    }
+    if (c->procs == 0) {
+        c->procs = (int)procs;
+    }
+    if (c->stack_bytes == 0) {
+        c->stack_bytes = (size_t)stack;
+    }
+    c->verbose = c->verbose || verbose == 1;
+    c->no_signal_handlers = c->no_signal_handlers || signals == 0;
+    c->no_steal = c->no_steal || steal == 0;
+    return 0;
+}
+
+int weft__config_resolve(struct weft_config *out, const struct weft_config *given)
+{
+    memset(out, 0, sizeof *out);
+    if (given != NULL) {
+        if (given->size < sizeof(given->size) + sizeof(int) || given->size > 65536) {
+            return refuse("weft_config.size", NULL, "set by WEFT_CONFIG_INIT");
+        }
+        /* A caller compiled against an older header has a shorter struct, one compiled against a
+         * newer header may use fields that we do not know. */
+        size_t known = given->size < sizeof *out ? given->size : sizeof *out;
+        memcpy(out, given, known);
+        for (size_t i = known; i < given->size; i++) {
+            if (((const char *)given)[i] != 0) {
+                return refuse("weft_config", NULL, "without fields that this version lacks");
+            }
+        }
+    }
+    out->size = sizeof *out;
+    int rc = check_given(out);
+    if (rc == 0) {
+        rc = apply_environment(out);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    if (out->procs == 0) {
+        int cpus = weft__cpus_usable();
+        out->procs = cpus < WEFT_PROCS_MAX ? cpus : WEFT_PROCS_MAX;
+    }
+    if (out->stack_bytes == 0) {
+        out->stack_bytes = STACK_BYTES_DEFAULT;
+    }
+    if (out->thread_name == NULL) {
+        out->thread_name = "weft";
+    }
+    return 0;
+}

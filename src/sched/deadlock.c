@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * deadlock.c - can anything still wake a runtime whose Ps all sleep?
+ *
+ * The last P to go to sleep without a timer, with nothing in flight and with live coroutines, asks
+ * the watch thread for a look.  The look counts as long as nobody woke up meanwhile: all Ps idle
+ * before and after, and the number of sleeps unchanged.
+ *
+ * A thread that Weft did not start could still send, close or spawn.  So the verdict is "deadlock"
+ * only if every such thread is waiting in weft_run() or weft_block_on(); else it is a stall, which is
+ * reported once and ends nothing.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "../base/sys.h"
+#include "sched.h"
+#include "watch.h"
+
+/* Threads that the sanitizers run in the background; they wake nobody. */
+#ifdef WEFT__TSAN
+#define TOOL_THREADS 1
+#else
+#define TOOL_THREADS 0
+#endif
+
+static uint64_t count_sleeps(const struct weft_runtime *rt)
+{
+    uint64_t n = 0;
+    for (int i = 0; i < rt->procs; i++) {
+        n += atomic_load_explicit(&rt->p[i].counts.sleeps, memory_order_relaxed);
+    }
+    return n;
+}
+
+/* Asleep, with no queue, timer or operation that could end the sleep. */
+static bool is_quiet(struct weft_runtime *rt)
+{
+    if (atomic_load_explicit(&rt->n_idle, memory_order_relaxed) != (uint32_t)rt->procs ||
+        !weft__inject_is_empty(&rt->inject) || weft__reactors_in_flight(&rt->reactors) != 0 ||
+        atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0) {
+        return false;
+    }
+    for (int i = 0; i < rt->procs; i++) {
+        struct weft__p *p = &rt->p[i];
+        if (!weft__idle_is_set(p) || weft__runq_count(&p->woken) != 0 ||
+            !weft__deque_is_empty(&p->unstarted) ||
+            atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0 ||
+            atomic_load_explicit(&p->run_next, memory_order_relaxed) != NULL ||
+            atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed) != INT64_MAX) {
+            return false;
+        }
+    }
+    return weft__live_count(rt) != 0;
+}
+
+/* Threads of the process that are neither ours nor waiting for a runtime. */
+static int count_foreign_threads(void)
+{
+    int ours = 1 + TOOL_THREADS; /* the watch thread */
+    for (struct weft_runtime *rt = weft__runtimes; rt != NULL; rt = rt->next) {
+        ours += (int)atomic_load_explicit(&rt->n_running_ms, memory_order_relaxed);
+        ours += (int)atomic_load_explicit(&rt->n_blocked_on, memory_order_relaxed);
+    }
+    int all = weft__sys_thread_count();
+    return all < 0 ? 1 : all - ours; /* unknown: somebody may be there */
+}
+
+/* Could another runtime of the process wake this one through a shared channel? */
+static bool others_are_quiet(struct weft_runtime *but)
+{
+    for (struct weft_runtime *rt = weft__runtimes; rt != NULL; rt = rt->next) {
+        if (rt != but && weft__live_count(rt) != 0 && !is_quiet(rt)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void end_block_ons(struct weft_runtime *rt)
+{
+    weft__lock(&rt->waits_lock);
+    for (struct weft__block_wait *b = rt->block_waits; b != NULL; b = b->next) {
+        if (weft__wait_claim(b->wait, -EDEADLK)) {
+            weft__wait_wake(b->wait);
+        }
+    }
+    weft__unlock(&rt->waits_lock);
+}
+
+static void end_process(void)
+{
+    /* What the program has printed should be seen, but a parked coroutine may hold stdout's lock. */
+    if (ftrylockfile(stdout) == 0) {
+        fflush(stdout);
+    }
+    weft__sys_exit(2);
+}
+
+void weft__deadlock_look(struct weft_runtime *rt)
+{
+    uint64_t sleeps = count_sleeps(rt);
+    if (!is_quiet(rt) || !others_are_quiet(rt)) {
+        return;
+    }
+    bool is_certain = count_foreign_threads() <= 0;
+    /* The fence keeps this second look after the first and after the count of threads. */
+    atomic_thread_fence(memory_order_seq_cst); /* [DEADLOCK-LOOK] pairs with [IDLE-DEKKER] */
+    if (!is_quiet(rt) || count_sleeps(rt) != sleeps) {
+        return; /* [DEADLOCK-LOOK] whoever woke up will ask again when it goes back to sleep */
+    }
+    if (atomic_load_explicit(&rt->inject.starved_count, memory_order_relaxed) != 0) {
+        weft__report_no_stack(rt); /* does not return */
+    }
+    if (!is_certain) {
+        if (!rt->stall_reported) {
+            rt->stall_reported = true;
+            weft__report_deadlock(rt, false);
+        }
+        return;
+    }
+    weft__report_deadlock(rt, rt->exits_on_deadlock);
+    if (rt->exits_on_deadlock) {
+        end_process();
+    }
+    end_block_ons(rt);
+}

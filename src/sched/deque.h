@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * deque.h - the unstarted queue of a P: the owner takes the youngest, thieves the oldest, so that
+ * a tree of coroutines runs depth-first on each P in a few stacks, and a thief gets a large branch.
+ *
+ *   top <= bottom, bottom - top <= WEFT__DEQUE_CAP   (free-running 64-bit: they never wrap)
+ *   bottom  written by the owner only
+ *   top     anyone, by compare-exchange only, upwards only
+ *   slot[i] the owner only, and only while i is outside [top, bottom)
+ *
+ * Source: Chase and Lev, Dynamic Circular Work-Stealing Deque (SPAA 2005), with the orders of Le,
+ * Pop, Cohen and Zappa Nardelli (PPoPP 2013), on a ring that does not grow: what does not fit goes
+ * to the global queue.
+ */
+#ifndef WEFT_SCHED_DEQUE_H
+#define WEFT_SCHED_DEQUE_H
+
+#include "../base/atomic.h"
+#include "../base/compiler.h"
+
+#define WEFT__DEQUE_CAP 256
+
+struct weft__g;
+
+struct weft__deque {
+    _Atomic int64_t top WEFT__ALIGNED_LINE;
+    _Atomic int64_t bottom WEFT__ALIGNED_LINE;
+    _Atomic(struct weft__g *) slot[WEFT__DEQUE_CAP];
+};
+
+/* Owner: add; false if it is full. */
+static inline bool weft__deque_push(struct weft__deque *d, struct weft__g *g)
+{
+    int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed); /* our own */
+    /* acquire [DEQUE-TAKE]: a thief that moved top has finished reading the slot that we may now
+     * overwrite. */
+    int64_t top = atomic_load_explicit(&d->top, memory_order_acquire);
+    if (bottom - top >= WEFT__DEQUE_CAP) {
+        return false;
+    }
+    atomic_store_explicit(&d->slot[bottom % WEFT__DEQUE_CAP], g, memory_order_relaxed);
+    /* release [DEQUE-PUSH]: publishes the slot and *g to thieves. */
+    atomic_store_explicit(&d->bottom, bottom + 1, memory_order_release);
+    return true;
+}
+
+/* Anyone: is there something?  Old at once. */
+static inline bool weft__deque_is_empty(const struct weft__deque *d)
+{
+    return atomic_load_explicit(&d->bottom, memory_order_relaxed) <=
+           atomic_load_explicit(&d->top, memory_order_relaxed);
+}
+
+/* Owner: take the youngest; NULL if empty. */
+struct weft__g *weft__deque_pop(struct weft__deque *d);
+
+/* Anyone, the owner too: take the oldest; NULL if empty. */
+struct weft__g *weft__deque_steal(struct weft__deque *d);
+
+#endif

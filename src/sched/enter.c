@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* enter.c - the public calls that start, enter and stop a runtime from a plain thread. */
+#include <weft/runtime.h>
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "../base/clock.h"
+#include "../base/self.h"
+#include "../base/sys.h"
+#include "lifecycle.h"
+
+#define CANNOT_START 125
+/* How long weft_run() waits at its end for coroutines that compute without blocking. */
+#define RUN_END_NS ((int64_t)100000000)
+
+static bool in_coroutine(void)
+{
+    struct weft__m *m = weft__m_self();
+    return m != NULL && m->cur != NULL;
+}
+
+static void block_wait_add(struct weft_runtime *rt, struct weft__block_wait *b)
+{
+    atomic_fetch_add_explicit(&rt->n_blocked_on, 1, memory_order_relaxed);
+    weft__lock(&rt->waits_lock);
+    b->next = rt->block_waits;
+    rt->block_waits = b;
+    weft__unlock(&rt->waits_lock);
+}
+
+static void block_wait_remove(struct weft_runtime *rt, struct weft__block_wait *b)
+{
+    weft__lock(&rt->waits_lock);
+    for (struct weft__block_wait **at = &rt->block_waits; *at != NULL; at = &(*at)->next) {
+        if (*at == b) {
+            *at = b->next;
+            break;
+        }
+    }
+    weft__unlock(&rt->waits_lock);
+    atomic_fetch_sub_explicit(&rt->n_blocked_on, 1, memory_order_relaxed);
+}
+
+/* Wait on a plain thread until co is done; 0, or -EDEADLK if the watch thread says that it never
+ * will be. */
+static int wait_until_done(struct weft_co *co, struct weft__wait *w)
+{
+    struct weft__waiter waiter = {.wait = w, .index = 0};
+    weft__lock(&co->lock);
+    bool is_done = atomic_load_explicit(&co->is_done, memory_order_relaxed);
+    if (!is_done) {
+        weft__waitq_add(&co->waiters, &waiter);
+    }
+    weft__unlock(&co->lock);
+    if (is_done) {
+        return 0;
+    }
+    /* acquire [WAIT-THREAD] */
+    while (atomic_load_explicit(&w->thread_word, memory_order_acquire) == 0) {
+        weft__sys_futex_wait(&w->thread_word, 0, INT64_MAX);
+    }
+    weft__lock(&co->lock);
+    weft__waitq_remove(&co->waiters, &waiter);
+    weft__unlock(&co->lock);
+    return w->value;
+}
+
+static int run_in(struct weft_runtime *rt, int (*fn)(void *), void *arg, const char *site,
+                  const char *name, int *result)
+{
+    struct weft_co *co = weft__handle_make();
+    if (co == NULL) {
+        return -ENOMEM;
+    }
+    /* This thread counts as waiting before there is anything to wait for: else a deadlock that comes
+     * at once would find a thread that might still do something. */
+    struct weft__wait w = {.g = NULL, .is_contested = true, .deadline_ns = INT64_MAX};
+    struct weft__block_wait entry = {.wait = &w};
+    block_wait_add(rt, &entry);
+    int rc = -ENOMEM;
+    if (weft__spawn_foreign(rt, fn, NULL, arg, site, name, co)) {
+        rc = wait_until_done(co, &w);
+    } else {
+        weft__handle_unref(co);
+    }
+    block_wait_remove(rt, &entry);
+    if (rc == 0 && result != NULL) {
+        *result = co->result;
+    }
+    weft__handle_unref(co);
+    return rc;
+}
+
+int weft_run_config(int (*app)(void *), void *arg, const struct weft_config *config)
+{
+    if (in_coroutine()) {
+        fputs("weft: weft_run() was called inside a coroutine; use go()\n", stderr);
+        return CANNOT_START;
+    }
+    struct weft_runtime *rt;
+    int rc = weft__runtime_start(&rt, config, true);
+    if (rc != 0) {
+        if (rc != -EINVAL) { /* which has said what is wrong */
+            fprintf(stderr, "weft: cannot start a runtime: %s\n", weft_strerror(rc));
+        }
+        return CANNOT_START;
+    }
+    int result = CANNOT_START;
+    rc = run_in(rt, app, arg, "weft_run", "main", &result);
+    if (rc != 0) {
+        fprintf(stderr, "weft: cannot run the first coroutine: %s\n", weft_strerror(rc));
+    }
+    (void)weft__runtime_stop(rt, weft__clock_after(weft__clock_ns(), RUN_END_NS));
+    return result;
+}
+
+int weft_run(int (*app)(void *), void *arg)
+{
+    return weft_run_config(app, arg, NULL);
+}
+
+int weft_runtime_start(struct weft_runtime **out, const struct weft_config *config)
+{
+    return weft__runtime_start(out, config, false);
+}
+
+int weft_runtime_stop(struct weft_runtime *rt)
+{
+    struct weft__m *m = weft__m_self();
+    if (m != NULL && m->rt == rt) {
+        return -EDEADLK;
+    }
+    return (int)weft__runtime_stop(rt, INT64_MAX);
+}
+
+int weft_block_on(struct weft_runtime *rt, int (*fn)(void *), void *arg, int *result)
+{
+    if (in_coroutine()) {
+        return -EXDEV;
+    }
+    if (atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0) {
+        return -ESHUTDOWN;
+    }
+    return run_in(rt, fn, arg, "weft_block_on", NULL, result);
+}
+
+int weft_runtime_go_at(struct weft_runtime *rt, void (*fn)(void *), void *arg, const char *site)
+{
+    if (atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0) {
+        return -ESHUTDOWN;
+    }
+    return weft__spawn_foreign(rt, NULL, fn, arg, site, NULL, NULL) ? 0 : -ENOMEM;
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/* fault.c - see fault.h. */
+#define _GNU_SOURCE
+#include "fault.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+
+#include "../base/clock.h"
+#include "../base/self.h"
+#include "../base/sys.h"
+#include "sched.h"
+#include "watch.h"
+
+#ifndef AT_MINSIGSTKSZ
+#define AT_MINSIGSTKSZ 51
+#endif
+
+/* Beyond what the kernel needs for its frame (AVX-512 makes that large). */
+#define ALT_STACK_EXTRA ((size_t)32 * 1024)
+#define REPORT_NS_MAX ((int64_t)10 * 1000000000)
+
+static const int signals[] = {SIGSEGV, SIGBUS, SIGQUIT};
+static bool is_ours[WEFT__COUNT(signals)];
+
+static struct weft__fault recorded;
+static _Atomic uint32_t is_recording; /* the first fault is reported, others die silently */
+static _Atomic uint32_t is_reported;  /* a futex */
+
+static void die_by(int sig)
+{
+    struct sigaction sa;
+    memset(&sa, 0, sizeof sa);
+    sa.sa_handler = SIG_DFL;
+    sigaction(sig, &sa, NULL);
+    /* Returning repeats the access that faulted. */
+}
+
+static void on_fault(int sig, siginfo_t *info, void *ucontext)
+{
+    struct weft__m *m = weft__m_self();
+    struct weft__g *g = m != NULL ? m->cur : NULL;
+    /* si_code <= 0: somebody sent the signal; nothing is wrong with this thread's stack. */
+    if (g != NULL && info->si_code > 0 &&
+        atomic_exchange_explicit(&is_recording, 1, memory_order_relaxed) == 0) {
+        bool in_guard = false;
+        recorded.signal = sig;
+        recorded.address = (uintptr_t)info->si_addr;
+        recorded.g = g;
+        struct weft__stack *stack = weft__stack_find(&m->rt->stacks, recorded.address, &in_guard);
+        recorded.is_overflow = stack != NULL && stack == g->stack && in_guard;
+        weft__frame_signal(&recorded.frame, ucontext);
+        weft__watch_post(WATCH_FAULT);
+        int64_t until_ns = weft__clock_ns() + REPORT_NS_MAX;
+        /* acquire [FAULT-REPORT] */
+        while (atomic_load_explicit(&is_reported, memory_order_acquire) == 0 &&
+               weft__clock_ns() < until_ns) {
+            weft__sys_futex_wait(&is_reported, 0, until_ns);
+        }
+    }
+    die_by(sig);
+    if (info->si_code <= 0) {
+        (void)raise(sig); /* nothing would repeat it */
+    }
+}
+
+void weft__fault_report(void)
+{
+    weft__report_fault(&recorded);
+    /* release [FAULT-REPORT] */
+    atomic_store_explicit(&is_reported, 1, memory_order_release);
+    weft__sys_futex_wake(&is_reported, 1);
+}
+
+static void on_quit(int sig)
+{
+    (void)sig;
+    int saved = weft__errno();
+    weft__watch_post(WATCH_DUMP);
+    weft__errno_set(saved);
+}
+
+static bool has_default(int sig)
+{
+    struct sigaction old;
+    return sigaction(sig, NULL, &old) == 0 && (old.sa_flags & SA_SIGINFO) == 0 &&
+           old.sa_handler == SIG_DFL;
+}
+
+void weft__fault_handlers_install(void)
+{
+    for (size_t i = 0; i < WEFT__COUNT(signals); i++) {
+        if (!has_default(signals[i])) {
+            continue;
+        }
+        struct sigaction sa;
+        memset(&sa, 0, sizeof sa);
+        sigfillset(&sa.sa_mask);
+        if (signals[i] == SIGQUIT) {
+            sa.sa_handler = on_quit;
+            sa.sa_flags = SA_RESTART;
+        } else {
+            sa.sa_sigaction = on_fault;
+            sa.sa_flags = SA_SIGINFO | SA_ONSTACK;
+        }
+        is_ours[i] = sigaction(signals[i], &sa, NULL) == 0;
+    }
+}
+
+void weft__fault_handlers_remove(void)
+{
+    for (size_t i = 0; i < WEFT__COUNT(signals); i++) {
+        struct sigaction old;
+        if (!is_ours[i] || sigaction(signals[i], NULL, &old) != 0) {
+            continue;
+        }
+        is_ours[i] = false;
+        bool still = (old.sa_flags & SA_SIGINFO) != 0 ? old.sa_sigaction == on_fault
+                                                      : old.sa_handler == on_quit;
+        if (still) {
+            die_by(signals[i]);
+        }
+    }
+}
+
+static size_t alt_stack_bytes(void)
+{
+    size_t kernel = (size_t)getauxval(AT_MINSIGSTKSZ);
+    if (kernel < (size_t)MINSIGSTKSZ) {
+        kernel = (size_t)MINSIGSTKSZ;
+    }
+    return (kernel + ALT_STACK_EXTRA + 0xffff) & ~(size_t)0xffff;
+}
+
+void weft__fault_thread_begin(struct weft__m *m)
+{
+    /* Mapped, so that it takes memory only when a signal arrives. */
+    size_t bytes = alt_stack_bytes();
+    void *low = weft__sys_mmap(bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+    if (weft__sys_is_error(low)) {
+        return; /* no report after an overflow, nothing worse */
+    }
+    stack_t ss;
+    memset(&ss, 0, sizeof ss);
+    ss.ss_sp = low;
+    ss.ss_size = bytes;
+    if (sigaltstack(&ss, NULL) != 0) {
+        weft__sys_munmap(low, bytes);
+        return;
+    }
+    m->alt_stack = low;
+}
+
+void weft__fault_thread_end(struct weft__m *m)
+{
+    if (m->alt_stack == NULL) {
+        return;
+    }
+    stack_t ss;
+    memset(&ss, 0, sizeof ss);
+    ss.ss_flags = SS_DISABLE;
+    sigaltstack(&ss, NULL);
+    weft__sys_munmap(m->alt_stack, alt_stack_bytes());
+    m->alt_stack = NULL;
+}

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * find.c - on an M's own context: what to run next when the coroutine that left did not know.
+ *
+ * In this order: what this P has; the global queue; what the reactor and the timers have made
+ * runnable; what others have (a bounded search, at most half of the busy Ps at it); then sleep in
+ * the reactor until an event, a timer or a waker.
+ */
+#include <errno.h>
+
+#include "../base/clock.h"
+#include "../base/random.h"
+#include "../base/sys.h"
+#include "sched.h"
+#include "watch.h"
+
+/* Rounds of a search before going to sleep, each over all other Ps; between them the CPU is given
+ * a pause.  About 20 us in all: what waking a sleeping CPU costs. */
+#define SPIN_ROUNDS 40
+#define SPIN_PAUSES 20
+/* Run-next belongs to the P that set it, which is about to run it; others take it only when they
+ * still find it in a late round. */
+#define SPIN_ROUND_RUN_NEXT (SPIN_ROUNDS - 4)
+#define RUN_NEXT_PAUSES 60 /* some us */
+/* Polls aim at this distance in time: short turns are polled every WEFT__TURNS_GLOBAL of them, long
+ * ones after each. */
+#define POLL_FAR_NS 200000
+#define POLL_NEAR_NS 50000
+#define GLOBAL_BATCH 64
+#define STEAL_BATCH (WEFT__RUNQ_CAP / 2)
+#define TRIM_BATCH 32
+
+static void complete(struct weft__p *p, struct weft__op_list *done)
+{
+    (void)p;
+    struct weft__op *op = done->first;
+    while (op != NULL) {
+        struct weft__op *next = op->next; /* op is gone once its waiter runs */
+        weft__op_done(op);
+        op = next;
+    }
+}
+
+/* Look at the reactor and the timers; sleep in the reactor until deadline_ns unless it is 0. */
+static void poll(struct weft__p *p, int64_t deadline_ns)
+{
+    struct weft__op_list done;
+    weft__op_list_init(&done);
+    p->rt->reactors.driver->wait(p->reactor, deadline_ns, &done);
+    complete(p, &done);
+    if (atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed) != INT64_MAX) {
+        p->polled_ns = weft__clock_ns();
+        (void)weft__timers_fire(p, p, p->polled_ns);
+    }
+}
+
+/* The next poll after so many turns that the time between two of them stays near its aim. */
+static void plan_next_poll(struct weft__p *p, int64_t last_ns)
+{
+    int64_t passed_ns = p->polled_ns - last_ns;
+    if (passed_ns > POLL_FAR_NS) {
+        p->poll_interval = p->poll_interval > 1 ? p->poll_interval / 2 : 1;
+    } else if (passed_ns < POLL_NEAR_NS && p->poll_interval < WEFT__TURNS_GLOBAL) {
+        p->poll_interval =
+            p->poll_interval * 2 < WEFT__TURNS_GLOBAL ? p->poll_interval * 2 : WEFT__TURNS_GLOBAL;
+    }
+    p->poll_tick = p->tick + p->poll_interval;
+}
+
+/* Take a batch from the global queue: the first is returned, the rest goes into our own queues. */
+static struct weft__g *take_global(struct weft__p *p)
+{
+    struct weft__inject *in = &p->rt->inject;
+    if (weft__inject_is_empty(in)) {
+        return NULL;
+    }
+    uint32_t n = atomic_load_explicit(&in->count, memory_order_relaxed) / (uint32_t)p->rt->procs + 1;
+    struct weft__g *out[GLOBAL_BATCH];
+    n = weft__inject_take(in, out, n < GLOBAL_BATCH ? n : GLOBAL_BATCH);
+    for (uint32_t i = n; i-- > 1;) {
+        if (out[i]->stack == NULL) {
+            weft__queue_unstarted(p, out[i]); /* the oldest is pushed last, and so runs first */
+        }
+    }
+    for (uint32_t i = 1; i < n; i++) {
+        if (out[i]->stack != NULL) {
+            weft__queue_woken(out[i], false);
+        }
+    }
+    return n > 0 ? out[0] : NULL;
+}
+
+/* Look at everything that is not looked at on each turn. */
+static struct weft__g *look_around(struct weft__p *p)
+{
+    int64_t last_ns = p->polled_ns;
+    if (weft__reactors_in_flight(&p->rt->reactors) != 0 ||
+        atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed) != INT64_MAX) {
+        p->polled_ns = weft__clock_ns();
+        poll(p, 0);
+    }
+    plan_next_poll(p, last_ns);
+    return take_global(p);
+}
+
+/* Run-next is what its P is about to run: taking it would tear a talking pair apart, whose hand-offs
+ * then cross CPUs at a thousand times the cost.  So only from a P that does not switch meanwhile. */
+static struct weft__g *steal_run_next(struct weft__p *victim)
+{
+    if (atomic_load_explicit(&victim->run_next, memory_order_relaxed) == NULL) {
+        return NULL;
+    }
+    uint64_t switches = atomic_load_explicit(&victim->counts.switches, memory_order_relaxed);
+    for (int i = 0; i < RUN_NEXT_PAUSES; i++) {
+        weft__cpu_relax();
+    }
+    if (atomic_load_explicit(&victim->counts.switches, memory_order_relaxed) != switches) {
+        return NULL;
+    }
+    /* acq_rel [RUN-NEXT]: against its owner. */
+    return atomic_exchange_explicit(&victim->run_next, NULL, memory_order_acq_rel);
+}
+
+/* Take work from one other P; NULL if it has none. */
+static struct weft__g *steal_from(struct weft__p *p, struct weft__p *victim, bool with_run_next)
+{
+    struct weft__g *out[STEAL_BATCH];
+    uint32_t n = weft__runq_grab(&victim->woken, out, STEAL_BATCH);
+    if (n == 0) {
+        out[0] = weft__deque_steal(&victim->unstarted);
+        if (out[0] == NULL && with_run_next) {
+            out[0] = steal_run_next(victim);
+        }
+        n = out[0] != NULL ? 1 : 0;
+    }
+    if (n == 0) {
+        return NULL;
+    }
+    weft__count_add(p->counts.steals, n);
+    for (uint32_t i = 1; i < n; i++) {
+        /* Ours is empty, so they fit. */
+        (void)weft__runq_push(&p->woken, out[i]);
+    }
+    return out[0];
+}
+
+/* Timers that are due and operations that are complete on a P that is too busy to look. */
+static bool help(struct weft__p *p, struct weft__p *victim)
+{
+    int fired = 0;
+    if (atomic_load_explicit(&victim->wheel_next_ns, memory_order_relaxed) != INT64_MAX) {
+        fired = weft__timers_fire(p, victim, weft__clock_ns());
+    }
+    struct weft__op_list done;
+    weft__op_list_init(&done);
+    p->rt->reactors.driver->reap(victim->reactor, &done);
+    complete(p, &done);
+    return fired > 0 || done.first != NULL;
+}
+
+static struct weft__g *search_round(struct weft__p *p, int round)
+{
+    struct weft_runtime *rt = p->rt;
+    uint32_t n = (uint32_t)rt->procs;
+    uint32_t start = weft__random_below(&p->random, n);
+    for (uint32_t i = 0; i < n; i++) {
+        struct weft__p *victim = &rt->p[(start + i) % n];
+        if (victim == p) {
+            continue;
+        }
+        struct weft__g *g = steal_from(p, victim, round >= SPIN_ROUND_RUN_NEXT);
+        if (g == NULL && round == SPIN_ROUNDS - 1 && help(p, victim)) {
+            g = weft__queue_pick(p);
+        }
+        if (g != NULL) {
+            return g;
+        }
+    }
+    return take_global(p);
+}
+
+/* Search the other Ps for a bounded while. */
+static struct weft__g *search(struct weft__p *p)
+{
+    struct weft_runtime *rt = p->rt;
+    if (rt->procs == 1 || !rt->may_steal) {
+        return NULL;
+    }
+    if (!p->is_spinning) {
+        uint32_t busy = (uint32_t)rt->procs -
+                        atomic_load_explicit(&rt->n_idle, memory_order_relaxed);
+        if (2 * atomic_load_explicit(&rt->n_spinning, memory_order_relaxed) >= busy) {
+            return NULL;
+        }
+        p->is_spinning = true;
+        atomic_fetch_add_explicit(&rt->n_spinning, 1, memory_order_relaxed);
+    }
+    for (int round = 0; round < SPIN_ROUNDS; round++) {
+        struct weft__g *g = search_round(p, round);
+        if (g != NULL) {
+            return g;
+        }
+        if (atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0) {
+            return NULL;
+        }
+        for (int i = 0; i < SPIN_PAUSES; i++) {
+            weft__cpu_relax();
+        }
+    }
+    return NULL;
+}
+
+/* Step 3 of [IDLE-DEKKER]: is there anything that somebody may have queued before he could see that
+ * we sleep? */
+static bool has_work(struct weft__p *p)
+{
+    struct weft_runtime *rt = p->rt;
+    if (!weft__inject_is_empty(&rt->inject) ||
+        atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0 ||
+        atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0) {
+        return true;
+    }
+    for (int i = 0; i < rt->procs; i++) {
+        struct weft__p *q = &rt->p[i];
+        if (q != p && !rt->may_steal) {
+            continue;
+        }
+        if (weft__runq_count(&q->woken) != 0 || !weft__deque_is_empty(&q->unstarted)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void sleep_until_work(struct weft__p *p)
+{
+    struct weft_runtime *rt = p->rt;
+    weft__idle_announce(p);
+    if (has_work(p)) {
+        weft__idle_end(p);
+        return;
+    }
+    int64_t deadline_ns = atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed);
+    if (deadline_ns == INT64_MAX &&
+        atomic_load_explicit(&rt->n_idle, memory_order_relaxed) == (uint32_t)rt->procs &&
+        weft__reactors_in_flight(&rt->reactors) == 0 && weft__live_count(rt) != 0) {
+        weft__watch_ask_deadlock(rt); /* it looks again, and more closely */
+    }
+    weft__count(p->counts.sleeps);
+    struct weft__op_list done;
+    weft__op_list_init(&done);
+    rt->reactors.driver->wait(p->reactor, deadline_ns, &done);
+    weft__idle_end(p);
+    complete(p, &done);
+    if (atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed) != INT64_MAX) {
+        p->polled_ns = weft__clock_ns();
+        (void)weft__timers_fire(p, p, p->polled_ns);
+    }
+}
+
+/* Found: leave the search, and if nobody else is left searching, let another P look for more. */
+static struct weft__g *found(struct weft__p *p, struct weft__g *g)
+{
+    if (p->is_spinning) {
+        p->is_spinning = false;
+        if (atomic_fetch_sub_explicit(&p->rt->n_spinning, 1, memory_order_relaxed) == 1) {
+            weft__idle_wake_one(p->rt); /* its fence comes after the count: [IDLE-DEKKER] */
+        }
+    }
+    return g;
+}
+
+static struct weft__g *find_candidate(struct weft__p *p)
+{
+    struct weft__g *g = p->pending;
+    if (g != NULL) {
+        p->pending = NULL;
+        return g;
+    }
+    if (weft__p_must_poll(p) && (g = look_around(p)) != NULL) {
+        return g;
+    }
+    if ((g = weft__queue_pick(p)) != NULL || (g = take_global(p)) != NULL) {
+        return g;
+    }
+    if (p->rt->procs > 1) { /* alone, the sleep does the same in one system call */
+        poll(p, 0);
+        if ((g = weft__queue_pick(p)) != NULL || (g = search(p)) != NULL) {
+            return g;
+        }
+    }
+    if ((g = weft__inject_take_starved(&p->rt->inject)) != NULL) {
+        if (weft__g_bind_stack(p, g)) {
+            return g;
+        }
+        weft__inject_starve(&p->rt->inject, g);
+    }
+    if (!weft__stacks_trim(&p->rt->stacks, TRIM_BATCH)) {
+        sleep_until_work(p);
+    }
+    return NULL;
+}
+
+/* The next coroutine to run, with its stack; NULL when the M must leave its P or stop. */
+struct weft__g *weft__find(struct weft__m *m)
+{
+    for (;;) {
+        struct weft__p *p = m->p;
+        if (atomic_load_explicit(&p->rt->is_stopping, memory_order_relaxed) != 0 ||
+            p->must_hand_off) {
+            return NULL;
+        }
+        struct weft__g *g = find_candidate(p);
+        if (g == NULL) {
+            continue;
+        }
+        if (WEFT__LIKELY(g->stack != NULL || weft__g_bind_stack(p, g))) {
+            return found(p, g);
+        }
+        weft__inject_starve(&p->rt->inject, g);
+    }
+}

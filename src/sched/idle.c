@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * idle.c - which Ps sleep, and waking one of them.
+ *
+ * Whoever makes work visible wakes at most one sleeping P, and none while another P is already
+ * looking around (spinning); a spinner that finds something and was the last one wakes the next.
+ * So the number of awake Ps grows as long as there is work for them, one at a time.
+ *
+ * [IDLE-DEKKER]  No wake-up is lost between "queue a coroutine" and "go to sleep".
+ *
+ *   who makes work visible            P going to sleep
+ *   1 push to a queue                 1 announce: leave n_spinning, set the bit in rt->idle
+ *   2 seq_cst fence                   2 seq_cst fence
+ *   3 read n_spinning, n_idle         3 re-check every queue, the bound list, is_stopping
+ *
+ * At least one of the two reads (3) sees the other's write (1).  Acquire/release would let both
+ * miss: each only orders a store after earlier ones, not a later load after a store.  A waker that
+ * came between (2) and the sleep writes the reactor's wake, which the wait then finds pending.
+ *
+ * Rejected: waking a P for each coroutine queued (a system call each, and a herd), and time-outs on
+ * the sleep (they hide a lost wake-up and cost idle CPU).
+ */
+#include "../base/self.h"
+#include "sched.h"
+
+/* Make P leave its sleep.  The caller has taken P's bit out of rt->idle, so it alone does. */
+static void wake_sleeper(struct weft__p *p)
+{
+    struct weft__m *m = weft__m_self();
+    if (m != NULL && m->p != NULL) {
+        weft__count(m->p->counts.wakes);
+    }
+    p->rt->reactors.driver->wake(p->reactor);
+}
+
+/* Take some P's bit; NULL if none sleeps. */
+static struct weft__p *take_idle(struct weft_runtime *rt)
+{
+    for (int w = 0; w < WEFT__IDLE_WORDS; w++) {
+        uint64_t bits = atomic_load_explicit(&rt->idle[w], memory_order_relaxed);
+        while (bits != 0) {
+            uint64_t bit = bits & (0 - bits);
+            /* acq_rel [IDLE-BIT]: one waker gets a bit; the sleeper that finds it gone knows that
+             * it was counted as a spinner before. */
+            uint64_t old = atomic_fetch_and_explicit(&rt->idle[w], ~bit, memory_order_acq_rel);
+            if ((old & bit) != 0) {
+                atomic_fetch_sub_explicit(&rt->n_idle, 1, memory_order_relaxed);
+                return &rt->p[w * 64 + __builtin_ctzll(bit)];
+            }
+            bits = old & ~bit;
+        }
+    }
+    return NULL;
+}
+
+void weft__idle_wake_one(struct weft_runtime *rt)
+{
+    atomic_thread_fence(memory_order_seq_cst); /* [IDLE-DEKKER] */
+    if (atomic_load_explicit(&rt->n_idle, memory_order_relaxed) == 0 ||
+        atomic_load_explicit(&rt->n_spinning, memory_order_relaxed) != 0) {
+        return;
+    }
+    uint32_t none = 0;
+    if (!atomic_compare_exchange_strong_explicit(&rt->n_spinning, &none, 1, memory_order_relaxed,
+                                                 memory_order_relaxed)) {
+        return;
+    }
+    /* n_spinning counts the P that we wake from here on; it finds its bit gone and takes over. */
+    struct weft__p *p = take_idle(rt);
+    if (p == NULL) {
+        atomic_fetch_sub_explicit(&rt->n_spinning, 1, memory_order_relaxed);
+        return;
+    }
+    wake_sleeper(p);
+}
+
+/* Wake this P if it sleeps: for what only it can do. */
+bool weft__idle_wake_p(struct weft__p *p)
+{
+    struct weft_runtime *rt = p->rt;
+    uint64_t bit = (uint64_t)1 << (p->index % 64);
+    _Atomic uint64_t *word = &rt->idle[p->index / 64];
+    atomic_thread_fence(memory_order_seq_cst); /* [IDLE-DEKKER] */
+    if ((atomic_load_explicit(word, memory_order_relaxed) & bit) == 0) {
+        return false;
+    }
+    atomic_fetch_add_explicit(&rt->n_spinning, 1, memory_order_relaxed);
+    /* acq_rel [IDLE-BIT] */
+    if ((atomic_fetch_and_explicit(word, ~bit, memory_order_acq_rel) & bit) == 0) {
+        atomic_fetch_sub_explicit(&rt->n_spinning, 1, memory_order_relaxed);
+        return false;
+    }
+    atomic_fetch_sub_explicit(&rt->n_idle, 1, memory_order_relaxed);
+    wake_sleeper(p);
+    return true;
+}
+
+void weft__idle_wake_all(struct weft_runtime *rt)
+{
+    for (int i = 0; i < rt->procs; i++) {
+        rt->reactors.driver->wake(rt->p[i].reactor);
+    }
+}
+
+bool weft__idle_is_set(const struct weft__p *p)
+{
+    return (atomic_load_explicit(&p->rt->idle[p->index / 64], memory_order_relaxed) >>
+                (p->index % 64) &
+            1) != 0;
+}
+
+/* Step 1 and 2 of going to sleep; the caller re-checks after it. */
+void weft__idle_announce(struct weft__p *p)
+{
+    struct weft_runtime *rt = p->rt;
+    if (p->is_spinning) {
+        p->is_spinning = false;
+        atomic_fetch_sub_explicit(&rt->n_spinning, 1, memory_order_relaxed);
+    }
+    weft__perturb();
+    atomic_fetch_add_explicit(&rt->n_idle, 1, memory_order_relaxed);
+    /* release [IDLE-BIT]: publishes what this P did to the one who wakes it. */
+    atomic_fetch_or_explicit(&rt->idle[p->index / 64], (uint64_t)1 << (p->index % 64),
+                             memory_order_release);
+    weft__perturb();
+    atomic_thread_fence(memory_order_seq_cst); /* [IDLE-DEKKER] */
+}
+
+/* Awake again, for whatever reason. */
+void weft__idle_end(struct weft__p *p)
+{
+    struct weft_runtime *rt = p->rt;
+    uint64_t bit = (uint64_t)1 << (p->index % 64);
+    /* acquire [IDLE-BIT]: what the waker queued before it took the bit is visible. */
+    uint64_t old =
+        atomic_fetch_and_explicit(&rt->idle[p->index / 64], ~bit, memory_order_acquire);
+    if ((old & bit) != 0) {
+        atomic_fetch_sub_explicit(&rt->n_idle, 1, memory_order_relaxed);
+    } else {
+        p->is_spinning = true; /* whoever took the bit counted us in n_spinning */
+    }
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * inject.h - the global queue: what comes from plain threads and other runtimes, what did not fit
+ * into a P's own queues, and the coroutines that wait for a stack.
+ */
+#ifndef WEFT_SCHED_INJECT_H
+#define WEFT_SCHED_INJECT_H
+
+#include "../base/lock.h"
+#include "../coro/g.h"
+
+struct weft__glist {
+    struct weft__g *first, **last;
+    uint32_t count;
+};
+
+static inline void weft__glist_init(struct weft__glist *l)
+{
+    l->first = NULL;
+    l->last = &l->first;
+    l->count = 0;
+}
+
+static inline void weft__glist_add(struct weft__glist *l, struct weft__g *g)
+{
+    g->next = NULL;
+    *l->last = g;
+    l->last = &g->next;
+    l->count++;
+}
+
+static inline struct weft__g *weft__glist_take(struct weft__glist *l)
+{
+    struct weft__g *g = l->first;
+    if (g != NULL) {
+        l->first = g->next;
+        if (l->first == NULL) {
+            l->last = &l->first;
+        }
+        l->count--;
+    }
+    return g;
+}
+
+struct weft__inject {
+    struct weft__lock lock; /* RANK_INJECT; protects the lists */
+    struct weft__glist woken;
+    struct weft__glist unstarted;
+    struct weft__glist starved; /* no stack could be had for them */
+    _Atomic uint32_t count;         /* woken and unstarted, for a look without the lock */
+    _Atomic uint32_t starved_count;
+};
+
+void weft__inject_init(struct weft__inject *in);
+
+/* Append; g is unstarted if it has no stack. */
+void weft__inject_add(struct weft__inject *in, struct weft__g *g);
+void weft__inject_add_many(struct weft__inject *in, struct weft__g *const *g, uint32_t n);
+
+/* Take up to max, woken ones first, into out. */
+uint32_t weft__inject_take(struct weft__inject *in, struct weft__g **out, uint32_t max);
+
+/* Something to take?  relaxed: the caller has the fence of [IDLE-DEKKER] or does not care. */
+static inline bool weft__inject_is_empty(const struct weft__inject *in)
+{
+    return atomic_load_explicit(&in->count, memory_order_relaxed) == 0;
+}
+
+void weft__inject_starve(struct weft__inject *in, struct weft__g *g);
+struct weft__g *weft__inject_take_starved(struct weft__inject *in);
+
+#endif

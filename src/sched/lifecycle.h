@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* lifecycle.h - start, stop and entry of a runtime, between start.c, stop.c and enter.c. */
+#ifndef WEFT_SCHED_LIFECYCLE_H
+#define WEFT_SCHED_LIFECYCLE_H
+
+#include "../base/text.h"
+#include "sched.h"
+
+int weft__runtime_start(struct weft_runtime **out, const struct weft_config *given,
+                        bool exits_on_deadlock);
+
+/*
+ * Stop, waiting at most until deadline_ns for coroutines that compute without blocking; returns how
+ * many coroutines had not ended, or -ETIMEDOUT: then the runtime is left as it is, since its memory
+ * is still in use.
+ */
+int64_t weft__runtime_stop(struct weft_runtime *rt, int64_t deadline_ns);
+
+/* What weft_runtime_describe() says. */
+void weft__runtime_describe(const struct weft_runtime *rt, struct weft__text *t);
+
+#endif

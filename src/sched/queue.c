@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * queue.c - where a runnable coroutine waits for its turn, and which one is next.
+ *
+ * "Finish what has begun": those that have run before (woken) go before those that have not
+ * (unstarted).  Bounds keep it fair: run-next goes first at most WEFT__RUN_NEXT_MAX times in a row
+ * while the woken queue has something, the oldest unstarted one runs every WEFT__TURNS_OLDEST turns,
+ * the global queue is looked at every WEFT__TURNS_GLOBAL turns, and a yield goes behind at least one
+ * unstarted coroutine.
+ */
+#include "../base/self.h"
+#include "sched.h"
+
+/* The woken queue is full: half of it and g go to the global queue. */
+static WEFT__COLD void spill_woken(struct weft__p *p, struct weft__g *g)
+{
+    struct weft__g *out[WEFT__RUNQ_CAP / 2 + 1];
+    uint32_t n = weft__runq_grab(&p->woken, out, WEFT__RUNQ_CAP / 2);
+    out[n++] = g;
+    weft__inject_add_many(&p->rt->inject, out, n);
+}
+
+static WEFT__COLD void spill_unstarted(struct weft__p *p, struct weft__g *g)
+{
+    struct weft__g *out[WEFT__DEQUE_CAP / 2 + 1];
+    uint32_t n = 0;
+    while (n < WEFT__DEQUE_CAP / 2 && (out[n] = weft__deque_steal(&p->unstarted)) != NULL) {
+        n++;
+    }
+    if (!weft__deque_push(&p->unstarted, g)) {
+        out[n++] = g;
+    }
+    weft__inject_add_many(&p->rt->inject, out, n);
+}
+
+static inline void push_woken(struct weft__p *p, struct weft__g *g)
+{
+    if (WEFT__UNLIKELY(!weft__runq_push(&p->woken, g))) {
+        spill_woken(p, g);
+    }
+}
+
+void weft__queue_bound(struct weft__p *p, struct weft__g *g)
+{
+    weft__lock(&p->bound_lock);
+    weft__glist_add(&p->bound, g);
+    atomic_store_explicit(&p->bound_count, p->bound.count, memory_order_relaxed);
+    weft__unlock(&p->bound_lock);
+    (void)weft__idle_wake_p(p);
+}
+
+static WEFT__COLD struct weft__g *take_bound(struct weft__p *p)
+{
+    weft__lock(&p->bound_lock);
+    struct weft__g *g = weft__glist_take(&p->bound);
+    atomic_store_explicit(&p->bound_count, p->bound.count, memory_order_relaxed);
+    weft__unlock(&p->bound_lock);
+    return g;
+}
+
+/*
+ * Queue a coroutine that has become runnable.  On a P of its runtime it goes there, to the front if
+ * run_next; from any other thread into the global queue.
+ */
+void weft__queue_woken(struct weft__g *g, bool run_next)
+{
+    struct weft_runtime *rt = g->rt;
+    struct weft__m *m = weft__m_self();
+    if (WEFT__UNLIKELY((g->flags & G_FLAG_PINNED) != 0)) {
+        weft__queue_bound(&rt->p[g->p_home], g);
+        return;
+    }
+    if (WEFT__UNLIKELY(m == NULL || m->p == NULL || m->rt != rt)) {
+        weft__inject_add(&rt->inject, g);
+        weft__idle_wake_one(rt);
+        return;
+    }
+    struct weft__p *p = m->p;
+    if (run_next) {
+        /* acq_rel [RUN-NEXT]: publishes g to a thief, and takes over what was there. */
+        g = atomic_exchange_explicit(&p->run_next, g, memory_order_acq_rel);
+    }
+    if (g != NULL) {
+        push_woken(p, g);
+    }
+    if (rt->procs > 1) {
+        weft__idle_wake_one(rt);
+    }
+}
+
+void weft__queue_unstarted(struct weft__p *p, struct weft__g *g)
+{
+    if (WEFT__UNLIKELY(!weft__deque_push(&p->unstarted, g))) {
+        spill_unstarted(p, g);
+    }
+    if (p->rt->procs > 1) {
+        weft__idle_wake_one(p->rt);
+    }
+}
+
+static inline struct weft__g *take_run_next(struct weft__p *p)
+{
+    if (atomic_load_explicit(&p->run_next, memory_order_relaxed) == NULL) {
+        return NULL;
+    }
+    /* acq_rel [RUN-NEXT]: against a thief. */
+    return atomic_exchange_explicit(&p->run_next, NULL, memory_order_acq_rel);
+}
+
+/* The next coroutine among those that this P has; NULL if it has none. */
+struct weft__g *weft__queue_pick(struct weft__p *p)
+{
+    struct weft__g *g;
+    p->tick++;
+    if (WEFT__UNLIKELY(p->tick % WEFT__TURNS_OLDEST == 0) &&
+        (g = weft__deque_steal(&p->unstarted)) != NULL) {
+        return g;
+    }
+    if (WEFT__UNLIKELY(atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0) &&
+        (p->tick & 1) != 0 && (g = take_bound(p)) != NULL) {
+        return g;
+    }
+    if (p->run_next_streak < WEFT__RUN_NEXT_MAX && (g = take_run_next(p)) != NULL) {
+        p->run_next_streak++;
+        return g;
+    }
+    p->run_next_streak = 0;
+    if ((g = weft__runq_pop(&p->woken)) != NULL || (g = take_run_next(p)) != NULL ||
+        (g = weft__deque_pop(&p->unstarted)) != NULL) {
+        return g;
+    }
+    if (atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0) {
+        return take_bound(p);
+    }
+    return NULL;
+}

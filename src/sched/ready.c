@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* ready.c - the only place where a coroutine that waits becomes runnable. */
+#include <errno.h>
+
+#include "../base/fatal.h"
+#include "../base/sys.h"
+#include "sched.h"
+
+/*
+ * Make a parked or parking coroutine runnable.  The caller has won the claim of its wait, so nobody
+ * else is here for the same wait.
+ */
+void weft__g_ready(struct weft__g *g, bool run_next)
+{
+    uint32_t state = atomic_load_explicit(&g->state, memory_order_relaxed);
+    for (;;) {
+        uint32_t to = state == G_PARKED ? G_RUNNABLE : G_NOTIFIED;
+        if (WEFT__UNLIKELY(state != G_PARKED && state != G_PARKING)) {
+            weft__fatal("internal: a coroutine that does not wait was made runnable");
+        }
+        weft__perturb();
+        /* acquire [G-PARK]: its registers are saved before we let anyone resume it.  release
+         * [G-NOTIFY]: a coroutine that has not switched out yet sees the outcome of its wait. */
+        if (atomic_compare_exchange_weak_explicit(&g->state, &state, to, memory_order_acq_rel,
+                                                  memory_order_relaxed)) {
+            break;
+        }
+    }
+    if (state == G_PARKED) {
+        weft__queue_woken(g, run_next);
+    }
+    /* Else it still stands on its stack: the next context, or it itself, finds NOTIFIED. */
+}
+
+/* End a wait whose claim the caller has won.  Afterwards nothing of it may be touched. */
+void weft__wait_wake(struct weft__wait *w)
+{
+    if (WEFT__LIKELY(w->g != NULL)) {
+        weft__g_ready(w->g, true);
+        return;
+    }
+    _Atomic uint32_t *word = &w->thread_word;
+    /* release [WAIT-THREAD]: the outcome is visible to the thread.  The word may be gone as soon as
+     * it is 1: a futex wake on an address that is gone, or in other use, wakes nobody wrongly who
+     * does not check. */
+    atomic_store_explicit(word, 1, memory_order_release);
+    weft__sys_futex_wake(word, 1);
+}
+
+/* An operation of a select is complete: perhaps it decides the select, perhaps it is the last one
+ * that the select drains. */
+static void set_done(struct weft__op_wait *ow)
+{
+    struct weft__op_set *set = ow->set;
+    struct weft__g *g = set->g;
+    bool won = ow->op.result != -ECANCELED && weft__wait_claim(ow->wait, ow->value);
+    /* acq_rel [OP-SET]: the results of all are visible to the coroutine that sees 0 left. */
+    uint32_t left = atomic_fetch_sub_explicit(&set->state, 1, memory_order_acq_rel) - 1;
+    /* Nobody else wakes it then, so it is still there although our share of the set is gone. */
+    if (won || left == WEFT__OP_SET_DRAINING) {
+        weft__g_ready(g, false);
+    }
+}
+
+/* The reactor reports an operation as complete: wake who waits for it. */
+void weft__op_done(struct weft__op *op)
+{
+    struct weft__op_wait *ow = op->owner;
+    if (ow->set != NULL) {
+        set_done(ow);
+        return;
+    }
+    ow->wait->value = 0;
+    weft__g_ready(ow->wait->g, false);
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sched.h - the scheduler's own structures: M, P and the runtime.  Seen by sched/ and observe/;
+ * what lies above uses park.h.
+ *
+ *   G  a coroutine (coro/g.h)
+ *   M  an OS thread: runs a P, or is spare
+ *   P  a processor: queues, timer wheel, reactor, caches; run by one M at a time
+ */
+#ifndef WEFT_SCHED_SCHED_H
+#define WEFT_SCHED_SCHED_H
+
+#include <weft/runtime.h>
+
+#include "../base/atomic.h"
+#include "../base/lock.h"
+#include "../coro/g.h"
+#include "../coro/slab.h"
+#include "../reactor/driver.h"
+#include "../reactor/wheel.h"
+#include "../stack/stack.h"
+#include "deque.h"
+#include "handle.h"
+#include "inject.h"
+#include "runq.h"
+#include "wait.h"
+
+/* Every so many turns the oldest of what waits elsewhere gets one, however busy this P is. */
+#define WEFT__TURNS_GLOBAL 61u  /* the global queue, and the upper bound between two polls */
+#define WEFT__TURNS_OLDEST 32u  /* the oldest unstarted coroutine of this P */
+/* How often run-next goes before the woken queue in a row when that has something.  A pair that
+ * keeps waking each other then gets at most twice the turns of everybody else. */
+#define WEFT__RUN_NEXT_MAX 3u
+
+/* What the next context does for the one that was switched out. */
+enum weft__post {
+    POST_NONE,
+    POST_PARK,  /* PARKING -> PARKED, or queue it if it was notified */
+    POST_YIELD, /* queue it */
+    POST_DEAD,  /* give its stack and descriptor back */
+};
+
+struct weft__m {
+    struct weft__g *cur; /* the coroutine that runs on this thread; NULL on the M's own context */
+    struct weft__p *p;   /* NULL while spare */
+    struct weft__g *post_g;
+    uint8_t post; /* enum weft__post */
+    struct weft__ctx ctx; /* the M's own context, while a coroutine runs */
+    struct weft_runtime *rt;
+    struct weft__fp_control fp;   /* the thread's floating-point environment */
+    uint64_t thread;
+    _Atomic uint32_t assigned;    /* 1: `p` was given to this spare M, or it must leave */
+    struct weft__m *next;         /* in the runtime's list of all Ms */
+    struct weft__m *next_spare;
+    void *alt_stack;              /* for fault reports */
+};
+
+/* A P's counters: written by its owner, read by anyone. */
+struct weft__p_counts {
+    _Atomic uint64_t spawned;
+    _Atomic uint64_t ended;
+    _Atomic uint64_t switches;
+    _Atomic uint64_t parks;
+    _Atomic uint64_t steals;
+    _Atomic uint64_t sleeps;
+    _Atomic uint64_t wakes; /* that this P sent */
+    _Atomic uint64_t ops;
+    _Atomic uint64_t timers;
+    _Atomic uint64_t accept_waits;
+};
+
+struct weft__p {
+    /* The owner's. */
+    struct weft_runtime *rt;
+    struct weft__m *m;
+    struct weft__g *pending;  /* to run next, by the M: it needs a stack first */
+    uint32_t index;
+    uint32_t tick;            /* turns so far */
+    uint32_t poll_tick;       /* the turn at which to look at reactor, timers, global queue */
+    uint32_t poll_interval;   /* turns between two of them */
+    uint32_t run_next_streak;
+    bool is_spinning;         /* counted in rt->n_spinning */
+    bool must_hand_off;       /* a test asked for another thread */
+    int64_t polled_ns;        /* when it last polled */
+    uint64_t random;
+    uint64_t id_next, id_end; /* coroutine numbers set aside for this P */
+    struct weft__g_cache g_cache;
+    struct weft__stack_cache stack_cache;
+    struct weft__p_counts counts;
+
+    /* Shared with thieves and wakers. */
+    _Atomic(struct weft__g *) run_next WEFT__ALIGNED_LINE;
+    struct weft__runq woken;
+    struct weft__deque unstarted;
+
+    struct weft__lock bound_lock; /* RANK_BOUND; protects bound */
+    struct weft__glist bound;     /* pinned and placed coroutines: nobody else may take them */
+    _Atomic uint32_t bound_count;
+    _Atomic uint32_t pinned_count; /* live pinned coroutines: while there are some, P keeps its M */
+
+    struct weft__lock wheel_lock WEFT__ALIGNED_LINE; /* RANK_WHEEL; protects wheel */
+    struct weft__wheel wheel;
+    _Atomic int64_t wheel_next_ns; /* a lower bound of what is due next, for a look without lock */
+
+    struct weft__reactor *reactor;
+} WEFT__ALIGNED_LINE;
+
+/* Is it time to look at the reactor, the timers and the global queue? */
+static inline bool weft__p_must_poll(const struct weft__p *p)
+{
+    return (int32_t)(p->tick - p->poll_tick) >= 0;
+}
+
+/* A plain thread in weft_block_on(): woken with -EDEADLK when nothing else can. */
+struct weft__block_wait {
+    struct weft__block_wait *next;
+    struct weft__wait *wait;
+};
+
+#define WEFT__IDLE_WORDS (WEFT_PROCS_MAX / 64)
+
+struct weft_runtime {
+    struct weft__p *p; /* `procs` of them */
+    int procs;
+    bool may_steal;
+    bool exits_on_deadlock; /* plain weft_run: a deadlock ends the process */
+    bool has_canaries;      /* some stack may be guarded by a canary alone */
+
+    _Atomic uint64_t idle[WEFT__IDLE_WORDS] WEFT__ALIGNED_LINE; /* a bit a P that sleeps */
+    _Atomic uint32_t n_idle;
+    _Atomic uint32_t n_spinning;
+    struct weft__inject inject WEFT__ALIGNED_LINE;
+
+    struct weft__reactor_group reactors;
+    struct weft__stacks stacks;
+    struct weft__slabs slabs;
+
+    struct weft__lock m_lock;   /* RANK_IDLE; protects ms and spare_ms */
+    struct weft__m *ms;
+    struct weft__m *spare_ms;
+    _Atomic uint32_t n_running_ms;  /* a futex: Ms that have not left yet */
+    _Atomic uint32_t is_stopping;
+
+    _Atomic uint64_t foreign_spawned; /* by threads that have no P */
+    _Atomic uint32_t n_blocked_on; /* plain threads in weft_run and weft_block_on */
+    struct weft__lock waits_lock;  /* RANK_START; protects block_waits */
+    struct weft__block_wait *block_waits;
+    bool stall_reported;            /* the watch thread's */
+    _Atomic bool wants_look;        /* the watch thread shall look for a deadlock */
+    struct weft__fd_waits fd_waits;
+    struct weft_runtime *next;       /* in the process's list */
+    char thread_name[12];
+    bool with_signals;
+};
+
+#define WEFT__IDS_PER_BLOCK 256
+
+/* The M of the calling thread, if a coroutine runs on it; fatal with `what` otherwise. */
+struct weft__m *weft__m_in_coroutine(const char *what);
+
+/* queue.c: putting coroutines where a P finds them. */
+void weft__queue_woken(struct weft__g *g, bool run_next);
+void weft__queue_unstarted(struct weft__p *p, struct weft__g *g);
+void weft__queue_bound(struct weft__p *p, struct weft__g *g);
+struct weft__g *weft__queue_pick(struct weft__p *p);
+
+/* ready.c */
+void weft__g_ready(struct weft__g *g, bool run_next);
+void weft__wait_wake(struct weft__wait *w);
+void weft__op_done(struct weft__op *op);
+
+/* switch.c */
+void weft__switch_to_g(struct weft__m *m, struct weft__g *g);
+void weft__switch_park(struct weft__m *m, struct weft__g *g);
+void weft__switch_yield(struct weft__m *m, struct weft__g *g);
+bool weft__g_bind_stack(struct weft__p *p, struct weft__g *g);
+
+/* idle.c */
+void weft__idle_wake_one(struct weft_runtime *rt);
+bool weft__idle_wake_p(struct weft__p *p);
+void weft__idle_wake_all(struct weft_runtime *rt);
+void weft__idle_announce(struct weft__p *p);
+void weft__idle_end(struct weft__p *p);
+bool weft__idle_is_set(const struct weft__p *p);
+
+/* timers.c */
+void weft__timer_arm(struct weft__p *p, struct weft__wait *w);
+void weft__timer_disarm(struct weft__wait *w);
+int weft__timers_fire(struct weft__p *self, struct weft__p *p, int64_t now_ns);
+
+/* find.c */
+struct weft__g *weft__find(struct weft__m *m);
+
+/* machine.c */
+int weft__m_start(struct weft_runtime *rt, struct weft__p *p);
+void weft__m_hand_off(struct weft__m *m);
+void weft__p_ask_hand_off(struct weft__p *p);
+
+/* spawn.c */
+uint64_t weft__id_take(struct weft__p *p);
+bool weft__spawn_foreign(struct weft_runtime *rt, int (*fn)(void *), void (*plain)(void *), void *arg,
+                         const char *site, const char *name, struct weft_co *co);
+
+/* live coroutines, exact when nothing runs */
+uint64_t weft__live_count(const struct weft_runtime *rt);
+
+#endif

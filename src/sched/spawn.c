@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/* spawn.c - go(): a descriptor is filled in and queued; the stack comes when it first runs. */
+#include <weft/go.h>
+
+#include <errno.h>
+
+#include "../base/fatal.h"
+#include "../base/self.h"
+#include "sched.h"
+
+struct weft__m *weft__m_in_coroutine(const char *what)
+{
+    struct weft__m *m = weft__m_self();
+    if (WEFT__UNLIKELY(m == NULL || m->cur == NULL)) {
+        weft__fatal(what);
+    }
+    return m;
+}
+
+/* Numbers are unique in the process; a P sets a block of them aside. */
+uint64_t weft__id_take(struct weft__p *p)
+{
+    static _Atomic uint64_t next_block;
+    if (WEFT__UNLIKELY(p->id_next == p->id_end)) {
+        uint64_t block = atomic_fetch_add_explicit(&next_block, 1, memory_order_relaxed);
+        p->id_next = block * WEFT__IDS_PER_BLOCK + 1;
+        p->id_end = p->id_next + WEFT__IDS_PER_BLOCK;
+    }
+    return p->id_next++;
+}
+
+/* What every new coroutine has; the entry and the flags are the caller's to set. */
+static inline void fill(struct weft__g *g, void *arg, const char *site, uint64_t id)
+{
+    g->flags = 0;
+    g->stack = NULL;
+    g->scope = NULL;
+    g->arg = arg;
+    g->handle = NULL;
+    g->stack_shift = g->rt->stacks.default_shift;
+    g->last_cause = 0;
+    atomic_store_explicit(&g->id, id, memory_order_relaxed);
+    atomic_store_explicit(&g->site, site, memory_order_relaxed);
+    atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_relaxed);
+}
+
+int weft_go_at(void (*fn)(void *), void *arg, const char *site)
+{
+    struct weft__m *m = weft__m_in_coroutine("go() was called outside a coroutine; a plain thread "
+                                             "starts one by weft_runtime_go()");
+    struct weft__p *p = m->p;
+    struct weft__g *g = weft__g_get(&p->rt->slabs, &p->g_cache);
+    if (WEFT__UNLIKELY(g == NULL)) {
+        return -ENOMEM;
+    }
+    fill(g, arg, site, weft__id_take(p));
+    g->entry.plain = fn;
+    weft__count(p->counts.spawned);
+    weft__queue_unstarted(p, g);
+    return 0;
+}
+
+static void check_options(const struct weft_runtime *rt, const struct weft_go_opts *opts)
+{
+    if (opts->size < sizeof *opts) {
+        weft__fatal("weft_go_with: bad options: `size` is too small");
+    }
+    if (opts->stack_bytes != 0 && weft__stack_shift(opts->stack_bytes) < 0) {
+        weft__fatal("weft_go_with: bad options: stack_bytes is out of range (16 KiB to 1 GiB)");
+    }
+    if (opts->on_p < 0 || opts->on_p > rt->procs) {
+        weft__fatal("weft_go_with: bad options: there is no such processor (on_p)");
+    }
+}
+
+struct weft_co *weft_go_opts(int (*fn)(void *), void *arg, const struct weft_go_opts *opts)
+{
+    struct weft__m *m = weft__m_in_coroutine("weft_go_with() was called outside a coroutine");
+    struct weft__p *p = m->p;
+    struct weft_runtime *rt = p->rt;
+    check_options(rt, opts);
+    struct weft_co *co = weft__handle_make();
+    struct weft__g *g = co != NULL ? weft__g_get(&rt->slabs, &p->g_cache) : NULL;
+    char *name = NULL;
+    if (g != NULL && opts->name != NULL) {
+        name = weft__g_name_make(&rt->slabs, opts->name);
+    }
+    if (g == NULL || (opts->name != NULL && name == NULL)) {
+        goto out_of_memory;
+    }
+    fill(g, arg, opts->site != NULL ? opts->site : "?", weft__id_take(p));
+    g->entry.with_result = fn;
+    g->handle = co;
+    co->g = g;
+    g->flags = (uint16_t)(G_FLAG_RESULT | (opts->pinned ? G_FLAG_PINNED : 0) |
+                          (opts->own_fp ? G_FLAG_OWN_FP : 0));
+    g->fp = m->fp;
+    atomic_store_explicit(&g->name, name, memory_order_relaxed);
+    if (opts->stack_bytes != 0) {
+        g->stack_shift = (uint8_t)weft__stack_shift(opts->stack_bytes);
+    }
+    weft__count(p->counts.spawned);
+    if (opts->on_p == 0 && !opts->pinned) {
+        weft__queue_unstarted(p, g);
+        return co;
+    }
+    struct weft__p *home = opts->on_p != 0 ? &rt->p[opts->on_p - 1] : p;
+    g->p_home = (uint16_t)home->index;
+    if (opts->pinned) {
+        atomic_fetch_add_explicit(&home->pinned_count, 1, memory_order_relaxed);
+    }
+    weft__queue_bound(home, g);
+    return co;
+
+out_of_memory:
+    if (g != NULL) {
+        weft__g_put(&rt->slabs, &p->g_cache, g);
+    }
+    if (co != NULL) {
+        weft__handle_unref(co);
+        weft__handle_unref(co);
+    }
+    return NULL;
+}
+
+/* Start a coroutine from a thread that runs no P of rt: fn with a handle, or plain without.  False
+ * for lack of memory. */
+bool weft__spawn_foreign(struct weft_runtime *rt, int (*fn)(void *), void (*plain)(void *), void *arg,
+                         const char *site, const char *name, struct weft_co *co)
+{
+    static _Atomic uint64_t next_id = UINT64_C(1) << 48; /* apart from those of Ps */
+    char *kept_name = name != NULL ? weft__g_name_make(&rt->slabs, name) : NULL;
+    struct weft__g *g = weft__g_get_shared(&rt->slabs);
+    if (g == NULL || (name != NULL && kept_name == NULL)) {
+        return false; /* what was taken goes with the runtime */
+    }
+    fill(g, arg, site, atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed));
+    atomic_store_explicit(&g->name, kept_name, memory_order_relaxed);
+    if (fn != NULL) {
+        g->entry.with_result = fn;
+        g->flags = G_FLAG_RESULT;
+        g->handle = co;
+        co->g = g;
+    } else {
+        g->entry.plain = plain;
+    }
+    atomic_fetch_add_explicit(&rt->foreign_spawned, 1, memory_order_relaxed);
+    weft__inject_add(&rt->inject, g);
+    weft__idle_wake_one(rt);
+    return true;
+}
+
+uint64_t weft__live_count(const struct weft_runtime *rt)
+{
+    uint64_t spawned = atomic_load_explicit(&rt->foreign_spawned, memory_order_relaxed);
+    uint64_t ended = 0;
+    for (int i = 0; i < rt->procs; i++) {
+        spawned += atomic_load_explicit(&rt->p[i].counts.spawned, memory_order_relaxed);
+        ended += atomic_load_explicit(&rt->p[i].counts.ended, memory_order_relaxed);
+    }
+    return spawned - ended;
+}
+
+void weft_yield(void)
+{
+    struct weft__m *m = weft__m_in_coroutine("weft_yield() was called outside a coroutine");
+    weft__switch_yield(m, m->cur);
+}

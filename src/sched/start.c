@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* start.c - building a runtime from the bottom up; stop.c takes it down again. */
+#include <errno.h>
+#include <string.h>
+
+#include "../base/clock.h"
+#include "../base/random.h"
+#include "../base/sys.h"
+#include "../base/text.h"
+#include "config.h"
+#include "lifecycle.h"
+#include "watch.h"
+
+static void p_init(struct weft_runtime *rt, int i)
+{
+    struct weft__p *p = &rt->p[i];
+    p->rt = rt;
+    p->index = (uint32_t)i;
+    p->poll_interval = WEFT__TURNS_GLOBAL;
+    p->poll_tick = p->poll_interval;
+    p->polled_ns = weft__clock_ns();
+    p->random = weft__random_mix((uint64_t)p->polled_ns + (uint64_t)i) | 1;
+    weft__lock_init(&p->bound_lock, RANK_BOUND);
+    weft__glist_init(&p->bound);
+    weft__lock_init(&p->wheel_lock, RANK_WHEEL);
+    weft__wheel_init(&p->wheel, p->polled_ns);
+    atomic_init(&p->wheel_next_ns, INT64_MAX);
+    p->reactor = &rt->reactors.reactors[i];
+}
+
+static void say_refused(const char *what, const char *value, int rc)
+{
+    char line[256];
+    struct weft__text t;
+    weft__text_init(&t, line, sizeof line);
+    weft__text_add(&t, "weft: the ");
+    weft__text_add(&t, what);
+    weft__text_add(&t, value);
+    weft__text_add(&t, " that was asked for does not work here: ");
+    weft__text_add(&t, weft_strerror(rc));
+    weft__text_add(&t, "; leave the choice to auto, or see what refuses it\n");
+    (void)weft__text_write(&t, 2);
+}
+
+static int start_reactors(struct weft_runtime *rt, const struct weft_config *c)
+{
+    struct weft__reactor_choice choice = {
+        .want_uring = c->reactor != WEFT_REACTOR_EPOLL,
+        .want_epoll = c->reactor != WEFT_REACTOR_IO_URING,
+    };
+    int rc = weft__reactors_start(&rt->reactors, c->procs, choice);
+    if (rc != 0 && c->reactor != WEFT_REACTOR_AUTO) {
+        say_refused("reactor ", c->reactor == WEFT_REACTOR_EPOLL ? "epoll" : "io_uring", rc);
+    }
+    return rc;
+}
+
+static int start_stacks(struct weft_runtime *rt, const struct weft_config *c)
+{
+    int rc = weft__stacks_init(&rt->stacks, c->stack_bytes, c->guard);
+    if (rc == -ENOSYS) {
+        say_refused("guard ", "madvise", rc);
+    }
+    return rc;
+}
+
+static int start_ms(struct weft_runtime *rt)
+{
+    for (int i = 0; i < rt->procs; i++) {
+        int rc = weft__m_start(rt, &rt->p[i]);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static void say_what_is_at_work(const struct weft_runtime *rt)
+{
+    char line[256];
+    struct weft__text t;
+    weft__text_init(&t, line, sizeof line);
+    weft__text_add(&t, "weft: ");
+    weft__runtime_describe(rt, &t);
+    weft__text_add(&t, "\n");
+    (void)weft__text_write(&t, 2);
+}
+
+int weft__runtime_start(struct weft_runtime **out, const struct weft_config *given,
+                        bool exits_on_deadlock)
+{
+    struct weft_config c;
+    int rc = weft__config_resolve(&c, given);
+    if (rc != 0) {
+        return rc;
+    }
+    struct weft_runtime *rt = weft__alloc_line(sizeof *rt);
+    struct weft__p *ps = weft__alloc_line((size_t)c.procs * sizeof *ps);
+    if (rt == NULL || ps == NULL) {
+        rc = -ENOMEM;
+        goto out_free;
+    }
+    rt->p = ps;
+    rt->procs = c.procs;
+    rt->may_steal = !c.no_steal;
+    rt->exits_on_deadlock = exits_on_deadlock;
+    rt->with_signals = !c.no_signal_handlers;
+    strncpy(rt->thread_name, c.thread_name, sizeof rt->thread_name - 1);
+    weft__lock_init(&rt->m_lock, RANK_IDLE);
+    weft__lock_init(&rt->waits_lock, RANK_START);
+    weft__lock_init(&rt->fd_waits.lock, RANK_CHAN);
+    weft__waitq_init(&rt->fd_waits.queue);
+    weft__inject_init(&rt->inject);
+    weft__slabs_init(&rt->slabs, rt);
+    if ((rc = start_stacks(rt, &c)) != 0) {
+        goto out_free;
+    }
+    if ((rc = start_reactors(rt, &c)) != 0) {
+        goto out_stacks;
+    }
+    for (int i = 0; i < rt->procs; i++) {
+        p_init(rt, i);
+    }
+    if ((rc = weft__watch_begin(rt)) != 0) {
+        goto out_reactors;
+    }
+    if ((rc = start_ms(rt)) != 0) {
+        (void)weft__runtime_stop(rt, INT64_MAX);
+        return rc;
+    }
+    if (c.verbose) {
+        say_what_is_at_work(rt);
+    }
+    *out = rt;
+    return 0;
+
+out_reactors:
+    weft__reactors_stop(&rt->reactors);
+out_stacks:
+    weft__stacks_free(&rt->stacks);
+out_free:
+    weft__free(ps);
+    weft__free(rt);
+    return rc;
+}
+
+void weft__runtime_describe(const struct weft_runtime *rt, struct weft__text *t)
+{
+    weft__text_add(t, "reactor ");
+    weft__text_add(t, rt->reactors.driver->name);
+    weft__text_add(t, " (");
+    weft__text_add(t, rt->reactors.why);
+    weft__text_add(t, "), guard ");
+    weft__text_add(t, weft__guard_name(rt->stacks.guards.kind));
+    weft__text_add(t, " (");
+    weft__text_add(t, rt->stacks.guards.why);
+    weft__text_add(t, "), ");
+    weft__text_int(t, rt->procs);
+    weft__text_add(t, rt->procs == 1 ? " processor, stacks of " : " processors, stacks of ");
+    weft__text_bytes(t, (uint64_t)1 << rt->stacks.default_shift);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/* stop.c - taking a runtime down: threads first, then operations, then memory. */
+#include <errno.h>
+
+#include "../base/clock.h"
+#include "../base/sys.h"
+#include "lifecycle.h"
+#include "watch.h"
+
+#define NAG_NS ((int64_t)1000000000)
+
+/* Name the coroutines that keep Ms from leaving.  A look from outside: what it prints may be old. */
+static void name_the_hogs(struct weft_runtime *rt)
+{
+    (void)weft__report_all(2, "weft: a runtime is being stopped and waits for a coroutine that "
+                              "computes without a blocking call:\n");
+    (void)rt;
+}
+
+/* Wait until every M has left; false at the deadline. */
+static bool wait_for_ms(struct weft_runtime *rt, int64_t deadline_ns)
+{
+    int64_t nag_ns = weft__clock_ns() + NAG_NS;
+    for (;;) {
+        /* acquire [M-LEFT]: all that the Ms did is visible. */
+        uint32_t left = atomic_load_explicit(&rt->n_running_ms, memory_order_acquire);
+        if (left == 0) {
+            return true;
+        }
+        int64_t until_ns = deadline_ns < nag_ns ? deadline_ns : nag_ns;
+        if (weft__sys_futex_wait(&rt->n_running_ms, left, until_ns) != -ETIMEDOUT) {
+            continue;
+        }
+        if (weft__clock_ns() >= deadline_ns) {
+            return false;
+        }
+        name_the_hogs(rt);
+        nag_ns = weft__clock_ns() + NAG_NS;
+    }
+}
+
+static void wake_spares(struct weft_runtime *rt)
+{
+    weft__lock(&rt->m_lock);
+    for (struct weft__m *m = rt->ms; m != NULL; m = m->next) {
+        weft__sys_futex_wake(&m->assigned, 1);
+    }
+    weft__unlock(&rt->m_lock);
+}
+
+static void free_ms(struct weft_runtime *rt)
+{
+    struct weft__m *m = rt->ms;
+    while (m != NULL) {
+        struct weft__m *next = m->next;
+        weft__sys_thread_join(m->thread);
+        weft__free(m);
+        m = next;
+    }
+}
+
+/* A coroutine that will never end: whoever joins it from a plain thread gets -ECANCELED as its
+ * result; coroutines of this runtime that wait for it are gone as well. */
+static void abandon_handle(struct weft_co *co)
+{
+    weft__lock(&co->lock);
+    co->result = -ECANCELED;
+    co->g = NULL;
+    /* release [HANDLE-DONE] */
+    atomic_store_explicit(&co->is_done, true, memory_order_release);
+    struct weft__waiter *next;
+    for (struct weft__waiter *w = co->waiters.first; w != NULL; w = next) {
+        next = w->next;
+        if (w->wait->g == NULL) {
+            weft__waitq_remove(&co->waiters, w);
+            if (weft__wait_claim(w->wait, w->index)) {
+                weft__wait_wake(w->wait);
+            }
+        }
+    }
+    weft__unlock(&co->lock);
+    weft__handle_unref(co);
+}
+
+static void abandon_coroutines(struct weft_runtime *rt)
+{
+    struct weft__slab *slab = atomic_load_explicit(&rt->slabs.all, memory_order_relaxed);
+    for (; slab != NULL; slab = slab->next) {
+        uint32_t used = atomic_load_explicit(&slab->used, memory_order_relaxed);
+        for (uint32_t i = 0; i < used; i++) {
+            struct weft__g *g = &slab->g[i];
+            if (atomic_load_explicit(&g->state, memory_order_relaxed) != G_FREE &&
+                g->handle != NULL) {
+                abandon_handle(g->handle);
+            }
+        }
+    }
+}
+
+int64_t weft__runtime_stop(struct weft_runtime *rt, int64_t deadline_ns)
+{
+    /* seq_cst [IDLE-DEKKER]: a P that goes to sleep after this sees it in its re-check, one that
+     * sleeps already is woken. */
+    atomic_store_explicit(&rt->is_stopping, 1, memory_order_seq_cst);
+    weft__idle_wake_all(rt);
+    wake_spares(rt);
+    if (!wait_for_ms(rt, deadline_ns)) {
+        return -ETIMEDOUT;
+    }
+    weft__watch_end(rt); /* from here on no dump looks at it */
+    free_ms(rt);
+    int64_t left = (int64_t)weft__live_count(rt);
+    weft__reactors_stop(&rt->reactors); /* the kernel lets go of the buffers on the stacks */
+    abandon_coroutines(rt);
+    weft__stacks_free(&rt->stacks);
+    weft__slabs_free(&rt->slabs);
+    weft__free(rt->p);
+    weft__free(rt);
+    return left;
+}

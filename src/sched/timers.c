@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * timers.c - a P's timer wheel: armed by the coroutines on the P, fired by it, or by a P that has
+ * nothing else to do.
+ *
+ * A timer is part of a wait.  It fires under the wheel's lock, and the one who waits takes that lock
+ * to disarm it before the wait goes away: so whoever fires it may look at the wait.  Once it has
+ * won the claim, nobody else ends the wait, and the wake is the last touch.
+ */
+#include <errno.h>
+
+#include "../base/clock.h"
+#include "../base/self.h"
+#include "sched.h"
+
+/* At most so many are fired in one hold of the lock. */
+#define BATCH 64
+
+static void update_next(struct weft__p *p)
+{
+    atomic_store_explicit(&p->wheel_next_ns, weft__wheel_next_ns(&p->wheel), memory_order_relaxed);
+}
+
+/* Arm w's timer for w->deadline_ns on this P, whose coroutine calls. */
+void weft__timer_arm(struct weft__p *p, struct weft__wait *w)
+{
+    w->timer_p = p;
+    weft__lock(&p->wheel_lock);
+    weft__wheel_add(&p->wheel, &w->timer, w->deadline_ns);
+    int64_t next = atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed);
+    if (w->deadline_ns < next) {
+        atomic_store_explicit(&p->wheel_next_ns, w->deadline_ns, memory_order_relaxed);
+    }
+    weft__unlock(&p->wheel_lock);
+}
+
+/* Disarm it, whether it fired or not; afterwards nobody looks at the wait through it. */
+void weft__timer_disarm(struct weft__wait *w)
+{
+    struct weft__p *p = w->timer_p;
+    if (p == NULL || w->timer_won) {
+        return;
+    }
+    weft__lock(&p->wheel_lock);
+    (void)weft__wheel_remove(&p->wheel, &w->timer);
+    if (p->wheel.armed_count == 0) {
+        update_next(p);
+    }
+    weft__unlock(&p->wheel_lock);
+    w->timer_p = NULL;
+}
+
+/* `self` is the P of this thread, which need not be the one whose wheel the timer was in. */
+static void fire(struct weft__p *self, struct weft__timer *t)
+{
+    struct weft__wait *w = WEFT__CONTAINER(t, struct weft__wait, timer);
+    if (t->kind == TIMER_OP) {
+        /* The operation decides: what has happened wins over the deadline. */
+        self->rt->reactors.driver->cancel(self->reactor, w->timer_op, -ETIMEDOUT);
+        return;
+    }
+    if (weft__wait_claim(w, w->deadline_value)) {
+        w->timer_won = true;
+        weft__g_ready(w->g, false);
+    }
+}
+
+/*
+ * By the thread that runs `self`: fire what is due on p's wheel at now_ns; returns how many.  A
+ * wheel of another P is left alone while somebody is busy with it.
+ */
+int weft__timers_fire(struct weft__p *self, struct weft__p *p, int64_t now_ns)
+{
+    int fired = 0;
+    int in_batch;
+    do {
+        in_batch = 0;
+        if (atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed) > now_ns) {
+            break;
+        }
+        if (self == p) {
+            weft__lock(&p->wheel_lock);
+        } else if (!weft__try_lock(&p->wheel_lock)) {
+            break;
+        }
+        struct weft__timer *t = weft__wheel_advance(&p->wheel, now_ns, BATCH);
+        while (t != NULL) {
+            struct weft__timer *next = t->next; /* t is gone once it has fired */
+            fire(self, t);
+            t = next;
+            in_batch++;
+        }
+        update_next(p);
+        weft__unlock(&p->wheel_lock);
+        fired += in_batch;
+    } while (in_batch == BATCH);
+    weft__count_add(self->counts.timers, (uint64_t)fired);
+    return fired;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wait.h - one wait of one coroutine or plain thread, and the claim that decides who ends it.
+ *
+ * A wait lives on the stack of the one who waits.  What may end it (a sender, a closer, a timer, an
+ * operation, a case of a select) must claim it; the one winner writes `value` and wakes it, and
+ * until that wake the wait and all that hangs on it stay where they are.
+ *
+ * Who may look at a wait at all?  Whoever holds the lock under which it is linked: the channel's
+ * for a waiter in its queue, the wheel's for a timer, the reactor for an operation.  The one who
+ * waits takes those locks to unlink itself before it returns, so nobody is left looking.
+ *
+ * Where only one party can end a wait (no deadline, one queue) is_contested is false, and a claim
+ * costs nothing: whoever unlinks the waiter under the queue's lock has won.
+ */
+#ifndef WEFT_SCHED_WAIT_H
+#define WEFT_SCHED_WAIT_H
+
+#include <stdint.h>
+
+#include "../base/atomic.h"
+#include "../base/compiler.h"
+#include "../base/lock.h"
+#include "../coro/g.h"
+#include "../reactor/op.h"
+#include "../reactor/wheel.h"
+
+struct weft__p;
+
+struct weft__wait {
+    struct weft__g *g; /* NULL: a plain thread waits on thread_word */
+    _Atomic uint32_t claimed;
+    _Atomic uint32_t thread_word; /* 0 waiting, 1 woken */
+    bool is_contested;
+    bool timer_won;   /* written by the timer before its wake */
+    int value;        /* written by the winner before its wake */
+    int deadline_value;
+    int64_t deadline_ns; /* INT64_MAX: none */
+    struct weft__p *timer_p;
+    struct weft__timer timer;
+    struct weft__op *timer_op; /* for TIMER_OP */
+};
+
+/* What a timer of the wheel does when it fires. */
+enum weft__timer_kind {
+    TIMER_WAIT, /* claims the wait that it is part of */
+    TIMER_OP,   /* cancels the operation of the weft__op_wait whose wait it is part of */
+};
+
+/* An operation and the wait for it.  The reactor carries a pointer to this as op->owner. */
+struct weft__op_wait {
+    struct weft__op op;
+    struct weft__wait *wait;
+    struct weft__op_set *set; /* one of several, in a select; NULL: alone */
+    int value;                /* in a set: what the wait's value becomes */
+};
+
+/* Several operations behind one wait.  `state` counts those in flight, plus DRAINING once the
+ * coroutine waits for the last of them. */
+#define WEFT__OP_SET_DRAINING 0x80000000u
+struct weft__op_set {
+    _Atomic uint32_t state;
+    struct weft__g *g; /* who waits */
+};
+
+/* A place in the queue of a channel, lock, handle, ...; linked under that object's lock. */
+struct weft__waiter {
+    struct weft__waiter *next, **prev_next; /* prev_next is NULL when not linked */
+    struct weft__wait *wait;
+    void *value;  /* where a value is copied to or from */
+    int index;    /* what the wait's value becomes */
+    int rc;       /* the outcome, written by the winner */
+};
+
+struct weft__waitq {
+    struct weft__waiter *first, **last;
+};
+
+/* Those who wait until the process has a free descriptor again: one a runtime. */
+struct weft__fd_waits {
+    struct weft__lock lock; /* RANK_CHAN; protects queue */
+    struct weft__waitq queue;
+    _Atomic uint32_t count;
+};
+
+static inline void weft__waitq_init(struct weft__waitq *q)
+{
+    q->first = NULL;
+    q->last = &q->first;
+}
+
+static inline void weft__waitq_add(struct weft__waitq *q, struct weft__waiter *w)
+{
+    w->next = NULL;
+    w->prev_next = q->last;
+    *q->last = w;
+    q->last = &w->next;
+}
+
+static inline void weft__waitq_add_first(struct weft__waitq *q, struct weft__waiter *w)
+{
+    w->next = q->first;
+    w->prev_next = &q->first;
+    if (w->next != NULL) {
+        w->next->prev_next = &w->next;
+    } else {
+        q->last = &w->next;
+    }
+    q->first = w;
+}
+
+static inline struct weft__waiter *weft__waitq_first(const struct weft__waitq *q)
+{
+    return q->first;
+}
+
+/* Unlink; does nothing if it is not linked. */
+static inline void weft__waitq_remove(struct weft__waitq *q, struct weft__waiter *w)
+{
+    if (w->prev_next == NULL) {
+        return;
+    }
+    *w->prev_next = w->next;
+    if (w->next != NULL) {
+        w->next->prev_next = w->prev_next;
+    } else {
+        q->last = w->prev_next;
+    }
+    w->prev_next = NULL;
+}
+
+/* Try to be the one who ends the wait.  After true, write the outcome and wake it. */
+static inline bool weft__wait_claim(struct weft__wait *w, int value)
+{
+    if (w->is_contested) {
+        weft__perturb();
+        uint32_t open = 0;
+        /* acq_rel [WAIT-CLAIM]: one modification order decides; the loser that will unlink itself
+         * sees what the winner did. */
+        if (!atomic_compare_exchange_strong_explicit(&w->claimed, &open, 1, memory_order_acq_rel,
+                                                     memory_order_acquire)) {
+            return false;
+        }
+    }
+    w->value = value;
+    return true;
+}
+
+/* Has somebody claimed a contested wait?  For its owner, before it waits at all. */
+static inline bool weft__wait_is_claimed(const struct weft__wait *w)
+{
+    /* acquire [WAIT-CLAIM] */
+    return atomic_load_explicit(&w->claimed, memory_order_acquire) != 0;
+}
+
+/* Take the first waiter that can be claimed out of a queue and claim it; those that somebody else
+ * has claimed are unlinked on the way (they unlink themselves as well).  NULL if there is none. */
+static inline struct weft__waiter *weft__waitq_claim_first(struct weft__waitq *q)
+{
+    struct weft__waiter *w;
+    while ((w = q->first) != NULL) {
+        weft__waitq_remove(q, w);
+        if (weft__wait_claim(w->wait, w->index)) {
+            return w;
+        }
+    }
+    return NULL;
+}
+
+#endif

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* watch.c - see watch.h. */
+#include "watch.h"
+
+#include "../base/fatal.h"
+#include "../base/sys.h"
+#include "fault.h"
+#include "sched.h"
+
+#define WATCH_STACK_BYTES ((size_t)256 * 1024)
+
+struct weft__lock weft__runtimes_lock;
+struct weft_runtime *weft__runtimes;
+
+static _Atomic uint32_t posted; /* a futex: what there is to do */
+static uint64_t thread;
+static uint32_t n_runtimes;
+
+void weft__watch_post(uint32_t what)
+{
+    /* release [WATCH-POST]: publishes a recorded fault. */
+    atomic_fetch_or_explicit(&posted, what, memory_order_release);
+    weft__sys_futex_wake(&posted, 1);
+}
+
+void weft__watch_ask_deadlock(struct weft_runtime *rt)
+{
+    atomic_store_explicit(&rt->wants_look, true, memory_order_relaxed);
+    weft__watch_post(WATCH_DEADLOCK);
+}
+
+static void look_for_deadlocks(void)
+{
+    weft__lock(&weft__runtimes_lock);
+    for (struct weft_runtime *rt = weft__runtimes; rt != NULL; rt = rt->next) {
+        if (atomic_exchange_explicit(&rt->wants_look, false, memory_order_relaxed)) {
+            weft__deadlock_look(rt);
+        }
+    }
+    weft__unlock(&weft__runtimes_lock);
+}
+
+static void *watch_main(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        /* acquire [WATCH-POST] */
+        uint32_t what = atomic_exchange_explicit(&posted, 0, memory_order_acquire);
+        if (what == 0) {
+            weft__sys_futex_wait(&posted, 0, INT64_MAX);
+            continue;
+        }
+        if ((what & WATCH_FAULT) != 0) {
+            weft__fault_report();
+        }
+        if ((what & WATCH_DUMP) != 0) {
+            (void)weft__report_all(2, "weft: dump on SIGQUIT\n");
+        }
+        if ((what & WATCH_DEADLOCK) != 0) {
+            look_for_deadlocks();
+        }
+        if ((what & WATCH_LEAVE) != 0) {
+            return NULL;
+        }
+    }
+}
+
+int weft__watch_begin(struct weft_runtime *rt)
+{
+    int rc = 0;
+    weft__lock(&weft__runtimes_lock);
+    if (n_runtimes == 0) {
+        weft__fatal_who = weft__report_who;
+        atomic_store_explicit(&posted, 0, memory_order_relaxed);
+        rc = weft__sys_thread_start(&thread, WATCH_STACK_BYTES, watch_main, NULL, "weft-watch");
+    }
+    if (rc == 0) {
+        n_runtimes++;
+        rt->next = weft__runtimes;
+        weft__runtimes = rt;
+        if (rt->with_signals) {
+            weft__fault_handlers_install();
+        }
+    }
+    weft__unlock(&weft__runtimes_lock);
+    return rc;
+}
+
+void weft__watch_end(struct weft_runtime *rt)
+{
+    weft__lock(&weft__runtimes_lock);
+    for (struct weft_runtime **at = &weft__runtimes; *at != NULL; at = &(*at)->next) {
+        if (*at == rt) {
+            *at = rt->next;
+            break;
+        }
+    }
+    bool is_last = --n_runtimes == 0;
+    uint64_t last_thread = thread;
+    if (is_last) {
+        weft__fault_handlers_remove();
+        weft__watch_post(WATCH_LEAVE);
+    }
+    weft__unlock(&weft__runtimes_lock);
+    if (is_last) {
+        weft__sys_thread_join(last_thread);
+    }
+}

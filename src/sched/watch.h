@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * watch.h - one thread a process that does what neither a coroutine nor a signal handler may: it
+ * prints dumps and fault reports and looks closely when a runtime seems to be deadlocked.
+ *
+ * It sleeps without a time-out until somebody posts; all signals are blocked in it.  What it prints
+ * is observe/'s business: the weft__report_ functions below are implemented there.
+ */
+#ifndef WEFT_SCHED_WATCH_H
+#define WEFT_SCHED_WATCH_H
+
+#include <signal.h>
+#include <stdint.h>
+
+#include "../base/lock.h"
+
+struct weft_runtime;
+struct weft__fault;
+
+enum {
+    WATCH_DUMP = 1,     /* SIGQUIT arrived */
+    WATCH_DEADLOCK = 2, /* a runtime asks for a look: rt->wants_look */
+    WATCH_FAULT = 4,    /* a thread has recorded a fault and waits */
+    WATCH_LEAVE = 8,
+};
+
+/* A runtime has started or is about to end.  begin starts the thread and the signal handlers with
+ * the first runtime; 0 or -errno. */
+int weft__watch_begin(struct weft_runtime *rt);
+void weft__watch_end(struct weft_runtime *rt);
+
+/* Any thread, signal handlers too. */
+void weft__watch_post(uint32_t what);
+void weft__watch_ask_deadlock(struct weft_runtime *rt);
+
+/* All runtimes of the process, linked by rt->next; hold the lock while walking. */
+extern struct weft__lock weft__runtimes_lock; /* RANK_PROCESS */
+extern struct weft_runtime *weft__runtimes;
+
+/* deadlock.c: by the watch thread, with the lock of the runtimes. */
+void weft__deadlock_look(struct weft_runtime *rt);
+
+/* Implemented in observe/. */
+int weft__report_all(int fd, const char *head);                 /* every live coroutine */
+void weft__report_deadlock(struct weft_runtime *rt, bool ends_process);
+void weft__report_no_stack(struct weft_runtime *rt);
+void weft__report_fault(const struct weft__fault *f);
+char *weft__report_who(char *text, unsigned bytes);             /* for weft__fatal() */
+
+#endif

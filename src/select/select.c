@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * select.c - one wait for several cases.
+ *
+ *   1 try     the cases in random order, one lock at a time: most selects end here
+ *   2 link    lock all objects in order of their locks' addresses, try again in random order, and
+ *             if nothing can go on link a waiter in each; unlock all; submit the fds' operations
+ *   3 wait    whoever claims the one wait first has chosen: a sender, a closer, an operation, the
+ *             timer
+ *   4 unlink  take out the waiters of the other cases, let the kernel finish their operations
+ *
+ * Step 2 holds all locks at once so that no other party can meet a half-linked select: a peer that is
+ * itself selecting is claimed under its object's lock while our own wait is not visible anywhere, and
+ * so no claim ever has to be taken back.
+ */
+#include "select.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "../base/clock.h"
+#include "../base/fatal.h"
+#include "../base/random.h"
+#include "../base/sys.h"
+
+/* Cases that need no allocation.  With their waiters they take half a KiB of the stack: a parked
+ * coroutine should stay within its first page. */
+#define INLINE_MAX 8
+
+static uint32_t random_below(struct weft__select *s, uint32_t n)
+{
+    return weft__random_below(&s->random, n);
+}
+
+/* A fresh random order of the cases (Fisher and Yates). */
+static void shuffle(struct weft__select *s)
+{
+    for (int i = 0; i < s->n; i++) {
+        int j = (int)random_below(s, (uint32_t)i + 1);
+        s->order[i] = s->order[j];
+        s->order[j] = i;
+    }
+}
+
+/* Sort the indices of the cases that have a lock by its address (heap sort: any number of cases,
+ * no recursion, no allocation). */
+static void sift_down(struct weft__select *s, int root, int n)
+{
+    for (int child; (child = 2 * root + 1) < n; root = child) {
+        if (child + 1 < n && s->at[s->locks[child]].lock < s->at[s->locks[child + 1]].lock) {
+            child++;
+        }
+        if (s->at[s->locks[root]].lock >= s->at[s->locks[child]].lock) {
+            return;
+        }
+        int t = s->locks[root];
+        s->locks[root] = s->locks[child];
+        s->locks[child] = t;
+    }
+}
+
+static void sort_locks(struct weft__select *s)
+{
+    s->n_locks = 0;
+    for (int i = 0; i < s->n; i++) {
+        if (s->at[i].lock != NULL) {
+            s->locks[s->n_locks++] = i;
+        }
+    }
+    for (int i = s->n_locks / 2 - 1; i >= 0; i--) {
+        sift_down(s, i, s->n_locks);
+    }
+    for (int n = s->n_locks - 1; n > 0; n--) {
+        int t = s->locks[0];
+        s->locks[0] = s->locks[n];
+        s->locks[n] = t;
+        sift_down(s, 0, n);
+    }
+}
+
+/* The same lock may stand behind several cases; it is taken once. */
+static bool is_repeated(const struct weft__select *s, int k)
+{
+    return k > 0 && s->at[s->locks[k]].lock == s->at[s->locks[k - 1]].lock;
+}
+
+static void lock_all(struct weft__select *s)
+{
+    for (int k = 0; k < s->n_locks; k++) {
+        if (!is_repeated(s, k)) {
+            weft__lock(s->at[s->locks[k]].lock);
+        }
+    }
+}
+
+static void unlock_all(struct weft__select *s)
+{
+    for (int k = s->n_locks - 1; k >= 0; k--) {
+        if (!is_repeated(s, k)) {
+            weft__unlock(s->at[s->locks[k]].lock);
+        }
+    }
+}
+
+/* Can case i go on now?  Carries it out then.  `locked`: its lock is held already. */
+static bool try_case(struct weft__select *s, int i, bool locked, struct weft__wait **wake)
+{
+    struct weft_case *c = &s->cases[i];
+    struct weft__select_at *at = &s->at[i];
+    if (at->lock != NULL) {
+        if (!locked) {
+            weft__lock(at->lock);
+        }
+        bool done = at->ops->try_locked(c, wake);
+        if (!locked) {
+            weft__unlock(at->lock);
+        }
+        return done;
+    }
+    return weft__select_try_other(s, i);
+}
+
+/* Step 1, and step 2's second look: the index of the case carried out, or -1. */
+static int try_all(struct weft__select *s, bool locked, struct weft__wait **wake)
+{
+    for (int k = 0; k < s->n; k++) {
+        if (try_case(s, s->order[k], locked, wake)) {
+            return s->order[k];
+        }
+    }
+    return -1;
+}
+
+static void link_all(struct weft__select *s)
+{
+    for (int i = 0; i < s->n; i++) {
+        struct weft__select_at *at = &s->at[s->order[i]];
+        if (at->lock != NULL) {
+            at->waiter.wait = &s->wait;
+            at->waiter.index = s->order[i];
+            at->ops->link(&s->cases[s->order[i]], &at->waiter);
+        }
+    }
+}
+
+static void unlink_all(struct weft__select *s, int but)
+{
+    for (int i = 0; i < s->n; i++) {
+        struct weft__select_at *at = &s->at[i];
+        if (at->lock != NULL && i != but) {
+            weft__lock(at->lock);
+            at->ops->unlink(&s->cases[i], &at->waiter);
+            weft__unlock(at->lock);
+        }
+    }
+}
+
+/* Steps 2 to 4. */
+static int wait_for_one(struct weft__select *s, const void *caller)
+{
+    struct weft__wait *wake = NULL;
+    sort_locks(s);
+    weft__park_init(&s->wait);
+    weft__park_contest(&s->wait);
+    weft__select_set_timer(s);
+    lock_all(s);
+    int chosen = try_all(s, true, &wake);
+    if (chosen >= 0) {
+        unlock_all(s);
+        if (wake != NULL) {
+            weft__park_wake(wake);
+        }
+        return chosen;
+    }
+    enum weft__wait_reason reason =
+        s->n_locks + s->n_fds == 0 && s->timer_case < 0 ? WAIT_SELECT_NONE : WAIT_SELECT;
+    weft__park_begin(&s->wait, reason, s->cases, caller);
+    link_all(s);
+    unlock_all(s);
+    int rc = weft__select_submit(s);
+    if (rc == 0) {
+        chosen = weft__park_wait(&s->wait);
+    } else if (weft__wait_claim(&s->wait, rc)) {
+        weft__park_abandon(&s->wait); /* an fd was ready, or could not be watched */
+        chosen = rc == WEFT__SELECT_FD_READY ? s->ready_fd_case : rc;
+    } else {
+        chosen = weft__park_wait(&s->wait); /* another case was faster, and wakes us */
+    }
+    unlink_all(s, chosen);
+    weft__select_drain(s, caller);
+    if (chosen >= 0) {
+        if (s->at[chosen].lock != NULL) {
+            s->at[chosen].ops->won(&s->cases[chosen], &s->at[chosen].waiter);
+        } else {
+            weft__select_other_won(s, chosen);
+        }
+    }
+    weft__select_end(s);
+    return chosen;
+}
+
+static int select_with(struct weft__select *s, const void *caller)
+{
+    struct weft__wait *wake = NULL;
+    int rc = weft__select_prepare(s);
+    if (rc != 0) {
+        return rc;
+    }
+    shuffle(s);
+    weft__select_poll_fds(s);
+    int chosen = try_all(s, false, &wake);
+    if (wake != NULL) {
+        weft__park_wake(wake);
+    }
+    if (chosen < 0 && s->default_case >= 0) {
+        return s->default_case;
+    }
+    return chosen >= 0 ? chosen : wait_for_one(s, caller);
+}
+
+static WEFT__COLD int select_many(struct weft__select *s, const void *caller)
+{
+    size_t n = (size_t)s->n;
+    s->at = weft__alloc(n * (sizeof *s->at + 2 * sizeof(int)));
+    if (s->at == NULL) {
+        return -ENOMEM;
+    }
+    s->order = (int *)(s->at + n);
+    s->locks = s->order + n;
+    int rc = select_with(s, caller);
+    weft__free(s->at);
+    return rc;
+}
+
+static int select_from(struct weft_case *cases, int n, const void *caller)
+{
+    (void)weft__park_self("weft_select() was called outside a coroutine");
+    if (n < 0 || (n > 0 && cases == NULL)) {
+        weft__fatal("weft_select: the number of cases is negative, or there is no array");
+    }
+    struct weft__select s;
+    s.cases = cases;
+    s.n = n;
+    s.random = weft__park_random();
+    if (n > INLINE_MAX) {
+        return select_many(&s, caller);
+    }
+    struct weft__select_at at[INLINE_MAX];
+    int order[INLINE_MAX];
+    int locks[INLINE_MAX];
+    memset(at, 0, (size_t)n * sizeof at[0]);
+    s.at = at;
+    s.order = order;
+    s.locks = locks;
+    return select_with(&s, caller);
+}
+
+int weft_select(struct weft_case *cases, int n)
+{
+    return select_from(cases, n, __builtin_return_address(0));
+}
+
+struct weft_case *weft__select_slot(struct weft__select_block *b)
+{
+    if (b->n == WEFT_SELECT_BLOCK_MAX) {
+        weft__fatal("a WEFT_SELECT block has more than WEFT_SELECT_BLOCK_MAX cases; use weft_select()");
+    }
+    return &b->cases[b->n++];
+}
+
+bool weft__select_next(struct weft__select_block *b)
+{
+    if (b->pass == 0) {
+        b->chosen = select_from(b->cases, b->n, __builtin_return_address(0));
+        b->n = 0;
+    }
+    return ++b->pass < 2;
+}

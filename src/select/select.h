@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* select.h - a select under way: shared by select.c (the protocol) and others.c (fds and timers). */
+#ifndef WEFT_SELECT_SELECT_H
+#define WEFT_SELECT_SELECT_H
+
+#include <weft/select.h>
+
+#include "../park/park.h"
+#include "../park/select_ops.h"
+
+/* One case while it is waited for. */
+struct weft__select_at {
+    const struct weft__select_ops *ops; /* NULL: an fd, a timer, the default, or never ready */
+    struct weft__lock *lock;            /* of its object; NULL likewise */
+    struct weft__waiter waiter;
+    bool is_fd;
+    bool is_ready; /* an fd that poll() found ready; rc is in the case */
+};
+
+struct weft__select {
+    struct weft_case *cases;
+    int n;
+    int n_locks;
+    int n_fds;
+    int default_case;  /* -1: none */
+    int timer_case;    /* the earliest one, -1: none */
+    int ready_fd_case; /* the one that was ready when it was submitted */
+    int64_t timer_ns;
+    uint64_t random;
+    struct weft__select_at *at;
+    int *order;        /* the cases, shuffled */
+    int *locks;        /* those with a lock, sorted */
+    struct weft__op_wait *ops; /* n_fds of them, allocated */
+    int n_submitted;           /* of ops */
+    struct weft__op_set set;
+    struct weft__wait wait;
+};
+
+/* What weft__select_submit() returns besides 0 and -errno. */
+#define WEFT__SELECT_FD_READY 1
+
+/* kinds.c: the table of those that wait in a lock; NULL for the others. */
+const struct weft__select_ops *weft__select_ops_of(int kind);
+
+/* others.c */
+int weft__select_prepare(struct weft__select *s);
+void weft__select_poll_fds(struct weft__select *s);
+bool weft__select_try_other(struct weft__select *s, int i);
+void weft__select_set_timer(struct weft__select *s);
+int weft__select_submit(struct weft__select *s);
+void weft__select_drain(struct weft__select *s, const void *caller);
+void weft__select_other_won(struct weft__select *s, int i);
+void weft__select_end(struct weft__select *s);
+
+#endif

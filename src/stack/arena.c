@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/* arena.c - regions of address space, and the stacks cut from them. */
+#include "arena.h"
+
+#include <sys/mman.h>
+
+#include "../arch/san.h"
+#include "../base/sys.h"
+
+/* The first region is small, so that a small program reserves little; each further one doubles.
+ * A million stacks then lie in about 25 mappings. */
+#define REGION_COUNT_MIN 256
+#define REGION_COUNT_MAX 65536
+#define REGION_BYTES_MAX ((size_t)64 << 30)
+/* Memory is made accessible for so many stacks at a time. */
+#define COMMIT_COUNT 64
+/* Tops are coloured in steps of a cache line within 1 KiB, so that the hot lines of many stacks do
+ * not fall into one set of the cache. */
+#define COLOURS 16
+
+/* Under the lock, or when nobody else is left. */
+static uint32_t used_count(const struct weft__stack_region *r)
+{
+    return atomic_load_explicit(&r->used, memory_order_relaxed);
+}
+
+static struct weft__stack_region *region_make(int shift, uint32_t count)
+{
+    struct weft__stack_region *r = weft__alloc(sizeof *r);
+    if (r == NULL) {
+        return NULL;
+    }
+    /* Reserved without access: an mlockall(MCL_FUTURE) of the program must not fill it with
+     * memory.  munlock, since locked memory takes no MADV_GUARD_INSTALL. */
+    size_t bytes = (size_t)count << shift;
+    r->base = weft__sys_mmap(bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+    if (weft__sys_is_error(r->base)) {
+        goto out_free;
+    }
+    (void)weft__sys_munlock(r->base, bytes);
+    (void)weft__sys_madvise(r->base, bytes, MADV_NOHUGEPAGE);
+    r->table = weft__sys_mmap(count * sizeof(struct weft__stack), PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+    if (weft__sys_is_error(r->table)) {
+        goto out_unmap;
+    }
+    r->count = count;
+    r->shift = (uint8_t)shift;
+    return r;
+
+out_unmap:
+    weft__sys_munmap(r->base, bytes);
+out_free:
+    weft__free(r);
+    return NULL;
+}
+
+/* Under the lock, or when nobody else is left. */
+static struct weft__stack_region *newest_region(struct weft__stacks *s, int shift)
+{
+    return atomic_load_explicit(&s->regions[shift - WEFT__STACK_SHIFT_MIN], memory_order_relaxed);
+}
+
+/* Make a region, smaller ones if the address space is short. */
+static struct weft__stack_region *region_add(struct weft__stacks *s, int shift)
+{
+    struct weft__stack_region *newest = newest_region(s, shift);
+    uint32_t count = newest != NULL ? newest->count * 2 : REGION_COUNT_MIN;
+    if (count > REGION_COUNT_MAX) {
+        count = REGION_COUNT_MAX;
+    }
+    while (count > 1 && (size_t)count << shift > REGION_BYTES_MAX) {
+        count /= 2;
+    }
+    struct weft__stack_region *r = NULL;
+    while (r == NULL && count >= 1) {
+        r = region_make(shift, count);
+        count /= 2;
+    }
+    if (r != NULL) {
+        r->next = newest;
+        /* release [STACK-REGION]: publishes the region to weft__stack_find(). */
+        atomic_store_explicit(&s->regions[shift - WEFT__STACK_SHIFT_MIN], r, memory_order_release);
+    }
+    return r;
+}
+
+static bool region_commit(struct weft__stack_region *r)
+{
+    uint32_t n = r->count - r->committed;
+    if (n > COMMIT_COUNT) {
+        n = COMMIT_COUNT;
+    }
+    char *from = r->base + ((size_t)r->committed << r->shift);
+    while (n >= 1) {
+        if (weft__sys_mprotect(from, (size_t)n << r->shift, PROT_READ | PROT_WRITE) == 0) {
+            r->committed += n;
+            return true;
+        }
+        n /= 2;
+    }
+    return false;
+}
+
+struct weft__stack *weft__arena_take(struct weft__stacks *s, int shift)
+{
+    struct weft__stack_region *r = newest_region(s, shift);
+    if (r == NULL || used_count(r) == r->count) {
+        r = region_add(s, shift);
+        if (r == NULL) {
+            return NULL;
+        }
+    }
+    if (used_count(r) == r->committed && !region_commit(r)) {
+        return NULL;
+    }
+    uint32_t i = used_count(r);
+    struct weft__stack *stack = &r->table[i];
+    char *base = r->base + ((size_t)i << shift);
+    size_t bytes = (size_t)1 << shift;
+    size_t guard_bytes = weft__guard_bytes(bytes);
+    enum weft__guard_kind kind = weft__guard_install(&s->guards, base, guard_bytes);
+    stack->guard = (uint8_t)kind;
+    stack->shift = (uint8_t)shift;
+    stack->low = kind == GUARD_KIND_CANARY ? base : base + guard_bytes;
+    stack->top = base + bytes - (size_t)(i % COLOURS) * WEFT__CACHE_LINE;
+    stack->fiber = weft__san_fiber_make();
+    if (kind == GUARD_KIND_CANARY) {
+        weft__canary_write(stack->low);
+    }
+    /* release [STACK-FIND]: a fault report looks for the stack without the lock. */
+    atomic_store_explicit(&r->used, i + 1, memory_order_release);
+    atomic_fetch_add_explicit(&s->made_count, 1, memory_order_relaxed);
+    return stack;
+}
+
+void weft__arena_free(struct weft__stacks *s)
+{
+    for (int c = 0; c < WEFT__STACK_CLASSES; c++) {
+        struct weft__stack_region *r = newest_region(s, c + WEFT__STACK_SHIFT_MIN);
+        while (r != NULL) {
+            struct weft__stack_region *next = r->next;
+            for (uint32_t i = 0; i < used_count(r); i++) {
+                weft__san_fiber_free(r->table[i].fiber);
+            }
+#ifdef WEFT__ASAN
+            __asan_unpoison_memory_region(r->base, (size_t)r->count << r->shift);
+#endif
+            weft__sys_munmap(r->table, r->count * sizeof(struct weft__stack));
+            weft__sys_munmap(r->base, (size_t)r->count << r->shift);
+            weft__free(r);
+            r = next;
+        }
+        atomic_init(&s->regions[c], NULL);
+    }
+}
+
+struct weft__stack *weft__stack_find(struct weft__stacks *s, uintptr_t address, bool *in_guard)
+{
+    for (int c = 0; c < WEFT__STACK_CLASSES; c++) {
+        /* acquire [STACK-REGION] */
+        struct weft__stack_region *r = atomic_load_explicit(&s->regions[c], memory_order_acquire);
+        for (; r != NULL; r = r->next) {
+            uintptr_t base = (uintptr_t)r->base;
+            if (address < base || address >= base + ((uintptr_t)r->count << r->shift)) {
+                continue;
+            }
+            uint32_t i = (uint32_t)((address - base) >> r->shift);
+            /* acquire [STACK-FIND] */
+            if (i >= atomic_load_explicit(&r->used, memory_order_acquire)) {
+                return NULL;
+            }
+            *in_guard = address < (uintptr_t)r->table[i].low;
+            return &r->table[i];
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/* cache.c - stacks that were used before: hot ones are used again, too many lose their memory. */
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "../base/sys.h"
+#include "arena.h"
+
+/* How many stacks move between a P's cache and the shared list at a time. */
+#define BATCH (WEFT__STACK_CACHE_MAX / 2)
+
+int weft__stack_shift(size_t bytes)
+{
+    if (bytes < WEFT_STACK_BYTES_MIN || bytes > WEFT_STACK_BYTES_MAX) {
+        return -1;
+    }
+    int shift = WEFT__STACK_SHIFT_MIN;
+    while (((size_t)1 << shift) < bytes) {
+        shift++;
+    }
+    return shift;
+}
+
+int weft__stacks_init(struct weft__stacks *s, size_t stack_bytes, enum weft_guard guard)
+{
+    weft__lock_init(&s->lock, RANK_STACK);
+    int shift = weft__stack_shift(stack_bytes);
+    if (shift < 0) {
+        return -EINVAL;
+    }
+    s->default_shift = (uint8_t)shift;
+    return weft__guards_init(&s->guards, guard);
+}
+
+void weft__stacks_free(struct weft__stacks *s)
+{
+    weft__arena_free(s);
+}
+
+static struct weft__stack *pop(struct weft__stack **list)
+{
+    struct weft__stack *stack = *list;
+    if (stack != NULL) {
+        *list = stack->next;
+    }
+    return stack;
+}
+
+static void push(struct weft__stack **list, struct weft__stack *stack)
+{
+    stack->next = *list;
+    *list = stack;
+}
+
+/* From the shared lists: hot before cold before fresh.  Under the lock. */
+static struct weft__stack *take_shared(struct weft__stacks *s, int shift, bool *was_hot)
+{
+    int c = shift - WEFT__STACK_SHIFT_MIN;
+    struct weft__stack *stack = pop(&s->hot[c]);
+    *was_hot = stack != NULL;
+    if (stack != NULL) {
+        atomic_fetch_sub_explicit(&s->hot_count, 1, memory_order_relaxed);
+        return stack;
+    }
+    stack = pop(&s->cold[c]);
+    if (stack != NULL) {
+        if (stack->guard == GUARD_KIND_CANARY) {
+            weft__canary_write(stack->low);
+        }
+        return stack;
+    }
+    return weft__arena_take(s, shift);
+}
+
+struct weft__stack *weft__stack_get(struct weft__stacks *s, struct weft__stack_cache *cache,
+                                    int shift)
+{
+    bool is_default = shift == s->default_shift;
+    if (is_default && cache != NULL && cache->first != NULL) {
+        cache->count--;
+        return pop(&cache->first);
+    }
+    bool was_hot;
+    weft__lock(&s->lock);
+    struct weft__stack *stack = take_shared(s, shift, &was_hot);
+    /* Hot ones come in batches; a fresh or cold one alone, since more of them would only tie up
+     * memory that nobody asked for. */
+    for (int i = 1; was_hot && is_default && cache != NULL && i < BATCH; i++) {
+        struct weft__stack *more = pop(&s->hot[shift - WEFT__STACK_SHIFT_MIN]);
+        if (more == NULL) {
+            break;
+        }
+        atomic_fetch_sub_explicit(&s->hot_count, 1, memory_order_relaxed);
+        push(&cache->first, more);
+        cache->count++;
+    }
+    weft__unlock(&s->lock);
+    return stack;
+}
+
+static void put_shared(struct weft__stacks *s, struct weft__stack *stack)
+{
+    push(&s->hot[stack->shift - WEFT__STACK_SHIFT_MIN], stack);
+    atomic_fetch_add_explicit(&s->hot_count, 1, memory_order_relaxed);
+}
+
+static void flush(struct weft__stacks *s, struct weft__stack_cache *cache, uint32_t n)
+{
+    weft__lock(&s->lock);
+    while (n-- > 0 && cache->first != NULL) {
+        cache->count--;
+        put_shared(s, pop(&cache->first));
+    }
+    weft__unlock(&s->lock);
+}
+
+void weft__stack_put(struct weft__stacks *s, struct weft__stack_cache *cache,
+                     struct weft__stack *stack)
+{
+    if (cache == NULL || stack->shift != s->default_shift) {
+        weft__lock(&s->lock);
+        put_shared(s, stack);
+        weft__unlock(&s->lock);
+        return;
+    }
+    push(&cache->first, stack);
+    if (++cache->count > WEFT__STACK_CACHE_MAX) {
+        flush(s, cache, BATCH);
+    }
+}
+
+void weft__stack_cache_flush(struct weft__stacks *s, struct weft__stack_cache *cache)
+{
+    flush(s, cache, cache->count);
+}
+
+static void give_memory_back(struct weft__stack *stack)
+{
+    char *end = (char *)(((uintptr_t)stack->top + 1023) & ~(uintptr_t)1023); /* without colour */
+    (void)weft__sys_madvise(stack->low, (size_t)(end - stack->low), MADV_DONTNEED);
+}
+
+bool weft__stacks_trim(struct weft__stacks *s, int max)
+{
+    int c = s->default_shift - WEFT__STACK_SHIFT_MIN;
+    while (max-- > 0) {
+        if (atomic_load_explicit(&s->hot_count, memory_order_relaxed) <= WEFT__STACK_HOT_MAX) {
+            return false;
+        }
+        weft__lock(&s->lock);
+        struct weft__stack *stack = pop(&s->hot[c]);
+        for (int i = WEFT__STACK_CLASSES - 1; stack == NULL && i >= 0; i--) {
+            stack = pop(&s->hot[i]);
+        }
+        if (stack != NULL) {
+            atomic_fetch_sub_explicit(&s->hot_count, 1, memory_order_relaxed);
+        }
+        weft__unlock(&s->lock);
+        if (stack == NULL) {
+            return false;
+        }
+        give_memory_back(stack); /* without the lock: a system call */
+        weft__lock(&s->lock);
+        push(&s->cold[stack->shift - WEFT__STACK_SHIFT_MIN], stack);
+        weft__unlock(&s->lock);
+    }
+    return true;
+}

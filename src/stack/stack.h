@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stack.h - stacks: address space for a million of them, guarded, cached, given back after a burst.
+ *
+ *   region    one reservation of address space for many stacks of one size, PROT_NONE at first and
+ *             made accessible in chunks; few mappings, whatever the number of stacks
+ *   stack     | guard | ............ usable ............ | colour |   grows down from `top`
+ *   cache     a P keeps some hot stacks (memory still there) without a lock; more go to the shared
+ *             hot list, and those beyond its bound lose their memory when a P is idle (cold list)
+ *
+ * A stack's own memory holds nothing of ours: its descriptor is in a table beside the region, so
+ * that a cold stack really costs nothing and a parked coroutine touches one page.
+ */
+#ifndef WEFT_STACK_STACK_H
+#define WEFT_STACK_STACK_H
+
+#include "../base/atomic.h"
+#include "../base/lock.h"
+#include "guard.h"
+
+/* Sizes are powers of two from 16 KiB to 1 GiB, a class each. */
+#define WEFT__STACK_SHIFT_MIN 14
+#define WEFT__STACK_CLASSES 17
+
+struct weft__stack {
+    struct weft__stack *next; /* in a cache */
+    char *low;                /* lowest usable byte, right above the guard */
+    char *top;                /* where the first frame goes; coloured */
+    void *fiber;              /* ThreadSanitizer's */
+    uint8_t shift;            /* size is 1 << shift, guard included */
+    uint8_t guard;            /* enum weft__guard_kind of this one */
+};
+
+struct weft__stack_region {
+    struct weft__stack_region *next;
+    char *base;
+    struct weft__stack *table;
+    uint32_t count;     /* stacks that fit */
+    _Atomic uint32_t used; /* handed out at least once */
+    uint32_t committed; /* made accessible */
+    uint8_t shift;
+};
+
+struct weft__stacks {
+    struct weft__lock lock;                                     /* RANK_STACK; protects all below */
+    struct weft__stack *hot[WEFT__STACK_CLASSES];               /* memory still there */
+    struct weft__stack *cold[WEFT__STACK_CLASSES];              /* memory given back */
+    _Atomic(struct weft__stack_region *) regions[WEFT__STACK_CLASSES]; /* newest first */
+    _Atomic uint32_t hot_count;                                 /* over all classes */
+    _Atomic uint64_t made_count;                                /* stacks that exist */
+    struct weft__guards guards;
+    uint8_t default_shift;
+};
+
+/* A P's own hot stacks, of the default size; owner only. */
+struct weft__stack_cache {
+    struct weft__stack *first;
+    uint32_t count;
+};
+
+#define WEFT__STACK_CACHE_MAX 64   /* a P keeps at most so many */
+#define WEFT__STACK_HOT_MAX 1024   /* the shared list keeps the memory of at most so many */
+
+/* 0, or -EINVAL for a bad size, -ENOSYS for a guard that this kernel lacks. */
+int weft__stacks_init(struct weft__stacks *s, size_t stack_bytes, enum weft_guard guard);
+void weft__stacks_free(struct weft__stacks *s);
+
+/* The class of a size, rounded up; -1 if out of range. */
+int weft__stack_shift(size_t bytes);
+
+/*
+ * A stack of the class; NULL when there is no address space, memory or mapping for one.  May make
+ * system calls and use 1 KiB of stack: not for a coroutine's own stack.
+ */
+struct weft__stack *weft__stack_get(struct weft__stacks *s, struct weft__stack_cache *cache,
+                                    int shift);
+
+/* Give a stack back, hot.  Nobody may stand on it any more. */
+void weft__stack_put(struct weft__stacks *s, struct weft__stack_cache *cache,
+                     struct weft__stack *stack);
+
+/* Hand a P's cache over to the shared list. */
+void weft__stack_cache_flush(struct weft__stacks *s, struct weft__stack_cache *cache);
+
+/* Give back the memory of at most `max` hot stacks beyond the bound; true if more are left. */
+bool weft__stacks_trim(struct weft__stacks *s, int max);
+
+/* The stack whose guard or usable part holds an address, found without a lock: for the report of a
+ * fault.  NULL if it is none of ours.  *in_guard says which part. */
+struct weft__stack *weft__stack_find(struct weft__stacks *s, uintptr_t address, bool *in_guard);
+
+#endif

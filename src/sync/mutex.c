@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mutex.c - mutual exclusion between coroutines.
+ *
+ *   state  0  free
+ *          1  held, nobody waits
+ *          2  held, and somebody may wait: the unlock must look
+ *
+ * Barging: an unlock frees the mutex and wakes the oldest waiter, which competes with whoever runs;
+ * that keeps a busy lock with the coroutine that is on the CPU.  A waiter that has waited for more
+ * than 1 ms gets the mutex handed over instead, so that barging cannot starve it.
+ */
+#include <weft/sync.h>
+
+#include <errno.h>
+
+#include "../base/clock.h"
+#include "../base/fatal.h"
+#include "../base/sys.h"
+#include "../park/park.h"
+
+#define HAND_OVER_NS 1000000
+
+enum {
+    WOKEN_TO_RETRY = 0,
+    HANDED_OVER = 1,
+};
+
+struct weft_mutex {
+    _Atomic uint32_t state;
+    _Atomic(struct weft__g *) owner; /* for the checks alone */
+    struct weft__lock lock;          /* RANK_CHAN; protects waiters */
+    struct weft__waitq waiters;
+};
+
+struct mutex_waiter {
+    struct weft__waiter waiter;
+    int64_t since_ns;
+};
+
+struct weft_mutex *weft_mutex_make(void)
+{
+    struct weft_mutex *m = weft__alloc(sizeof *m);
+    if (m != NULL) {
+        weft__lock_init(&m->lock, RANK_CHAN);
+        weft__waitq_init(&m->waiters);
+    }
+    return m;
+}
+
+void weft_mutex_free(struct weft_mutex *m)
+{
+    if (m == NULL) {
+        return;
+    }
+    weft__lock(&m->lock); /* the last unlock may still be in there */
+    bool in_use = atomic_load_explicit(&m->state, memory_order_relaxed) != 0;
+    weft__unlock(&m->lock);
+    if (in_use) {
+        weft__fatal("weft_mutex_free: the mutex is locked");
+    }
+    weft__free(m);
+}
+
+static bool try_take(struct weft_mutex *m, uint32_t to)
+{
+    uint32_t none = 0;
+    /* acquire [MUTEX]: what was written before the last unlock is visible. */
+    return atomic_compare_exchange_strong_explicit(&m->state, &none, to, memory_order_acquire,
+                                                   memory_order_relaxed);
+}
+
+static void set_owner(struct weft_mutex *m, struct weft__g *g)
+{
+    atomic_store_explicit(&m->owner, g, memory_order_relaxed);
+}
+
+/* Wait one round: returns what the unlock gave, or -ETIMEDOUT. */
+static int wait_round(struct weft_mutex *m, struct mutex_waiter *mw, bool was_woken,
+                      const void *caller)
+{
+    struct weft__wait w;
+    weft__park_init(&w);
+    mw->waiter.wait = &w;
+    weft__lock(&m->lock);
+    /* acquire [MUTEX]: 2 also says that we wait; whoever holds it will look. */
+    if (atomic_exchange_explicit(&m->state, 2, memory_order_acquire) == 0) {
+        weft__unlock(&m->lock);
+        return HANDED_OVER; /* it was free: taken, as if handed over */
+    }
+    weft__park_begin(&w, WAIT_MUTEX, m, caller);
+    if (was_woken) {
+        weft__waitq_add_first(&m->waiters, &mw->waiter); /* it keeps its turn */
+    } else {
+        weft__waitq_add(&m->waiters, &mw->waiter);
+    }
+    weft__unlock(&m->lock);
+    int rc = weft__park_wait(&w);
+    weft__lock(&m->lock);
+    weft__waitq_remove(&m->waiters, &mw->waiter);
+    weft__unlock(&m->lock);
+    return rc;
+}
+
+static WEFT__COLD int lock_slow(struct weft_mutex *m, struct weft__g *g, const void *caller)
+{
+    struct mutex_waiter mw = {.since_ns = weft__clock_ns()};
+    int rc = wait_round(m, &mw, false, caller);
+    while (rc == WOKEN_TO_RETRY) {
+        rc = try_take(m, 2) ? HANDED_OVER : wait_round(m, &mw, true, caller);
+    }
+    if (rc != HANDED_OVER) {
+        return rc;
+    }
+    set_owner(m, g);
+    return 0;
+}
+
+int weft_mutex_lock(struct weft_mutex *m)
+{
+    struct weft__g *g = weft__park_self("weft_mutex_lock() was called outside a coroutine");
+    if (WEFT__LIKELY(try_take(m, 1))) {
+        set_owner(m, g);
+        return 0;
+    }
+    if (atomic_load_explicit(&m->owner, memory_order_relaxed) == g) {
+        weft__fatal("weft_mutex_lock: the caller holds the mutex already");
+    }
+    return lock_slow(m, g, __builtin_return_address(0));
+}
+
+int weft_mutex_try_lock(struct weft_mutex *m)
+{
+    struct weft__g *g = weft__park_self("weft_mutex_try_lock() was called outside a coroutine");
+    if (!try_take(m, 1)) {
+        return -EAGAIN;
+    }
+    set_owner(m, g);
+    return 0;
+}
+
+/* Somebody waits, perhaps: hand over, or free it and wake the oldest. */
+static WEFT__COLD void unlock_slow(struct weft_mutex *m)
+{
+    weft__lock(&m->lock);
+    struct weft__waiter *w = weft__waitq_first(&m->waiters);
+    bool hand_over = false;
+    if (w != NULL) {
+        struct mutex_waiter *mw = WEFT__CONTAINER(w, struct mutex_waiter, waiter);
+        hand_over = weft__clock_ns() - mw->since_ns > HAND_OVER_NS;
+        w->index = hand_over ? HANDED_OVER : WOKEN_TO_RETRY;
+    }
+    w = weft__waitq_claim_first(&m->waiters);
+    if (w == NULL || w->index != HANDED_OVER) {
+        /* release [MUTEX]: publishes what the holder wrote. */
+        atomic_store_explicit(&m->state, 0, memory_order_release);
+    }
+    struct weft__wait *wake = w != NULL ? w->wait : NULL;
+    weft__unlock(&m->lock);
+    if (wake != NULL) {
+        weft__park_wake(wake);
+    }
+}
+
+void weft_mutex_unlock(struct weft_mutex *m)
+{
+    struct weft__g *g = weft__park_self("weft_mutex_unlock() was called outside a coroutine");
+    if (WEFT__UNLIKELY(atomic_load_explicit(&m->owner, memory_order_relaxed) != g)) {
+        weft__fatal("weft_mutex_unlock: the caller does not hold the mutex");
+    }
+    set_owner(m, NULL);
+    uint32_t held = 1;
+    /* release [MUTEX]: publishes what the holder wrote. */
+    if (WEFT__UNLIKELY(!atomic_compare_exchange_strong_explicit(
+            &m->state, &held, 0, memory_order_release, memory_order_relaxed))) {
+        unlock_slow(m);
+    }
+}

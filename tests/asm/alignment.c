@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* alignment.c - the first frame: where it lies, what it hands over, how the stack is aligned. */
+#include "asm_test.h"
+
+typedef float vector __attribute__((vector_size(16)));
+
+static void *main_sp, *co_sp;
+static struct test_stack co_stack;
+
+struct report {
+    void *arg;
+    uintptr_t frame, vector_at;
+    char text[32];
+    float sum;
+    bool is_filled;
+};
+
+static struct report report;
+
+/* Sixteen vectors that live across a call are more than there are registers for: some are stored
+ * with instructions that fault on a misaligned stack. */
+static NOINLINE float spill_vectors(void)
+{
+    vector v[16], sum = {0};
+
+    for (int i = 0; i < 16; i++) {
+        v[i] = (vector){(float)i, 1, 2, 3};
+        __asm__ volatile("" : "+m"(v[i]));
+    }
+    for (int i = 0; i < 16; i++)
+        sum += v[i];
+    report.vector_at = (uintptr_t)&v[0];
+    return sum[0] + sum[1] + sum[2] + sum[3];
+}
+
+static void co_reports(void *arg)
+{
+    report.arg = arg;
+    report.frame = (uintptr_t)__builtin_frame_address(0);
+    report.sum = spill_vectors();
+    snprintf(report.text, sizeof report.text, "%.3f", 1.0 / 8);
+    report.is_filled = true;
+    for (;;)
+        weft__ctx_switch(&co_sp, main_sp);
+}
+
+/* Goal: entry finds the stack as the ABI wants it, whatever the alignment of top, and its argument.
+ * Method: for each residue of top, enter a context that looks at its frame's address (16-aligned
+ * by both ABIs), spills vectors and prints a double. */
+TEST(the_stack_is_aligned_at_entry)
+{
+    co_stack = stack_make();
+    for (uintptr_t down = 0; down < 32; down++) {
+        memset(&report, 0, sizeof report);
+        co_sp = weft__ctx_make(co_stack.top - down, co_reports, (void *)(down + 5));
+        weft__ctx_switch(&main_sp, co_sp);
+        CHECK(report.is_filled);
+        CHECK_EQ(report.arg, down + 5);
+        CHECK_EQ(report.frame % 16, 0);
+        CHECK_EQ(report.vector_at % 16, 0);
+        CHECK(stack_has(&co_stack, report.frame));
+        CHECK_EQ((long)report.sum, 120 + 16 * 6);
+        CHECK_STR(report.text, "0.125");
+    }
+}
+
+/* Goal: weft__ctx_make() writes at most 128 bytes below top and nothing at or above it.
+ * Method: fill the stack with a pattern, make a context for each residue of top, compare. */
+TEST(making_a_context_touches_128_bytes_at_most)
+{
+    co_stack = stack_make();
+    for (uintptr_t down = 64; down < 64 + 32; down++) {
+        char *top = co_stack.top - down;
+        memset(co_stack.low, 0xa5, STACK_BYTES);
+        char *sp = weft__ctx_make(top, co_reports, NULL);
+        CHECK(sp < top);
+        CHECK(sp >= top - 256);
+        for (char *at = co_stack.low; at < co_stack.top; at++)
+            if ((at < top - 128 || at >= top) && *at != (char)0xa5)
+                TEST_FAIL("byte at top %+ld was written", (long)(at - top));
+    }
+}
+
+/* Goal: a walk along frame pointers ends at entry, with or without CFI.
+ * Method: the frame pointer that a new context begins with is 0. */
+TEST(the_chain_of_frame_pointers_ends_at_entry)
+{
+    co_stack = stack_make();
+    memset(co_stack.low, 0xa5, STACK_BYTES);
+    const uintptr_t *area = weft__ctx_make(co_stack.top, co_reports, NULL);
+#if defined(__x86_64__)
+    CHECK_EQ(area[WEFT__CTX_RBP], 0);
+#else
+    CHECK_EQ(area[WEFT__CTX_X29], 0);
+#endif
+    CHECK_EQ(area[WEFT__CTX_WORDS], 0);
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/* landing_pads.c - the code holds where indirect branches are guarded: IBT, or BTI pages. */
+#include "step.h"
+
+#include <link.h>
+#include <sys/auxv.h>
+
+static void *main_sp, *co_sp;
+static struct test_stack co_stack;
+static int n_turns;
+
+static void co_turns(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        n_turns++;
+        weft__ctx_switch(&co_sp, main_sp);
+    }
+}
+
+#if defined(__x86_64__)
+
+enum branch { BRANCH_NONE, BRANCH_TRACKED, BRANCH_NOTRACK };
+
+static enum branch last_branch; /* what the instruction before this one was */
+static int n_tracked, n_notrack;
+
+/* Whether the instruction at pc jumps or calls by a register: (3e) (41) ff /2 or ff /4. */
+static enum branch branch_at(const unsigned char *pc)
+{
+    enum branch branch = BRANCH_TRACKED;
+
+    if (*pc == 0x3e) {
+        branch = BRANCH_NOTRACK;
+        pc++;
+    }
+    if (*pc == 0x41)
+        pc++;
+    if (pc[0] == 0xff && ((pc[1] & 0xf8) == 0xd0 || (pc[1] & 0xf8) == 0xe0))
+        return branch;
+    return BRANCH_NONE;
+}
+
+/* What an IBT processor does: after a tracked indirect branch, anything but endbr64 is a fault. */
+static void track(uintptr_t pc, uintptr_t sp)
+{
+    (void)sp;
+    if (last_branch == BRANCH_TRACKED && memcmp((void *)pc, "\xf3\x0f\x1e\xfa", 4) != 0)
+        TEST_FAIL("a tracked branch of the switch leads to %#lx, which is no endbr64", (long)pc);
+    last_branch = BRANCH_NONE;
+    if (is_in_switch(pc) || is_in_start(pc))
+        last_branch = branch_at((const unsigned char *)pc);
+    n_tracked += last_branch == BRANCH_TRACKED;
+    n_notrack += last_branch == BRANCH_NOTRACK;
+}
+
+/* Goal: the switch would run on a processor with indirect branch tracking switched on, which
+ * Linux does not switch on for user programs yet.
+ * Method: step through switches and apply the rule of IBT to each branch of our code. */
+TEST(each_tracked_branch_lands_on_endbr64)
+{
+#if !defined(__CET__) || !(__CET__ & 1)
+    SKIP("this program was built without -fcf-protection=branch");
+#endif
+    co_stack = stack_make();
+    co_sp = weft__ctx_make(co_stack.top, co_turns, NULL);
+    step_begin(track);
+    for (int i = 0; i < 10; i++)
+        weft__ctx_switch(&main_sp, co_sp);
+    step_end();
+    CHECK_EQ(n_turns, 10);
+    CHECK_EQ(n_tracked, 1);  /* weft__ctx_start calls entry */
+    CHECK_EQ(n_notrack, 20); /* each switch ends so */
+}
+
+/* Goal: C may call each function of the file through a pointer.
+ * Method: they begin with endbr64. */
+TEST(each_function_begins_with_endbr64)
+{
+    void *const functions[] = {(void *)weft__ctx_switch, (void *)weft__ctx_make,
+                               (void *)weft__fp_save, (void *)weft__fp_load};
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(memcmp(functions[i], "\xf3\x0f\x1e\xfa", 4), 0);
+}
+
+#elif defined(__aarch64__)
+
+#ifndef PROT_BTI
+#define PROT_BTI 0x10
+#endif
+#ifndef HWCAP2_BTI
+#define HWCAP2_BTI (1 << 17)
+#endif
+
+#define PSTATE_BTYPE (3ul << 10) /* what kind of indirect branch came before this instruction */
+
+static volatile int n_caught;
+
+/* Lets the instruction run that the guard refused. */
+static void on_sigill(int sig, siginfo_t *info, void *ucontext)
+{
+    (void)sig, (void)info;
+    n_caught++;
+    ((ucontext_t *)ucontext)->uc_mcontext.pstate &= ~PSTATE_BTYPE;
+}
+
+static int protect_code(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+
+    (void)size;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+        const uintptr_t low = (info->dlpi_addr + ph->p_vaddr) & -page;
+        const uintptr_t high = info->dlpi_addr + ph->p_vaddr + ph->p_memsz;
+        if (ph->p_type == PT_LOAD && (ph->p_flags & PF_X))
+            CHECK_EQ(mprotect((void *)low, high - low, *(int *)arg), 0);
+    }
+    return 1; /* the program comes first; the libraries stay as they are */
+}
+
+/* Guards the code of this program, or no longer, as the loader does for a program whose note says
+ * that all of it was built for BTI. */
+static void guard_program(bool on)
+{
+    int protection = PROT_READ | PROT_EXEC | (on ? PROT_BTI : 0);
+
+    dl_iterate_phdr(protect_code, &protection);
+}
+
+/* A branch to an instruction that is no landing pad. */
+static NOINLINE void branch_badly(void)
+{
+    __asm__ volatile("adr x9, 1f\n\tbr x9\n1:\tnop" ::: "x9", "memory");
+}
+
+/* All that runs guarded.  It calls nothing of the libraries: their linkage stubs may have been
+ * linked without landing pads. */
+static NOINLINE int turn_guarded(int n_rounds)
+{
+    void (*volatile switch_fn)(void **, void *) = weft__ctx_switch;
+    void *(*volatile make_fn)(void *, void (*)(void *), void *) = weft__ctx_make;
+    void (*volatile save_fn)(struct weft__fp_control *) = weft__fp_save;
+    void (*volatile load_fn)(const struct weft__fp_control *) = weft__fp_load;
+    struct weft__fp_control control;
+
+    co_sp = make_fn(co_stack.top, co_turns, NULL);
+    for (int i = 0; i < n_rounds; i++) {
+        weft__ctx_switch(&main_sp, co_sp);
+        switch_fn(&main_sp, co_sp);
+        save_fn(&control);
+        load_fn(&control);
+    }
+    return n_caught;
+}
+
+/* Goal: contexts switch on pages that the processor guards.
+ * Method: guard the whole program before any of that code has run (an emulator keeps what it has
+ * translated); make a context and switch to and fro, with each function of the file also called
+ * through a pointer: nothing may be caught.  A branch without a landing pad, which must be,
+ * shows that the guard was on. */
+TEST(contexts_switch_on_guarded_pages)
+{
+    struct sigaction action = {.sa_sigaction = on_sigill, .sa_flags = SA_SIGINFO};
+
+#ifndef __ARM_FEATURE_BTI_DEFAULT
+    SKIP("this program was built without -mbranch-protection=bti");
+#endif
+    if (!(getauxval(AT_HWCAP2) & HWCAP2_BTI))
+        SKIP("this processor has no BTI");
+    co_stack = stack_make();
+    CHECK_EQ(sigaction(SIGILL, &action, NULL), 0);
+    guard_program(true);
+    const int n_caught_in_turns = turn_guarded(1000);
+    branch_badly();
+    guard_program(false);
+    CHECK_EQ(n_turns, 2000);
+    CHECK_EQ(n_caught_in_turns, 0);
+    CHECK_EQ(n_caught, 1);
+}
+
+#endif

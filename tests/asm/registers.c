@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* registers.c - what a context owns is the same after a switch away and back. */
+#include "asm_test.h"
+
+#include <pthread.h>
+
+#define SWITCH_COUNT 1000000
+
+static void *main_sp, *co_sp;
+static struct test_stack co_stack;
+
+/* A context's registers before and after; static, since a local that lives across a switch to
+ * another thread is more than the sanitizers bear from a switch they are not told of. */
+struct torture {
+    uint64_t owner, in[REGISTER_COUNT], out[REGISTER_COUNT];
+};
+
+static struct torture main_torture = {.owner = 1}, co_torture = {.owner = 2};
+
+/* One switch away and back with values of our own in the registers: they must come back. */
+static void switch_and_compare(struct torture *t, void **save, void **load, uint64_t round)
+{
+    registers_fill(t->in, t->owner, round);
+    test_switch_registers(save, *load, t->in, t->out);
+    for (int i = 0; i < REGISTER_COUNT; i++)
+        if (t->in[i] != t->out[i])
+            TEST_FAIL("register %d (DWARF) of context %d is %#llx, not %#llx", register_dwarf(i),
+                      (int)t->owner, (unsigned long long)t->out[i], (unsigned long long)t->in[i]);
+}
+
+static void co_tortures(void *arg)
+{
+    (void)arg;
+    for (uint64_t round = 0;; round++)
+        switch_and_compare(&co_torture, &co_sp, &main_sp, round * 3);
+}
+
+/* Goal: every callee-saved register survives, for both sides of a switch.
+ * Method: both contexts load all of them with values that no other register, context or round
+ * has, switch, and compare; a million switches in all. */
+TEST(callee_saved_registers_survive)
+{
+    co_stack = stack_make();
+    co_sp = weft__ctx_make(co_stack.top, co_tortures, NULL);
+    for (uint64_t round = 0; round < SWITCH_COUNT / 2; round++)
+        switch_and_compare(&main_torture, &main_sp, &co_sp, round);
+}
+
+static void co_echoes(void *arg)
+{
+    (void)arg;
+    for (;;)
+        weft__ctx_switch(&co_sp, main_sp);
+}
+
+/* Goal: the save area has the layout of context.h, by which the unwinder reads parked contexts.
+ * Method: leave with known registers and look at the words from the other context's side. */
+static uint64_t layout_regs[REGISTER_COUNT];
+
+static void co_looks_at_save_area(void *arg)
+{
+    const uint64_t *area = main_sp;
+    const uintptr_t pc = (uintptr_t)test_switch_registers;
+    (void)arg;
+#if defined(__x86_64__)
+    static const int at[REGISTER_COUNT] = {WEFT__CTX_RBX, WEFT__CTX_RBP, WEFT__CTX_R12,
+                                           WEFT__CTX_R13, WEFT__CTX_R14, WEFT__CTX_R15};
+    for (int i = 0; i < REGISTER_COUNT; i++)
+        CHECK_EQ(area[at[i]], layout_regs[i]);
+#else
+    for (int i = 0; i < 11; i++)
+        CHECK_EQ(area[WEFT__CTX_X19 + i], layout_regs[i]);
+    for (int i = 0; i < 8; i++)
+        CHECK_EQ(area[WEFT__CTX_D8 + i], layout_regs[11 + i]);
+    CHECK_EQ(area[WEFT__CTX_X29], layout_regs[10]);
+#endif
+    CHECK_GT(area[WEFT__CTX_PC], pc);
+    CHECK_LT(area[WEFT__CTX_PC], pc + 512);
+    co_echoes(NULL);
+}
+
+TEST(the_save_area_has_the_promised_layout)
+{
+    uint64_t out[REGISTER_COUNT];
+
+    co_stack = stack_make();
+    registers_fill(layout_regs, 1, 7);
+    co_sp = weft__ctx_make(co_stack.top, co_looks_at_save_area, NULL);
+    /* An unwinder looks a return address up one byte before it: that must be ours, too. */
+    const uintptr_t start_pc = ((uintptr_t *)co_sp)[WEFT__CTX_PC];
+    CHECK(is_in_start(start_pc));
+    CHECK(is_in_start(start_pc - 1));
+    test_switch_registers(&main_sp, co_sp, layout_regs, out);
+}
+
+/* Goal: a context may be left on one thread and continued on another.
+ * Method: the coroutine does one turn on each side; its locals and registers must agree. */
+static void *thread_turns(void *arg)
+{
+    for (uint64_t round = 0; round < 1000; round++)
+        switch_and_compare(arg, &main_sp, &co_sp, round);
+    return NULL;
+}
+
+TEST(a_context_continues_on_another_thread)
+{
+    struct torture thread_torture = {.owner = 3};
+    pthread_t thread;
+
+    co_stack = stack_make();
+    co_sp = weft__ctx_make(co_stack.top, co_tortures, NULL);
+    for (int i = 0; i < 10; i++) {
+        switch_and_compare(&main_torture, &main_sp, &co_sp, 5);
+        CHECK_EQ(pthread_create(&thread, NULL, thread_turns, &thread_torture), 0);
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+    }
+}
+
+#if defined(__x86_64__)
+/*
+ * A leaf that keeps 16 words in its red zone and switches from inline code, stepping over the
+ * zone as such code must.  Returns how many of the words are other than value afterwards.
+ */
+HIDDEN long test_switch_red_zone(void **save, void *load, uint64_t value);
+
+/* clang-format off */
+__asm__(
+    ".pushsection .text\n"
+    ".globl test_switch_red_zone\n"
+    ".hidden test_switch_red_zone\n"
+    ".type test_switch_red_zone, @function\n"
+    "test_switch_red_zone:\n"
+    ".cfi_startproc\n"
+    "    endbr64\n"
+    "    pushq %rbx\n    .cfi_adjust_cfa_offset 8\n    .cfi_rel_offset rbx, 0\n"
+    "    movq %rdx, %rbx\n"
+    "    movq $-16, %rcx\n"
+    "1:  movq %rdx, (%rsp,%rcx,8)\n"
+    "    incq %rcx\n"
+    "    jnz 1b\n"
+    "    leaq -128(%rsp), %rsp\n    .cfi_adjust_cfa_offset 128\n"
+    "    call weft__ctx_switch\n"
+    "    leaq 128(%rsp), %rsp\n    .cfi_adjust_cfa_offset -128\n"
+    "    xorl %eax, %eax\n"
+    "    movq $-16, %rcx\n"
+    "2:  cmpq %rbx, (%rsp,%rcx,8)\n"
+    "    je 3f\n"
+    "    incq %rax\n"
+    "3:  incq %rcx\n"
+    "    jnz 2b\n"
+    "    popq %rbx\n    .cfi_adjust_cfa_offset -8\n    .cfi_restore rbx\n"
+    "    ret\n"
+    ".cfi_endproc\n"
+    ".size test_switch_red_zone, . - test_switch_red_zone\n"
+    ".popsection\n");
+/* clang-format on */
+
+static void co_uses_red_zone(void *arg)
+{
+    (void)arg;
+    for (uint64_t round = 0;; round++)
+        CHECK_EQ(test_switch_red_zone(&co_sp, main_sp, ~round), 0);
+}
+
+/* Goal: a switch leaves alone what lies above the stack pointer it is called with, so that a leaf
+ * that steps over its red zone finds it whole afterwards.
+ * Method: both contexts fill theirs, step over it, switch, and compare. */
+TEST(the_red_zone_of_a_leaf_survives)
+{
+    co_stack = stack_make();
+    co_sp = weft__ctx_make(co_stack.top, co_uses_red_zone, NULL);
+    for (uint64_t round = 0; round < SWITCH_COUNT / 2; round++)
+        CHECK_EQ(test_switch_red_zone(&main_sp, co_sp, round), 0);
+}
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * step.h - run the code of the switch one instruction at a time, inside this process.
+ *
+ * Between step_begin() and step_end(), step_hook is called by a signal handler before each
+ * instruction of asm/switch_<arch>.S that runs.  On x86_64 the trap flag does it (so the hook is
+ * called in all other code, too); on aarch64, where only a debugger may step and qemu's emulation
+ * of user programs has none, a breakpoint instruction walks through the code: it is straight, so
+ * where the next one belongs is known.
+ */
+#ifndef WEFT_TEST_STEP_H
+#define WEFT_TEST_STEP_H
+
+#include "asm_test.h"
+
+#include <ucontext.h>
+
+static void (*step_hook)(uintptr_t pc, uintptr_t sp);
+static volatile bool is_stepping;
+
+#if defined(__x86_64__)
+
+#define TRAP_FLAG 0x100
+
+static void step_on_trap(int sig, siginfo_t *info, void *ucontext)
+{
+    greg_t *regs = ((ucontext_t *)ucontext)->uc_mcontext.gregs;
+
+    (void)sig, (void)info;
+    if (is_stepping) {
+        regs[REG_EFL] |= TRAP_FLAG;
+        step_hook((uintptr_t)regs[REG_RIP], (uintptr_t)regs[REG_RSP]);
+    } else {
+        regs[REG_EFL] &= ~TRAP_FLAG;
+    }
+}
+
+TEST_FN void step_arm(void)
+{
+    raise(SIGTRAP);
+}
+
+TEST_FN void step_disarm(void)
+{
+    raise(SIGTRAP);
+}
+
+#elif defined(__aarch64__)
+
+#define BREAKPOINT 0xd4200000u /* brk #0 */
+#define IS_RET(instruction) (((instruction)&0xfffffc1f) == 0xd65f0000)
+#define IS_BLR(instruction) (((instruction)&0xfffffc1f) == 0xd63f0000)
+
+static uint32_t *step_at; /* where the breakpoint is */
+static uint32_t step_old; /* and what belongs there */
+
+static void step_put(uint32_t *at, uint32_t instruction)
+{
+    *(volatile uint32_t *)at = instruction;
+    __builtin___clear_cache((char *)at, (char *)(at + 1));
+}
+
+static void step_move(uintptr_t to)
+{
+    step_at = (uint32_t *)to;
+    step_old = *step_at;
+    step_put(step_at, BREAKPOINT);
+}
+
+static void step_on_trap(int sig, siginfo_t *info, void *ucontext)
+{
+    mcontext_t *m = &((ucontext_t *)ucontext)->uc_mcontext;
+    const uint32_t instruction = step_old;
+    uintptr_t next = m->pc + 4;
+
+    (void)sig, (void)info;
+    CHECK_EQ(m->pc, (uintptr_t)step_at);
+    step_put(step_at, instruction);
+    if (IS_RET(instruction))
+        next = m->regs[30];
+    if (IS_BLR(instruction) || !(is_in_switch(next) || is_in_start(next)))
+        next = (uintptr_t)weft__ctx_switch; /* C runs now; the next of our code is this */
+    step_hook(m->pc, m->sp);
+    step_move(next);
+}
+
+/* Makes the code writable, too: nothing else in the process could put a breakpoint there. */
+static void step_arm(void)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t low = (uintptr_t)weft__ctx_switch & -page;
+
+    CHECK_EQ(mprotect((void *)low, (uintptr_t)weft__ctx_make + 64 - low,
+                      PROT_READ | PROT_WRITE | PROT_EXEC),
+             0);
+    step_move((uintptr_t)weft__ctx_switch);
+}
+
+static void step_disarm(void)
+{
+    step_put(step_at, step_old);
+}
+
+#endif
+
+TEST_FN void step_begin(void (*hook)(uintptr_t pc, uintptr_t sp))
+{
+    struct sigaction action = {.sa_sigaction = step_on_trap, .sa_flags = SA_SIGINFO};
+
+    if (RUNNING_ON_VALGRIND)
+        SKIP("valgrind translates the program: it cannot be stepped through");
+    step_hook = hook;
+    CHECK_EQ(sigaction(SIGTRAP, &action, NULL), 0);
+    is_stepping = true;
+    step_arm();
+}
+
+TEST_FN void step_end(void)
+{
+    is_stepping = false;
+    step_disarm();
+}
+
+#endif

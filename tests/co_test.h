@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* co_test.h - what tests of coroutine primitives share: a test whose body is a coroutine. */
+#ifndef WEFT_CO_TEST_H
+#define WEFT_CO_TEST_H
+
+#include <stdatomic.h>
+#include <weft.h>
+
+#include "test.h"
+
+/* The body is the first coroutine of a runtime, configured by the environment; it ends with
+ * `return 0`. */
+#define CO_TEST(id)                                                                                \
+    static int in_##id(void *unused);                                                              \
+    TEST(id)                                                                                       \
+    {                                                                                              \
+        CHECK_EQ(weft_run(in_##id, NULL), 0);                                                      \
+    }                                                                                              \
+    static int in_##id(void *unused __attribute__((unused)))
+
+/* One that goes on for test_stress_ms(): its limit grows by that. */
+#define STRESS_TEST(id)                                                                            \
+    static struct test_case test_case_##id;                                                        \
+    __attribute__((constructor)) static void test_prolong_##id(void)                               \
+    {                                                                                              \
+        test_case_##id.limit_seconds += (int)(test_stress_ms() / 1000);                            \
+    }                                                                                              \
+    CO_TEST(id)
+
+#define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
+
+/* A loop count, smaller where the build is slow. */
+TEST_FN int scaled(int n)
+{
+    int fewer = n / (int)test_scale();
+
+    return fewer < 50 ? 50 : fewer;
+}
+
+/* Joins a coroutine that must end well. */
+TEST_FN void join(struct weft_co *co)
+{
+    int result = -1;
+
+    CHECK_EQ(weft_join(co, &result), 0);
+    CHECK_EQ(result, 0);
+}
+
+/* Lets others run for a while; no test may need that they have. */
+TEST_FN void yield_often(int n)
+{
+    for (int i = 0; i < n; i++)
+        weft_yield();
+}
+
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * small.c - the examples that run and end by themselves: what they print and how they end.
+ *
+ * link: none
+ */
+#include "program.h"
+
+/* Does the text hold a line of exactly this content? */
+static bool has_line(const char *text, const char *line)
+{
+    const size_t n = strlen(line);
+
+    for (const char *at = strstr(text, line); at != NULL; at = strstr(at + 1, line)) {
+        if ((at == text || at[-1] == '\n') && at[n] == '\n')
+            return true;
+    }
+    return false;
+}
+
+/* The last line of a text that ends with a newline, in the text itself. */
+static const char *last_line(const char *text)
+{
+    const char *at = text + strlen(text);
+
+    CHECK_GT(at - text, 1);
+    for (at--; at > text && at[-1] != '\n'; at--)
+        ;
+    return at;
+}
+
+/* Goal: hello waits for the coroutine that it started.
+ * Method: both lines are there, the coroutine's first. */
+TEST(hello_greets_from_two_coroutines)
+{
+    const char *text = program_output("hello");
+    const char *first = strstr(text, "hello from coroutine ");
+    const char *second = strstr(text, "hello from the first coroutine\n");
+
+    CHECK(first != NULL && second != NULL && first < second);
+}
+
+/* Goal: no ball is lost.  Method: each round adds one to it. */
+TEST(pingpong_plays_all_rounds)
+{
+    CHECK(strncmp(program_output("pingpong", "5000"), "5000 rounds, ", 13) == 0);
+    CHECK(strncmp(program_output("pingpong", "0"), "0 rounds, ", 10) == 0);
+}
+
+/* Goal: the chain gives the primes in order and ends when app has enough.
+ * Method: the 500th prime is 3571; the program ends by itself, with all filters joined. */
+TEST(sieve_finds_primes_and_ends)
+{
+    const char *text = program_output("sieve", "500");
+    int n_lines = 0, before = 1;
+
+    CHECK_STR(last_line(text), "3571\n");
+    for (const char *at = text; *at != '\0'; at = strchr(at, '\n') + 1, n_lines++) {
+        CHECK_GT(atoi(at), before);
+        before = atoi(at);
+    }
+    CHECK_EQ(n_lines, 500);
+    CHECK_STR(program_output("sieve", "0"), "");
+}
+
+/* Goal: every number passes each stage once.  Method: the sum is known by a formula. */
+TEST(pipeline_adds_up_all_squares)
+{
+    CHECK_STR(program_output("pipeline"), "the squares of 1000 numbers add up to 333833500\n");
+    CHECK_STR(program_output("pipeline", "0"), "the squares of 0 numbers add up to 0\n");
+}
+
+/* Goal: select answers, gives up and ticks as it says.  Method: the output is always the same. */
+TEST(select_timeout_tells_its_story)
+{
+    CHECK_STR(program_output("select_timeout"), "fast answers\n"
+                                                "no more answers for 300 ms\n"
+                                                "the deadline of 50 ms has passed\n"
+                                                "3 ticks\n"
+                                                "slow stops\n");
+}
+
+/* Goal: each job is done by exactly one worker.
+ * Method: what the workers report adds up; below 1,000 the longest way starts at 871. */
+TEST(worker_pool_does_each_job_once)
+{
+    const char *text = program_output("worker_pool", "5", "1000");
+    int n_workers = 0, total = 0;
+
+    CHECK_STR(last_line(text), "1000 jobs; the longest way to 1 is from 871, in 178 steps\n");
+    for (const char *at = text; (at = strstr(at, " did ")) != NULL; at++) {
+        total += atoi(at + 5);
+        n_workers++;
+    }
+    CHECK_EQ(n_workers, 5);
+    CHECK_EQ(total, 1000);
+}
+
+/* Goal: everybody who parks comes back, and the figures are there.
+ * Method: a small crowd; what a million costs is measured elsewhere. */
+TEST(million_wakes_and_joins_all)
+{
+    const char *text = program_output("million", "1000");
+
+    CHECK(strncmp(text, "1000 coroutines, guard ", 23) == 0);
+    CHECK(strstr(text, "\nVmRSS ") != NULL);
+    CHECK(strstr(text, "\nVmPTE ") != NULL);
+    CHECK(has_line(text, "1000 coroutines came back"));
+}
+
+/* Goal: where memory is short, it takes as many as fit and says so.
+ * Method: more are asked for than any machine has memory for; the start is enough to see. */
+TEST(million_takes_as_many_as_fit)
+{
+    struct program p = program_start(false, "million", "1000000000000", (char *)NULL);
+    char line[256];
+
+    CHECK(read_line(p.out, line, sizeof(line), PATIENCE_MS));
+    kill(p.pid, SIGKILL);
+    CHECK(strncmp(line, "memory is short: ", 17) == 0);
+    CHECK_GT(atol(line + 17), 0);
+}
+
+/* Goal: the guard of one in many works, and the report names the one.
+ * Method: the name that is announced on stdout stands in the report on stderr; the process is
+ * killed by a signal: SIGSEGV, or SIGABRT where canaries are all there is. */
+TEST(million_overflow_dies_with_the_right_name)
+{
+    struct program p;
+    char line[256], *name = NULL;
+    bool is_canary = false;
+    int status;
+
+    /* The way to die is what is tested here, so the sanitizers keep out of it. */
+    setenv("ASAN_OPTIONS", "handle_segv=0:handle_abort=0", 1);
+    setenv("TSAN_OPTIONS", "handle_segv=0:handle_abort=0", 1);
+    p = program_start(true, "million", "1000", "--overflow", (char *)NULL);
+    while (name == NULL && read_line(p.out, line, sizeof(line), PATIENCE_MS)) {
+        is_canary |= strstr(line, "guard canary") != NULL;
+        name = strstr(line, "victim-");
+    }
+    CHECK(name != NULL);
+    CHECK(strstr(read_to_end(p.err), name) != NULL);
+    status = program_wait(&p, PATIENCE_MS);
+    CHECK(WIFSIGNALED(status));
+    CHECK_EQ(WTERMSIG(status), is_canary ? SIGABRT : SIGSEGV);
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* typed.c - typed channels at run time; tests/build/typed.sh shows what does not compile. */
+#include "co_test.h"
+
+struct point {
+    double x, y;
+    char name[21];
+};
+
+WEFT_CHAN_TYPE(int_chan, int);
+WEFT_CHAN_TYPE(byte_chan, unsigned char);
+WEFT_CHAN_TYPE(point_chan, struct point);
+WEFT_CHAN_TYPE(text_chan, const char *);
+WEFT_CHAN_TYPE(chan_of_int_chans, int_chan);
+
+/* Goal: send, receive, the try forms, close and unref do what the untyped calls do. */
+CO_TEST(a_typed_channel_behaves_like_the_untyped_one)
+{
+    int_chan c = int_chan_make(2);
+    int v = 0;
+
+    CHECK(c.ch != NULL);
+    CHECK_EQ(weft_chan_cap(c.ch), 2);
+    CHECK_EQ(int_chan_try_recv(c, &v), -EAGAIN);
+    CHECK_EQ(int_chan_send(c, 42), 0);
+    CHECK_EQ(int_chan_try_send(c, 43), 0);
+    CHECK_EQ(int_chan_try_send(c, 44), -EAGAIN);
+    CHECK_EQ(weft_chan_len(c.ch), 2);
+    CHECK_EQ(int_chan_recv(c, &v), 0);
+    CHECK_EQ(v, 42);
+    CHECK_EQ(int_chan_try_recv(c, &v), 0);
+    CHECK_EQ(v, 43);
+    CHECK_EQ(int_chan_send(c, 45), 0);
+    CHECK_EQ(int_chan_close(c), 0);
+    CHECK_EQ(int_chan_close(c), 1);
+    CHECK_EQ(int_chan_send(c, 46), -EPIPE);
+    CHECK_EQ(int_chan_recv(c, NULL), 0);
+    CHECK_EQ(int_chan_recv(c, &v), -EPIPE);
+    CHECK_EQ(v, 43);
+    int_chan_unref(c);
+    return 0;
+}
+
+/* Goal: deadlines reach through the typed layer. */
+CO_TEST(a_typed_receive_obeys_a_deadline)
+{
+    int_chan c = int_chan_make(0);
+    int v = 1;
+
+    WEFT_DEADLINE(s, WEFT_MS) {
+        CHECK_EQ(int_chan_recv(c, &v), -ETIMEDOUT);
+        CHECK_EQ(int_chan_send(c, v), -ETIMEDOUT);
+    }
+    CHECK_EQ(v, 1);
+    int_chan_unref(c);
+    return 0;
+}
+
+static int send_points(void *arg)
+{
+    point_chan c = *(point_chan *)arg;
+
+    for (int i = 0; i < 100; i++) {
+        struct point p = {i, -i / 2.0, ""};
+
+        snprintf(p.name, sizeof p.name, "point %d", i);
+        CHECK_EQ(point_chan_send(c, p), 0);
+    }
+    CHECK_EQ(point_chan_close(c), 0);
+    return 0;
+}
+
+/* Goal: structures arrive whole, with a capacity and without. */
+CO_TEST(structures_arrive_whole)
+{
+    for (size_t cap = 0; cap < 3; cap++) {
+        point_chan c = point_chan_make(cap);
+        struct weft_co *co = weft_go_with(send_points, &c);
+        struct point p;
+        char name[21];
+        int n = 0;
+
+        for (; point_chan_recv(c, &p) == 0; n++) {
+            CHECK_EQ((int)p.x, n);
+            CHECK_EQ((int)(p.y * 2), -n);
+            snprintf(name, sizeof name, "point %d", n);
+            CHECK_STR(p.name, name);
+        }
+        CHECK_EQ(n, 100);
+        join(co);
+        point_chan_unref(c);
+    }
+    return 0;
+}
+
+/* Goal: pointers, bytes and channels are values like others. */
+CO_TEST(pointers_bytes_and_channels_are_values)
+{
+    text_chan texts = text_chan_make(1);
+    byte_chan bytes = byte_chan_make(WEFT_CHAN_UNBOUNDED);
+    chan_of_int_chans channels = chan_of_int_chans_make(1);
+    int_chan inner = int_chan_make(1), got = {NULL};
+    const char *text = NULL;
+    unsigned char byte = 0;
+
+    CHECK_EQ(text_chan_send(texts, "weft"), 0);
+    CHECK_EQ(text_chan_recv(texts, &text), 0);
+    CHECK_STR(text, "weft");
+    for (int i = 0; i < 256; i++)
+        CHECK_EQ(byte_chan_send(bytes, (unsigned char)i), 0);
+    for (int i = 0; i < 256; i++) {
+        CHECK_EQ(byte_chan_recv(bytes, &byte), 0);
+        CHECK_EQ(byte, i);
+    }
+    CHECK_EQ(chan_of_int_chans_send(channels, inner), 0);
+    CHECK_EQ(chan_of_int_chans_recv(channels, &got), 0);
+    CHECK(got.ch == inner.ch);
+    text_chan_unref(texts);
+    byte_chan_unref(bytes);
+    chan_of_int_chans_unref(channels);
+    int_chan_unref(inner);
+    return 0;
+}
+
+/* Goal: the untyped channel inside goes into a select. */
+CO_TEST(a_typed_channel_takes_part_in_a_select)
+{
+    int_chan c = int_chan_make(1);
+    int v = 0;
+
+    CHECK_EQ(int_chan_send(c, 11), 0);
+    SELECT {
+        ON_RECV(c.ch, &v) { CHECK_EQ(v, 11); }
+        ON_AFTER(10 * WEFT_SEC) { CHECK(false); }
+    }
+    int_chan_unref(c);
+    return 0;
+}

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+# How the library, the tests and the examples are built.  A test may say more about itself in a
+# comment line of its own:
+#
+#     cflags: -DWEFT_MODEL      more compiler flags
+#     ldflags: -rdynamic        more linker flags
+#     link: none                without libweft.a (it includes the sources that it tests)
+
+# The three numbers stand in the header in their order.
+version_of = s/^.define WEFT_VERSION_[MP][A-Z]* *//p
+VERSION := $(shell sed -n '$(version_of)' include/weft/base.h | paste -sd.)
+VERSION_MAJOR := $(firstword $(subst ., ,$(VERSION)))
+
+lib_c := $(filter-out $(if $(HAVE_LIBURING),,src/reactor/uring.c),$(wildcard src/*/*.c))
+lib_asm := $(wildcard asm/switch_$(ARCH).S)
+lib_obj := $(lib_c:%.c=$(B)/obj/%.o) $(lib_asm:%.S=$(B)/obj/%.o)
+
+LIB_A := $(B)/lib/libweft.a
+LIB_SO := $(B)/lib/libweft.so.$(VERSION)
+SONAME := libweft.so.$(VERSION_MAJOR)
+
+have_cxx := $(if $(wildcard tests/*/*.cc),$(shell command -v $(CXX)))
+test_c := $(filter-out tests/mutants/%,$(wildcard tests/*/*.c))
+test_cc := $(if $(have_cxx),$(wildcard tests/*/*.cc))
+test_bin := $(test_c:%.c=$(B)/%) $(test_cc:%.cc=$(B)/%)
+example_c := $(wildcard examples/*.c)
+example_bin := $(example_c:%.c=$(B)/%)
+
+.PHONY: all lib tests examples debug
+all: lib examples
+lib: $(LIB_A) $(LIB_SO)
+tests: $(test_bin)
+examples: $(example_bin)
+debug:
+	$(Q)$(MAKE) VARIANT=debug all
+
+# The flags are a prerequisite of every object: another CC or another CFLAGS builds anew.
+flags_now := $(CC) $(CFLAGS_LIB) $(LIBS) $(LINK)
+$(B)/flags: FORCE
+	$(Q)mkdir -p $(B) && { echo '$(flags_now)' | cmp -s - $@ || echo '$(flags_now)' > $@; }
+
+# What a test says about itself: $(call note,cflags,file).
+note = $$(sed -n 's,^[ /*]*$1: *\([^*]*[^* ]\).*,\1,p' $2)
+
+$(B)/obj/src/%.o: src/%.c $(B)/flags
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_LIB) -MMD -MP -c $< -o $@
+
+$(B)/obj/asm/%.o: asm/%.S $(B)/flags
+	$(call say,AS,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_LIB) -MMD -MP -c $< -o $@
+
+$(B)/obj/tests/%.o: tests/%.c $(B)/flags
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_TEST) $(call note,cflags,$<) -MMD -MP -c $< -o $@
+
+$(B)/obj/tests/%.o: tests/%.cc $(B)/flags
+	$(call say,CXX,$<)
+	$(Q)mkdir -p $(@D) && $(CXX) $(CXXFLAGS_TEST) $(call note,cflags,$<) -MMD -MP -c $< -o $@
+
+$(B)/obj/examples/%.o: examples/%.c $(B)/flags
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_EXAMPLE) -MMD -MP -c $< -o $@
+
+# A new archive each time: ar would keep the members of sources that are gone.  The list of
+# objects is a prerequisite, so that a source that went away is noticed.
+$(B)/objects: FORCE
+	$(Q)mkdir -p $(B) && { echo '$(lib_obj)' | cmp -s - $@ || echo '$(lib_obj)' > $@; }
+
+$(LIB_A): $(lib_obj) $(B)/objects
+	$(call say,AR,$@)
+	$(Q)mkdir -p $(@D) && rm -f $@ && $(AR) rcs $@ $(lib_obj)
+
+# The sanitizers' runtimes are linked into programs only.
+no_undefined := $(if $(filter -fsanitize=%,$(variant_flags)),,-Wl,--no-undefined)
+$(LIB_SO): $(lib_obj) $(B)/objects
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(CC) -shared $(LINK) $(no_undefined) -Wl,-soname,$(SONAME) \
+	    -Wl,-z,noexecstack -Wl,-z,relro $(lib_obj) $(LIBS) -o $@
+	$(Q)ln -sf $(@F) $(@D)/$(SONAME) && ln -sf $(SONAME) $(@D)/libweft.so
+
+# The second-language programs of the tests are linked by their own compiler.
+link_test = lib=$(LIB_A); [ "$(call note,link,$1)" = none ] && lib=; \
+    $2 $(LINK) $(call note,ldflags,$1) $(B)/obj/$*.o $$lib $(LIBS_TEST) -o $@
+
+$(test_c:%.c=$(B)/%): $(B)/%: $(B)/obj/%.o $(LIB_A)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(call link_test,$*.c,$(CC))
+
+$(test_cc:%.cc=$(B)/%): $(B)/%: $(B)/obj/%.o $(LIB_A)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(call link_test,$*.cc,$(CXX))
+
+$(example_bin): $(B)/%: $(B)/obj/%.o $(LIB_A)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LINK) $< $(LIB_A) $(LIBS) -o $@
+
+.SECONDARY:
+-include $(lib_obj:.o=.d) $(patsubst $(B)/%,$(B)/obj/%.d,$(test_bin) $(example_bin))

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+# A variant is a build directory and the flags that differ in it.  BUILD= moves all of them.
+#
+#   release                                                        $(BUILD)
+#   debug  perturb  asan  tsan  cover  valgrind  aarch64           $(BUILD)/<variant>
+
+VARIANT ?= $(if $(filter aarch64,$(ARCH)),aarch64,release)
+BUILD ?= build
+B := $(BUILD)$(if $(filter release,$(VARIANT)),,/$(VARIANT))
+
+# `CC ?=` would keep make's built-in cc; a CC from the command line or the environment wins.
+ifeq ($(origin CC),default)
+  CC := gcc
+endif
+ifeq ($(origin CXX),default)
+  CXX := $(if $(findstring clang,$(notdir $(CC))),clang++,g++)
+endif
+ifeq ($(origin AR),default)
+  AR := ar
+endif
+
+OPT := -O2
+variant_flags :=
+ifeq ($(VARIANT),debug)
+  OPT := -O0
+  variant_flags := -DWEFT_DEBUG=1
+else ifeq ($(VARIANT),perturb)
+  # Delays at the places where an unlucky interleaving would hurt; WEFT_PERTURB_SEED repeats a run.
+  variant_flags := -DWEFT_DEBUG=1 -DWEFT_PERTURB=1
+else ifeq ($(VARIANT),asan)
+  OPT := -O1
+  variant_flags := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+else ifeq ($(VARIANT),tsan)
+  # gcc's libtsan knows no fibers before version 10 and loses them at -O1 up to 12.
+  override CC := clang
+  override CXX := clang++
+  OPT := -O1
+  variant_flags := -fsanitize=thread
+else ifeq ($(VARIANT),cover)
+  OPT := -O0
+  variant_flags := --coverage -fprofile-update=atomic
+else ifeq ($(VARIANT),valgrind)
+  OPT := -O1
+  variant_flags := -DWEFT_VALGRIND=1
+else ifeq ($(VARIANT),aarch64)
+  override CC := aarch64-linux-gnu-gcc
+  override CXX := aarch64-linux-gnu-g++
+  override AR := aarch64-linux-gnu-ar
+else ifneq ($(VARIANT),release)
+  $(error there is no variant '$(VARIANT)')
+endif
+
+# Goals that compile nothing in this make itself ask no compiler anything.
+quiet_goals := help setup test demo clean format list commits bench debug asan tsan valgrind arm \
+               cover mutants
+ifneq ($(filter-out $(quiet_goals),$(or $(MAKECMDGOALS),help)),)
+  probe := $(shell tools/mk/probe.sh $(CC))
+  ifeq ($(firstword $(probe)),none)
+    $(error the compiler '$(CC)' is not there: `make setup` installs it)
+  endif
+endif
+ARCH := $(firstword $(probe))
+CC_FAMILY := $(word 2,$(probe))
+# LIBURING=no builds as if it were not there.
+HAVE_LIBURING := $(if $(filter no,$(LIBURING)),,$(filter yes,$(word 3,$(probe))))
+
+# Said once for all of the makes that a command starts, and not where epoll is meant.
+ifneq ($(probe),)
+ifeq ($(HAVE_LIBURING)$(WEFT_NOTICE_SAID)$(filter aarch64,$(VARIANT)),)
+  $(info liburing not found: building with epoll only (apt-get install liburing-dev))
+  export WEFT_NOTICE_SAID := 1
+endif
+endif
+
+# Parts of the flags that only one architecture or compiler knows.  A guard is 64 KiB wide or more
+# on aarch64, and 2 to the 16th is what gcc must be told there.
+arch_flags := -fstack-clash-protection
+ifeq ($(ARCH),x86_64)
+  arch_flags += -fcf-protection=branch
+else ifeq ($(ARCH),aarch64)
+  arch_flags += -mbranch-protection=bti
+  ifeq ($(CC_FAMILY),gcc)
+    clash_param := --param=stack-clash-protection-guard-size=16
+    arch_flags += $(clash_param)
+  else
+    arch_flags := $(filter-out -fstack-clash-protection,$(arch_flags))
+  endif
+endif
+
+WARN := -Wall -Wextra
+WARN_C := -Wshadow -Wstrict-prototypes -Wmissing-prototypes
+COMMON := $(OPT) -g $(WARN) -pthread -fPIC -fno-omit-frame-pointer -ffunction-sections \
+          $(arch_flags) $(variant_flags) $(if $(HAVE_LIBURING),,-DWEFT_NO_LIBURING) -Iinclude \
+          $(CPPFLAGS)
+CFLAGS_LIB := -std=gnu11 $(COMMON) $(WARN_C) -fvisibility=hidden -Isrc $(CFLAGS)
+CFLAGS_TEST := -std=gnu11 $(COMMON) $(WARN_C) -Isrc -Itests $(CFLAGS)
+CXXFLAGS_TEST := -std=gnu++17 $(COMMON) -Isrc -Itests $(CXXFLAGS)
+CFLAGS_EXAMPLE := -std=gnu11 $(COMMON) $(WARN_C) $(CFLAGS)
+
+LIBS := $(if $(HAVE_LIBURING),-luring) -pthread
+LIBS_TEST := $(LIBS) -ldl -lm
+LINK := -pthread $(filter -fsanitize=% --coverage,$(variant_flags)) $(LDFLAGS)

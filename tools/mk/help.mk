@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+# What is listed is provided, and the other way round.
+
+define HELP
+build
+  all            library (static and shared) and examples
+  lib  tests  examples          one of them; also by file: make build/tests/unit/NAME
+  debug          -O0, checks, lock ranks                      -> build/debug
+  V=1            show commands      CC=clang  ARCH=aarch64  VARIANT=debug  BUILD=dir
+                 LIBURING=no  WEFT_REACTOR=epoll
+test
+  test           set up what is missing, then check: the README's command
+  quick          unit + asm + build + tidy, under 20 s: run before each commit
+  check          quick + stress + model + fault + child + examples; never installs
+  accept         the chat server under load, on every driver: some minutes
+  one T=name     one test, in a child        one T=name HERE=1 in this process
+  gdb  T=name    one test under gdb
+  list           names of all tests
+  stress S=seed N=seconds       the stress tests, longer; VARIANT=perturb provokes bad luck
+  asan tsan valgrind arm        check, rebuilt with it (tsan by clang; arm by qemu-user)
+  drivers        check once per kernel interface and guard
+  mutants        every planted bug and who catches it
+  cover          coverage report
+look after
+  tidy           sizes, layers, prefixes, doc comments, order tags
+  format         clang-format in place
+  commits R=main..              build and `quick` at each commit
+use
+  demo           set up, build, start the chat server on 127.0.0.1:7777
+  setup          install what is missing, where that is allowed
+  install prefix=  DESTDIR=
+  clean
+endef
+export HELP
+
+.PHONY: help
+help:
+	@echo "$$HELP"

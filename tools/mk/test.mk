@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+# What runs the tests.  Every folder of tests/ with programs in it is a kind and belongs to `check`;
+# a script in it that may be executed (.sh, .py) is a test program, too.  tests/accept alone has a
+# target of its own, since it takes minutes; only its scripts are tests, the programs their tools.
+
+kinds_quick := unit asm build
+kinds_late := stress model fault child
+kinds_other := mutants fuzz accept
+kinds_all := $(filter-out $(kinds_other),$(notdir $(patsubst %/.,%,$(wildcard tests/*/.))))
+# The order: what fails soonest first.
+kinds_check := $(kinds_quick) $(filter-out $(kinds_quick) $(kinds_late),$(kinds_all)) $(kinds_late)
+
+scripts := $(shell find tests -mindepth 2 -maxdepth 2 \( -name '*.sh' -o -name '*.py' \) -perm -u+x)
+binaries = $(foreach kind,$1,$(sort $(filter $(B)/tests/$(kind)/%,$(test_bin))))
+programs = $(foreach kind,$1,$(filter-out $(B)/tests/accept/%,$(call binaries,$(kind))) \
+                             $(sort $(filter tests/$(kind)/%,$(scripts))))
+
+# Address-space randomisation of 32 bits is more than the sanitizers of older compilers bear.
+ifneq ($(filter asan tsan,$(VARIANT)),)
+  steady := $(shell setarch -R true 2>/dev/null && echo setarch -R)
+endif
+MATRIX := cover
+emulator := $(steady)
+test_env := CC="$(CC)" CXX="$(CXX)" MAKEFLAGS= MAKELEVEL=
+ifeq ($(VARIANT),asan)
+  MATRIX := short
+  test_env += ASAN_OPTIONS=detect_stack_use_after_return=1:$(ASAN_OPTIONS)
+  test_env += UBSAN_OPTIONS=print_stacktrace=1:$(UBSAN_OPTIONS)
+  WEFT_TEST_SCALE ?= 3
+else ifeq ($(VARIANT),tsan)
+  MATRIX := short
+  test_env += TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:$(TSAN_OPTIONS)
+  WEFT_TEST_SCALE ?= 4
+else ifeq ($(VARIANT),valgrind)
+  MATRIX := none
+  emulator := valgrind -q --error-exitcode=99 --leak-check=full --child-silent-after-fork=no
+  test_env += WEFT_REACTOR=epoll
+  WEFT_TEST_SCALE ?= 20
+else ifeq ($(VARIANT),aarch64)
+  MATRIX := short
+  emulator := qemu-aarch64 -L /usr/aarch64-linux-gnu
+  WEFT_TEST_SCALE ?= 5
+else ifneq ($(filter cover debug perturb,$(VARIANT)),)
+  MATRIX := short
+endif
+WEFT_TEST_SCALE ?= 1
+test_env += WEFT_TEST_SCALE=$(WEFT_TEST_SCALE) WEFT_EMULATOR="$(emulator)"
+# Recursive, so that it is asked when the tests run: by then the program is built.
+run = $(test_env) WEFT_KERNEL="$$($(emulator) $(B)/kernel)" tests/run.sh -b $(B) -m $1
+
+$(B)/kernel: tools/mk/kernel.c $(B)/flags
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(COMMON) $(LINK) $< -o $@
+
+.PHONY: quick check check-variant accept drivers stress
+quick: lib $(call binaries,$(kinds_quick)) $(B)/kernel
+	$(Q)$(call run,none) $(call programs,$(kinds_quick))
+
+check: lib examples $(call binaries,$(kinds_check)) $(B)/kernel
+	$(Q)$(call run,$(MATRIX)) $(call programs,$(kinds_check))
+
+accept: lib examples $(call binaries,accept) $(B)/kernel
+	$(Q)$(call run,none) -j 1 $(call programs,accept)
+
+# What a variant checks: everything but the look at the tree, which is the same for each.
+kinds_variant := $(filter-out build,$(kinds_check))
+check-variant: $(LIB_A) examples $(call binaries,$(kinds_variant)) $(B)/kernel
+	$(Q)$(call run,$(MATRIX)) $(call programs,$(kinds_variant))
+
+kinds_drivers := $(filter-out build asm model,$(kinds_check))
+drivers: lib examples $(call binaries,$(kinds_drivers)) $(B)/kernel
+	$(Q)$(call run,drivers) $(call programs,$(kinds_drivers))
+
+S ?=
+N ?= 10
+stress: $(call binaries,stress) $(B)/kernel
+	$(Q)$(call run,$(MATRIX)) -j 1 $(call programs,stress)
+stress: export WEFT_STRESS_SECONDS := $(N)
+ifneq ($(S),)
+stress: export WEFT_TEST_SEED := $(S)
+stress: export WEFT_PERTURB_SEED := $(S)
+endif
+ifneq ($(filter stress,$(MAKECMDGOALS)),)
+  # The limits are made for a few seconds of stress.
+  WEFT_TEST_SCALE := $(shell echo $$((1 + $(N) / 5)))
+endif
+
+.PHONY: asan tsan valgrind arm cover
+asan tsan valgrind:
+	$(Q)tools/mk/need.sh $@ && $(MAKE) VARIANT=$@ check-variant
+arm:
+	$(Q)tools/mk/need.sh $@ && $(MAKE) VARIANT=aarch64 check-variant
+cover:
+	$(Q)$(MAKE) VARIANT=cover check-variant
+	$(Q)tools/mk/cover.sh $(BUILD)/cover
+
+# One test by its name (make one T=a_closed_channel_refuses_a_send), or a whole program
+# (make one T=unit/chan).
+.PHONY: one gdb list
+ifneq ($(T),)
+  one_test := $(shell grep -lE '^[A-Z_]*TEST[A-Z_]*\($(notdir $(T))[,)]' $(test_c) $(test_cc))
+  one_prog := $(firstword $(basename $(one_test)) $(basename $(wildcard tests/$(T).c tests/$(T).cc \
+                tests/*/$(T).c tests/*/$(T).cc)))
+  one_name := $(if $(one_test),$(T))
+  one_bin := $(one_prog:%=$(B)/%)
+endif
+one_unknown = $(if $(one_bin),,echo "no test of that name: make list, then make $@ T=name"; exit 1)
+one_is_child := $(filter tests/child/%,$(one_prog))
+# The tests of the examples run them.
+one: $(one_bin) $(if $(filter tests/examples/%,$(one_prog)),examples) $(B)/kernel
+	$(Q)$(or $(one_unknown),$(if $(one_is_child),$(call run,none) $(one_bin),\
+	    WEFT_BUILD=$(abspath $(B)) $(test_env) $(emulator) $(one_bin) $(one_name) \
+	    $(if $(HERE),--here)))
+gdb: $(one_bin)
+	$(Q)$(or $(one_unknown),$(test_env) WEFT_BUILD=$(abspath $(B)) \
+	    gdb --args $(one_bin) $(one_name) $(if $(one_is_child),,--here))
+list:
+	$(Q)grep -oE '^[A-Z_]*TEST[A-Z_]*\([a-z0-9_]+' $(wildcard tests/*/*.c tests/*/*.cc) /dev/null | \
+	    sed -E 's,^tests/([^.]*)\.cc?:.*\(,\1 ,'
+	$(Q)for src in $(wildcard tests/child/*.c) $(scripts); do echo $${src#tests/}; done
+
+.PHONY: test demo setup mutants tidy format commits bench clean
+setup:
+	$(Q)tools/setup.sh check
+test:
+	$(Q)tools/setup.sh check
+	$(Q)$(MAKE) check
+demo:
+	$(Q)tools/setup.sh build
+	$(Q)$(MAKE) $(BUILD)/examples/chat_server $(BUILD)/examples/chat_client
+	$(Q)tools/mk/demo.sh $(BUILD)
+mutants:
+	$(Q)tools/mk/mutants.sh
+tidy: lib
+	$(Q)tools/tidy/tidy.py $(B)
+format:
+	$(Q)clang-format -i $(shell find include src tests examples tools -name '*.[ch]' -o -name '*.cc')
+R ?= main..
+commits:
+	$(Q)tools/mk/commits.sh $(R)
+bench:
+	@echo "there are no benchmarks yet: tools/bench is to come"
+clean:
+	$(Q)rm -rf $(BUILD)
