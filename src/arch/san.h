@@ -92,13 +92,17 @@ static inline __attribute__((always_inline)) void weft__san_enter(struct weft__c
 #endif
 }
 
-/* A fiber for a stack, kept with it as long as the stack exists: making one is slow. */
-static inline void *weft__san_fiber_make(void)
+/* A fiber for the next user of a stack, in place of the last one's: a coroutine never returns from
+ * its first function, so the call stack that ThreadSanitizer keeps in a fiber would only grow. */
+static inline void *weft__san_fiber_renew(void *old)
 {
 #ifdef WEFT__TSAN
+    if (old != NULL) {
+        __tsan_destroy_fiber(old);
+    }
     return __tsan_create_fiber(0);
 #else
-    return NULL;
+    return old;
 #endif
 }
 

@@ -6,16 +6,9 @@
 
 #include "compiler.h"
 #include "text.h"
-#include "unwind.h"
 
 char *(*weft__fatal_who)(char *text, unsigned bytes);
-
-static WEFT__NOINLINE void add_place(struct weft__text *t, const void *caller)
-{
-    char name[256];
-    weft__text_add(t, "\n    at ");
-    weft__text_add(t, weft__symbol((uintptr_t)caller, true, name, sizeof name));
-}
+void (*weft__fatal_trace)(void);
 
 WEFT__COLD _Noreturn void weft__fatal(const char *what)
 {
@@ -33,8 +26,10 @@ WEFT__COLD _Noreturn void weft__fatal(const char *what)
             weft__text_add(&t, ")");
         }
     }
-    add_place(&t, __builtin_return_address(0));
     weft__text_add(&t, "\n");
     (void)weft__text_write(&t, 2);
+    if (weft__fatal_trace != NULL) {
+        weft__fatal_trace();
+    }
     abort();
 }

@@ -4,14 +4,15 @@
 #define WEFT_BASE_FATAL_H
 
 /*
- * Print "weft: fatal: <what> (coroutine 7 "reader", spawned at file.c:12)" and where it was called
- * from, then abort().  `what` is a constant sentence without a full stop.
+ * Print "weft: fatal: <what> (coroutine 7 "reader", spawned at file.c:12)" and the call stack, then
+ * abort().  `what` is a constant sentence without a full stop.
  */
 _Noreturn void weft__fatal(const char *what);
 
-/* Names the coroutine that runs on this thread, for the line above: set by sched/, which lies
- * above; writes into text and returns it, "" outside a coroutine. */
+/* Set by what lies above, once there is a runtime: names the coroutine that runs on this thread, ""
+ * outside a coroutine; and prints the call stack of this thread on stderr. */
 extern char *(*weft__fatal_who)(char *text, unsigned bytes);
+extern void (*weft__fatal_trace)(void);
 
 /* An invariant of ours: checked in every build, since a broken one is a lost program. */
 #define WEFT__ASSERT(x)                                                                            \

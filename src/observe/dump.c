@@ -3,7 +3,7 @@
 #include <weft/observe.h>
 
 #include "../base/sys.h"
-#include "../base/unwind.h"
+#include "../arch/unwind.h"
 #include "../sched/lifecycle.h"
 #include "../sched/watch.h"
 #include "report.h"

@@ -7,7 +7,7 @@
 
 #include "../base/self.h"
 #include "../base/sys.h"
-#include "../base/unwind.h"
+#include "../arch/unwind.h"
 #include "../sched/watch.h"
 #include "report.h"
 
@@ -93,4 +93,32 @@ char *weft__report_who(char *text, unsigned bytes)
         weft__text_add(&t, s.site != NULL ? s.site : "?");
     }
     return text;
+}
+
+/* For weft__fatal(): the stack on which this runs, a coroutine's or a thread's.  Its end is not known
+ * for a thread, so it is copied in steps until the kernel says that there is no more. */
+void weft__report_own_stack(void)
+{
+    static unsigned char copy[64 * 1024];
+    static char buffer[TEXT_BYTES];
+    static _Atomic bool is_used;
+    const size_t step = 1024;
+    struct weft__frame frame;
+    weft__frame_here(&frame);
+    if (atomic_exchange_explicit(&is_used, true, memory_order_relaxed)) {
+        return; /* two threads die at the same time */
+    }
+    size_t bytes = 0;
+    while (bytes < sizeof copy &&
+           weft__sys_copy_memory(copy + bytes, (const char *)frame.sp + bytes, step) ==
+               (ssize_t)step) {
+        bytes += step;
+    }
+    struct weft__stack_view view = {.lo = frame.sp, .bytes = bytes, .copy = copy};
+    uintptr_t pcs[48];
+    int n = weft__unwind(&frame, &view, pcs, (int)WEFT__COUNT(pcs));
+    struct weft__text t;
+    weft__text_init(&t, buffer, sizeof buffer);
+    weft__report_pcs(&t, pcs, n);
+    write_text(&t);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* stacks.c - call stacks as text. */
 #include "../base/sys.h"
-#include "../base/unwind.h"
+#include "../arch/unwind.h"
 #include "report.h"
 
 /* Of a parked coroutine's stack so much is looked at; most use less than a page. */

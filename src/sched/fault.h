@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../base/unwind.h"
+#include "../arch/unwind.h"
 
 struct weft__m;
 struct weft__g;

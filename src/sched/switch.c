@@ -28,9 +28,10 @@ static inline void run_post(struct weft__m *m)
     if (post == POST_PARK) {
         uint32_t state = G_PARKING;
         weft__perturb();
-        /* release [G-PARK]: the stack may now be resumed by anyone. */
+        /* release [G-PARK]: the stack may now be resumed by anyone.  acquire [G-NOTIFY] if it was
+         * notified: the outcome of its wait goes with it to whoever runs it. */
         if (WEFT__LIKELY(atomic_compare_exchange_strong_explicit(
-                &g->state, &state, G_PARKED, memory_order_release, memory_order_relaxed))) {
+                &g->state, &state, G_PARKED, memory_order_release, memory_order_acquire))) {
             return;
         }
         WEFT__ASSERT(state == G_NOTIFIED);
@@ -203,6 +204,7 @@ bool weft__g_bind_stack(struct weft__p *p, struct weft__g *g)
     if (WEFT__UNLIKELY(stack->guard == GUARD_KIND_CANARY)) {
         p->rt->has_canaries = true;
     }
+    stack->fiber = weft__san_fiber_renew(stack->fiber);
     weft__san_stack(&g->ctx, stack->low, (size_t)(stack->top - stack->low), stack->fiber);
     g->ctx.sp = weft__ctx_make(stack->top, g_main, g);
     return true;

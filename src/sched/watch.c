@@ -71,6 +71,8 @@ int weft__watch_begin(struct weft_runtime *rt)
     weft__lock(&weft__runtimes_lock);
     if (n_runtimes == 0) {
         weft__fatal_who = weft__report_who;
+        weft__fatal_trace = weft__report_own_stack;
+        weft__unwind_prime();
         atomic_store_explicit(&posted, 0, memory_order_relaxed);
         rc = weft__sys_thread_start(&thread, WATCH_STACK_BYTES, watch_main, NULL, "weft-watch");
     }

@@ -46,5 +46,6 @@ void weft__report_deadlock(struct weft_runtime *rt, bool ends_process);
 void weft__report_no_stack(struct weft_runtime *rt);
 void weft__report_fault(const struct weft__fault *f);
 char *weft__report_who(char *text, unsigned bytes);             /* for weft__fatal() */
+void weft__report_own_stack(void);
 
 #endif

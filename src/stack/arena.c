@@ -124,7 +124,7 @@ struct weft__stack *weft__arena_take(struct weft__stacks *s, int shift)
     stack->shift = (uint8_t)shift;
     stack->low = kind == GUARD_KIND_CANARY ? base : base + guard_bytes;
     stack->top = base + bytes - (size_t)(i % COLOURS) * WEFT__CACHE_LINE;
-    stack->fiber = weft__san_fiber_make();
+    stack->fiber = NULL;
     if (kind == GUARD_KIND_CANARY) {
         weft__canary_write(stack->low);
     }

@@ -3,8 +3,8 @@
  * cfi.h - call frame information: from the registers in one frame to those of its caller, by the
  * program that the compiler left in .eh_frame (DWARF 5, section 6.4).
  */
-#ifndef WEFT_BASE_CFI_H
-#define WEFT_BASE_CFI_H
+#ifndef WEFT_ARCH_CFI_H
+#define WEFT_ARCH_CFI_H
 
 #include "dwarf.h"
 

@@ -5,8 +5,8 @@
  *
  * The tables are trusted as far as the code they describe; stack and registers are not.
  */
-#ifndef WEFT_BASE_DWARF_H
-#define WEFT_BASE_DWARF_H
+#ifndef WEFT_ARCH_DWARF_H
+#define WEFT_ARCH_DWARF_H
 
 #include "unwind.h"
 

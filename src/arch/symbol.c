@@ -24,7 +24,7 @@ static const char program_path[] = "/proc/self/exe";
 struct module {
     uintptr_t pc;   /* what is asked for */
     uintptr_t bias; /* load address minus link-time address */
-    const ElfW(Phdr) * headers;
+    const Elf64_Phdr *headers;
     int header_count;
     const char *path; /* that can be opened */
 };
@@ -42,7 +42,7 @@ static int is_module_of_pc(struct dl_phdr_info *info, size_t info_bytes, void *a
 
     (void)info_bytes;
     for (int i = 0; i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+        const Elf64_Phdr *ph = &info->dlpi_phdr[i];
         if (ph->p_type != PT_LOAD || m->pc - (info->dlpi_addr + ph->p_vaddr) >= ph->p_memsz)
             continue;
         m->bias = info->dlpi_addr;
@@ -83,17 +83,17 @@ static bool read_at(const struct image *image, uint64_t offset, void *to, size_t
 
 /* The file is what was loaded: it may have been replaced meanwhile, and where a program was started
  * through the dynamic linker, /proc/self/exe is the latter. */
-static bool is_loaded_file(const struct image *image, const ElfW(Ehdr) * eh, const struct module *m)
+static bool is_loaded_file(const struct image *image, const Elf64_Ehdr *eh, const struct module *m)
 {
-    size_t bytes = (size_t)m->header_count * sizeof(ElfW(Phdr));
+    size_t bytes = (size_t)m->header_count * sizeof(Elf64_Phdr);
     return memcmp(eh->e_ident, ELFMAG, SELFMAG) == 0 && eh->e_phnum == m->header_count &&
            eh->e_phoff <= image->bytes && bytes <= image->bytes - eh->e_phoff &&
            memcmp(image->at + eh->e_phoff, m->headers, bytes) == 0;
 }
 
 /* Finds a section by type. */
-static bool find_section(const struct image *image, const ElfW(Ehdr) * eh, uint32_t type,
-                         ElfW(Shdr) * section)
+static bool find_section(const struct image *image, const Elf64_Ehdr *eh, uint32_t type,
+                         Elf64_Shdr *section)
 {
     if (eh->e_shentsize != sizeof(*section))
         return false;
@@ -106,7 +106,7 @@ static bool find_section(const struct image *image, const ElfW(Ehdr) * eh, uint3
 }
 
 /* The name at an offset of a string table; NULL if it does not end inside the file. */
-static const char *string_at(const struct image *image, const ElfW(Shdr) * strings, uint64_t offset)
+static const char *string_at(const struct image *image, const Elf64_Shdr *strings, uint64_t offset)
 {
     if (strings->sh_offset > image->bytes || offset > image->bytes - strings->sh_offset)
         return NULL;
@@ -116,17 +116,17 @@ static const char *string_at(const struct image *image, const ElfW(Shdr) * strin
 }
 
 /* The function that covers a link-time address, in a symbol table; returns its name or NULL. */
-static const char *find_function(const struct image *image, const ElfW(Ehdr) * eh, uint32_t type,
+static const char *find_function(const struct image *image, const Elf64_Ehdr *eh, uint32_t type,
                                  uintptr_t address, uintptr_t *begin)
 {
-    ElfW(Shdr) symbols, strings;
+    Elf64_Shdr symbols, strings;
     const char *name = NULL;
 
     if (!find_section(image, eh, type, &symbols) ||
         !read_at(image, eh->e_shoff + symbols.sh_link * sizeof(strings), &strings, sizeof(strings)))
         return NULL;
-    for (uint64_t i = 0; i < symbols.sh_size / sizeof(ElfW(Sym)); i++) {
-        ElfW(Sym) symbol;
+    for (uint64_t i = 0; i < symbols.sh_size / sizeof(Elf64_Sym); i++) {
+        Elf64_Sym symbol;
         if (!read_at(image, symbols.sh_offset + i * sizeof(symbol), &symbol, sizeof(symbol)))
             break;
         unsigned kind = ELF64_ST_TYPE(symbol.st_info);
@@ -150,7 +150,7 @@ static const char *find_function(const struct image *image, const ElfW(Ehdr) * e
 static void name_function(const struct module *m, char *text, size_t bytes)
 {
     struct image image;
-    ElfW(Ehdr) eh;
+    Elf64_Ehdr eh;
     uintptr_t begin = 0, address = m->pc - m->bias;
     const char *name = NULL;
 

@@ -10,6 +10,9 @@
  * A module is found by _dl_find_object() of glibc 2.35, which may be called in signal handlers.
  * Elsewhere there is dl_iterate_phdr() alone, which takes a lock: weft__unwind_prime() calls it
  * ahead of time and keeps what it learns in one of two tables, while handlers read the other.
+ *
+ * Functions are found by .eh_frame_hdr alone.  gcc leaves it out of programs linked by -static:
+ * walks in there need -Wl,--eh-frame-hdr on the command that links.
  */
 #define _GNU_SOURCE
 #include "unwind.h"
@@ -18,7 +21,7 @@
 #include <string.h>
 #include <ucontext.h>
 
-#include "atomic.h"
+#include "../base/atomic.h"
 #include "cfi.h"
 
 #define MODULES_MAX 256

@@ -3,14 +3,14 @@
  * unwind.h - walking a call stack by .eh_frame, without allocation, locks or libgcc, also from a
  * signal handler and also over a copy of a stack.
  */
-#ifndef WEFT_BASE_UNWIND_H
-#define WEFT_BASE_UNWIND_H
+#ifndef WEFT_ARCH_UNWIND_H
+#define WEFT_ARCH_UNWIND_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../arch/context.h"
+#include "context.h"
 
 /*
  * How the walk reads memory of the stack: `bytes` at address lo really lie at `copy` (which may be
@@ -33,6 +33,27 @@ void weft__unwind_prime(void);
  * not inside the view. */
 bool weft__frame_parked(struct weft__frame *f, const struct weft__stack_view *v,
                         uintptr_t saved_sp);
+
+/* The starting frame of the function that calls; inlined into it. */
+static inline __attribute__((always_inline)) void weft__frame_here(struct weft__frame *f)
+{
+    *f = (struct weft__frame){0};
+#if defined(__x86_64__)
+    __asm__ volatile("lea 0(%%rip), %0\n\tmov %%rsp, %1\n\tmov %%rbp, %2"
+                     : "=r"(f->pc), "=r"(f->sp), "=r"(f->fp));
+    /* rbx and r12..r15, by their DWARF numbers. */
+    __asm__ volatile("mov %%rbx, %0\n\tmov %%r12, %1\n\tmov %%r13, %2\n\tmov %%r14, %3\n\tmov %%r15, %4"
+                     : "=m"(f->saved[3]), "=m"(f->saved[12]), "=m"(f->saved[13]), "=m"(f->saved[14]),
+                       "=m"(f->saved[15]));
+#elif defined(__aarch64__)
+    __asm__ volatile("adr %0, .\n\tmov %1, sp\n\tmov %2, x29" : "=r"(f->pc), "=r"(f->sp), "=r"(f->fp));
+    __asm__ volatile("stp x19, x20, [%0]\n\tstp x21, x22, [%0, #16]\n\tstp x23, x24, [%0, #32]\n\t"
+                     "stp x25, x26, [%0, #48]\n\tstp x27, x28, [%0, #64]"
+                     :
+                     : "r"(&f->saved[19])
+                     : "memory");
+#endif
+}
 
 /* The starting frame from the ucontext of a signal handler (pc, sp, fp and callee-saved). */
 void weft__frame_signal(struct weft__frame *f, const void *ucontext);
