@@ -134,7 +134,8 @@ WEFT_API void weft_wg_done(struct weft_wait_group *wg);
  */
 WEFT_API_MUST int weft_wg_wait(struct weft_wait_group *wg);
 
-/* Something to be done once; static storage, no constructor:  static weft_once o = WEFT_ONCE_INIT; */
+/* Something to be done once; static storage, no constructor:  static weft_once o = WEFT_ONCE_INIT;
+ * */
 typedef struct weft_once {
     uintptr_t weft__private[2];
 } weft_once;

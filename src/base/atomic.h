@@ -6,9 +6,9 @@
  * ([RUNQ-PUSH]) that appears at both of its ends.
  *
  * weft__perturb() marks the places where an unlucky interleaving would hurt: between a state that
- * others can see and the next step of the one who changed it.  It is nothing in a normal build; built
- * with -DWEFT_PERTURB, it delays or yields at random from a seed, so that stress tests see the
- * interleavings that an undisturbed machine shows once in a million.
+ * others can see and the next step of the one who changed it.  It is nothing in a normal build;
+ * built with -DWEFT_PERTURB, it delays or yields at random from a seed, so that stress tests see
+ * the interleavings that an undisturbed machine shows once in a million.
  */
 #ifndef WEFT_BASE_ATOMIC_H
 #define WEFT_BASE_ATOMIC_H

@@ -15,14 +15,14 @@ WEFT__COLD void weft__lock_slow(struct weft__lock *l)
     for (int i = 0; i < SPINS_MAX; i++) {
         weft__cpu_relax();
         uint32_t expected = 0;
-        /* acquire [LOCK] */
+        /* acquire [LOCK-HELD] */
         if (atomic_load_explicit(&l->word, memory_order_relaxed) == 0 &&
             atomic_compare_exchange_weak_explicit(&l->word, &expected, 1, memory_order_acquire,
                                                   memory_order_relaxed)) {
             return;
         }
     }
-    /* acquire [LOCK]: word is 2 from here on, so that the unlock of whoever holds it wakes us;
+    /* acquire [LOCK-HELD]: word is 2 from here on, so that the unlock of whoever holds it wakes us;
      * we may leave it at 2 without a sleeper, which costs one wake for nothing. */
     while (atomic_exchange_explicit(&l->word, 2, memory_order_acquire) != 0) {
         weft__sys_futex_wait(&l->word, 2, INT64_MAX);

@@ -56,7 +56,7 @@ static inline void weft__lock(struct weft__lock *l)
     weft__lock_check(l);
     weft__perturb();
     uint32_t expected = 0;
-    /* acquire [LOCK]: what the last holder wrote before its unlock is visible. */
+    /* acquire [LOCK-HELD]: what the last holder wrote before its unlock is visible. */
     if (WEFT__UNLIKELY(!atomic_compare_exchange_strong_explicit(
             &l->word, &expected, 1, memory_order_acquire, memory_order_relaxed))) {
         weft__lock_slow(l);
@@ -67,7 +67,7 @@ static inline void weft__lock(struct weft__lock *l)
 static inline bool weft__try_lock(struct weft__lock *l)
 {
     uint32_t expected = 0;
-    /* acquire [LOCK]: as in weft__lock(). */
+    /* acquire [LOCK-HELD]: as in weft__lock(). */
     if (!atomic_compare_exchange_strong_explicit(&l->word, &expected, 1, memory_order_acquire,
                                                  memory_order_relaxed)) {
         return false;
@@ -79,7 +79,7 @@ static inline bool weft__try_lock(struct weft__lock *l)
 static inline void weft__unlock(struct weft__lock *l)
 {
     weft__lock_note(l, false);
-    /* release [LOCK]: publishes what was written under the lock to the next holder. */
+    /* release [LOCK-HELD]: publishes what was written under the lock to the next holder. */
     if (WEFT__UNLIKELY(atomic_exchange_explicit(&l->word, 0, memory_order_release) == 2)) {
         weft__lock_wake(l);
     }

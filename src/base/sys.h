@@ -3,7 +3,8 @@
  * sys.h - system calls and memory, as the runtime uses them: results >= 0 or -errno, never errno.
  *
  * Every call passes the fault door: built with -DWEFT_FAULT, weft__sys_fault decides whether the
- * call fails, so that tests can make the k-th call of a kind fail.  In a normal build it is nothing.
+ * call fails, so that tests can make the k-th call of a kind fail.  In a normal build it is
+ * nothing.
  */
 #ifndef WEFT_BASE_SYS_H
 #define WEFT_BASE_SYS_H

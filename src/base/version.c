@@ -11,8 +11,8 @@ const char *weft_version(void)
         WEFT_VERSION_PATCH);
 }
 
-/* A table of our own: strerror() may allocate and depends on the locale, strerrordesc_np() is not in
- * every libc. */
+/* A table of our own: strerror() may allocate and depends on the locale, strerrordesc_np() is not
+ * in every libc. */
 static const struct {
     int code;
     const char *text;

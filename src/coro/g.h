@@ -31,7 +31,8 @@
  *                wait after all, and returns to RUNNING.
  *   4  at rest   by the next context: compare-exchange, release [G-PARK]: the registers are saved,
  *                anyone may resume the stack.
- *   5a, 5c ready by the winner of the claim: PARKING -> NOTIFIED, or PARKED -> RUNNABLE with acquire
+ *   5a, 5c ready by the winner of the claim: PARKING -> NOTIFIED, or PARKED -> RUNNABLE with
+ *   acquire
  *                [G-PARK], and then into a queue.
  *   5b           the next context finds NOTIFIED where it expected PARKING, and queues g.
  *   6  return    by the coroutine, on its last switch out; the next context gives the stack back.

@@ -5,7 +5,8 @@
 
 #include "../park/park.h"
 
-/* Try op (whose record is part of a weft__op_wait), wait if it cannot go on.  Returns its result. */
+/* Try op (whose record is part of a weft__op_wait), wait if it cannot go on.  Returns its result.
+ * */
 ssize_t weft__io_run(struct weft__op *op, enum weft__wait_reason reason, const void *caller);
 
 /* A new socket of ours: known to the reactor from here on.  fd, or -errno: then it is closed. */

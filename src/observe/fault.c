@@ -38,7 +38,8 @@ static void add_head(struct weft__text *t, const struct weft__fault *f,
     weft__text_add(t, "\n");
 }
 
-/* The stack of the faulting coroutine, which stands still; copied, since a part may be unreadable. */
+/* The stack of the faulting coroutine, which stands still; copied, since a part may be unreadable.
+ * */
 static void add_stack(struct weft__text *t, const struct weft__fault *f,
                       const struct weft__snapshot *s)
 {
@@ -95,8 +96,8 @@ char *weft__report_who(char *text, unsigned bytes)
     return text;
 }
 
-/* For weft__fatal(): the stack on which this runs, a coroutine's or a thread's.  Its end is not known
- * for a thread, so it is copied in steps until the kernel says that there is no more. */
+/* For weft__fatal(): the stack on which this runs, a coroutine's or a thread's.  Its end is not
+ * known for a thread, so it is copied in steps until the kernel says that there is no more. */
 void weft__report_own_stack(void)
 {
     static unsigned char copy[64 * 1024];

@@ -69,7 +69,8 @@ int weft__park_wait(struct weft__wait *w);
 /* End a wait whose claim the caller has won.  The wait is gone afterwards. */
 void weft__park_wake(struct weft__wait *w);
 
-/* Has the deadline of a surrounding scope passed?  0, or -ETIMEDOUT, and the scope has been told. */
+/* Has the deadline of a surrounding scope passed?  0, or -ETIMEDOUT, and the scope has been told.
+ * */
 int weft__park_check_scope(void);
 
 /* A random seed for one decision of the calling coroutine. */

@@ -3,8 +3,8 @@
  * select_ops.h - what an object must offer to stand in a case of a select.
  *
  * select/ locks the objects of all cases (in order of their locks' addresses), tries each, and if
- * none can go on links a waiter in each.  A new primitive adds a table of these functions and an entry
- * in select/kinds.c, and nothing else changes.
+ * none can go on links a waiter in each.  A new primitive adds a table of these functions and an
+ * entry in select/kinds.c, and nothing else changes.
  */
 #ifndef WEFT_PARK_SELECT_OPS_H
 #define WEFT_PARK_SELECT_OPS_H

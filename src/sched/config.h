@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* config.h - a configuration with everything decided: from the struct, the environment, defaults. */
+/* config.h - a configuration with everything decided: from the struct, the environment, defaults.
+ * */
 #ifndef WEFT_SCHED_CONFIG_H
 #define WEFT_SCHED_CONFIG_H
 

@@ -7,8 +7,8 @@
  * before and after, and the number of sleeps unchanged.
  *
  * A thread that Weft did not start could still send, close or spawn.  So the verdict is "deadlock"
- * only if every such thread is waiting in weft_run() or weft_block_on(); else it is a stall, which is
- * reported once and ends nothing.
+ * only if every such thread is waiting in weft_run() or weft_block_on(); else it is a stall, which
+ * is reported once and ends nothing.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -90,7 +90,8 @@ static void end_block_ons(struct weft_runtime *rt)
 
 static void end_process(void)
 {
-    /* What the program has printed should be seen, but a parked coroutine may hold stdout's lock. */
+    /* What the program has printed should be seen, but a parked coroutine may hold stdout's lock.
+     * */
     if (ftrylockfile(stdout) == 0) {
         fflush(stdout);
     }

@@ -73,8 +73,8 @@ static int run_in(struct weft_runtime *rt, int (*fn)(void *), void *arg, const c
     if (co == NULL) {
         return -ENOMEM;
     }
-    /* This thread counts as waiting before there is anything to wait for: else a deadlock that comes
-     * at once would find a thread that might still do something. */
+    /* This thread counts as waiting before there is anything to wait for: else a deadlock that
+     * comes at once would find a thread that might still do something. */
     struct weft__wait w = {.g = NULL, .is_contested = true, .deadline_ns = INT64_MAX};
     struct weft__block_wait entry = {.wait = &w};
     block_wait_add(rt, &entry);

@@ -103,8 +103,9 @@ static struct weft__g *look_around(struct weft__p *p)
     return take_global(p);
 }
 
-/* Run-next is what its P is about to run: taking it would tear a talking pair apart, whose hand-offs
- * then cross CPUs at a thousand times the cost.  So only from a P that does not switch meanwhile. */
+/* Run-next is what its P is about to run: taking it would tear a talking pair apart, whose
+ * hand-offs then cross CPUs at a thousand times the cost.  So only from a P that does not switch
+ * meanwhile. */
 static struct weft__g *steal_run_next(struct weft__p *victim)
 {
     if (atomic_load_explicit(&victim->run_next, memory_order_relaxed) == NULL) {

@@ -141,8 +141,8 @@ static void add_spare(struct weft_runtime *rt, struct weft__m *m)
 }
 
 /*
- * By the M that runs a P, on its own context: give the P to a spare M, or to a new one, and become a
- * spare.  If no thread can be had, it keeps the P.
+ * By the M that runs a P, on its own context: give the P to a spare M, or to a new one, and become
+ * a spare.  If no thread can be had, it keeps the P.
  */
 void weft__m_hand_off(struct weft__m *m)
 {

@@ -4,9 +4,9 @@
  *
  * "Finish what has begun": those that have run before (woken) go before those that have not
  * (unstarted).  Bounds keep it fair: run-next goes first at most WEFT__RUN_NEXT_MAX times in a row
- * while the woken queue has something, the oldest unstarted one runs every WEFT__TURNS_OLDEST turns,
- * the global queue is looked at every WEFT__TURNS_GLOBAL turns, and a yield goes behind at least one
- * unstarted coroutine.
+ * while the woken queue has something, the oldest unstarted one runs every WEFT__TURNS_OLDEST
+ * turns, the global queue is looked at every WEFT__TURNS_GLOBAL turns, and a yield goes behind at
+ * least one unstarted coroutine.
  */
 #include "../base/self.h"
 #include "sched.h"

@@ -9,7 +9,8 @@
 
 #define NAG_NS ((int64_t)1000000000)
 
-/* Name the coroutines that keep Ms from leaving.  A look from outside: what it prints may be old. */
+/* Name the coroutines that keep Ms from leaving.  A look from outside: what it prints may be old.
+ * */
 static void name_the_hogs(struct weft_runtime *rt)
 {
     (void)weft__report_all(2, "weft: a runtime is being stopped and waits for a coroutine that "

@@ -3,9 +3,9 @@
  * timers.c - a P's timer wheel: armed by the coroutines on the P, fired by it, or by a P that has
  * nothing else to do.
  *
- * A timer is part of a wait.  It fires under the wheel's lock, and the one who waits takes that lock
- * to disarm it before the wait goes away: so whoever fires it may look at the wait.  Once it has
- * won the claim, nobody else ends the wait, and the wake is the last touch.
+ * A timer is part of a wait.  It fires under the wheel's lock, and the one who waits takes that
+ * lock to disarm it before the wait goes away: so whoever fires it may look at the wait.  Once it
+ * has won the claim, nobody else ends the wait, and the wake is the last touch.
  */
 #include <errno.h>
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* others.c - the cases of a select that are no queue under a lock: fds, timeouts, ticks, default. */
+/* others.c - the cases of a select that are no queue under a lock: fds, timeouts, ticks, default.
+ * */
 #include <errno.h>
 #include <poll.h>
 #include <string.h>

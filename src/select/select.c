@@ -9,9 +9,9 @@
  *             timer
  *   4 unlink  take out the waiters of the other cases, let the kernel finish their operations
  *
- * Step 2 holds all locks at once so that no other party can meet a half-linked select: a peer that is
- * itself selecting is claimed under its object's lock while our own wait is not visible anywhere, and
- * so no claim ever has to be taken back.
+ * Step 2 holds all locks at once so that no other party can meet a half-linked select: a peer that
+ * is itself selecting is claimed under its object's lock while our own wait is not visible
+ * anywhere, and so no claim ever has to be taken back.
  */
 #include "select.h"
 

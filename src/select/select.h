@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* select.h - a select under way: shared by select.c (the protocol) and others.c (fds and timers). */
+/* select.h - a select under way: shared by select.c (the protocol) and others.c (fds and timers).
+ * */
 #ifndef WEFT_SELECT_SELECT_H
 #define WEFT_SELECT_SELECT_H
 

@@ -5,7 +5,8 @@
 
 #include "stack.h"
 
-/* A stack that was never used before, with its guard; NULL when none can be had.  Under the lock. */
+/* A stack that was never used before, with its guard; NULL when none can be had.  Under the lock.
+ * */
 struct weft__stack *weft__arena_take(struct weft__stacks *s, int shift);
 
 void weft__arena_free(struct weft__stacks *s);

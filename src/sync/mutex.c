@@ -65,7 +65,7 @@ void weft_mutex_free(struct weft_mutex *m)
 static bool try_take(struct weft_mutex *m, uint32_t to)
 {
     uint32_t none = 0;
-    /* acquire [MUTEX]: what was written before the last unlock is visible. */
+    /* acquire [MUTEX-HELD]: what was written before the last unlock is visible. */
     return atomic_compare_exchange_strong_explicit(&m->state, &none, to, memory_order_acquire,
                                                    memory_order_relaxed);
 }
@@ -83,7 +83,7 @@ static int wait_round(struct weft_mutex *m, struct mutex_waiter *mw, bool was_wo
     weft__park_init(&w);
     mw->waiter.wait = &w;
     weft__lock(&m->lock);
-    /* acquire [MUTEX]: 2 also says that we wait; whoever holds it will look. */
+    /* acquire [MUTEX-HELD]: 2 also says that we wait; whoever holds it will look. */
     if (atomic_exchange_explicit(&m->state, 2, memory_order_acquire) == 0) {
         weft__unlock(&m->lock);
         return HANDED_OVER; /* it was free: taken, as if handed over */
@@ -152,7 +152,7 @@ static WEFT__COLD void unlock_slow(struct weft_mutex *m)
     }
     w = weft__waitq_claim_first(&m->waiters);
     if (w == NULL || w->index != HANDED_OVER) {
-        /* release [MUTEX]: publishes what the holder wrote. */
+        /* release [MUTEX-HELD]: publishes what the holder wrote. */
         atomic_store_explicit(&m->state, 0, memory_order_release);
     }
     struct weft__wait *wake = w != NULL ? w->wait : NULL;
@@ -170,7 +170,7 @@ void weft_mutex_unlock(struct weft_mutex *m)
     }
     set_owner(m, NULL);
     uint32_t held = 1;
-    /* release [MUTEX]: publishes what the holder wrote. */
+    /* release [MUTEX-HELD]: publishes what the holder wrote. */
     if (WEFT__UNLIKELY(!atomic_compare_exchange_strong_explicit(
             &m->state, &held, 0, memory_order_release, memory_order_relaxed))) {
         unlock_slow(m);

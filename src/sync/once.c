@@ -46,14 +46,14 @@ static WEFT__COLD void do_slow(_Atomic uintptr_t *state, _Atomic uintptr_t *runn
                                void (*fn)(void *), void *arg, const void *caller)
 {
     struct once_waiter self;
-    /* acquire [ONCE]: what fn wrote is visible once it is DONE. */
+    /* acquire [ONCE-DONE]: what fn wrote is visible once it is DONE. */
     uintptr_t word = atomic_load_explicit(state, memory_order_acquire);
     while (word == NEW) {
         if (atomic_compare_exchange_weak_explicit(state, &word, RUNNING, memory_order_acquire,
                                                   memory_order_acquire)) {
             atomic_store_explicit(runner, self_mark(), memory_order_relaxed);
             fn(arg);
-            /* acq_rel [ONCE]: publishes what fn wrote; takes over the waiters. */
+            /* acq_rel [ONCE-DONE]: publishes what fn wrote; takes over the waiters. */
             wake_all(atomic_exchange_explicit(state, DONE, memory_order_acq_rel));
             return;
         }
@@ -74,7 +74,7 @@ static WEFT__COLD void do_slow(_Atomic uintptr_t *state, _Atomic uintptr_t *runn
             return;
         }
         self.next = (struct once_waiter *)(word & ~(uintptr_t)TAG);
-        /* release [ONCE]: publishes the waiter to the one who wakes it. */
+        /* release [ONCE-DONE]: publishes the waiter to the one who wakes it. */
     } while (!atomic_compare_exchange_weak_explicit(state, &word, (uintptr_t)&self | RUNNING,
                                                     memory_order_release, memory_order_acquire));
     (void)weft__park_wait(&self.wait);
@@ -84,7 +84,7 @@ void weft_once_do(weft_once *once, void (*fn)(void *), void *arg)
 {
     _Static_assert(sizeof(_Atomic uintptr_t) == sizeof(uintptr_t), "atomics are plain words");
     _Atomic uintptr_t *state = (_Atomic uintptr_t *)&once->weft__private[0];
-    /* acquire [ONCE] */
+    /* acquire [ONCE-DONE] */
     if (WEFT__LIKELY(atomic_load_explicit(state, memory_order_acquire) == DONE)) {
         return;
     }

@@ -2,8 +2,8 @@
 /*
  * wait_group.c - counting work that is still to be done.
  *
- * The count changes without the lock as long as it stays above 0.  The step to 0 and every look by a
- * waiter are under the lock: a waiter that sees 0 may free the group at once, and must not do so
+ * The count changes without the lock as long as it stays above 0.  The step to 0 and every look by
+ * a waiter are under the lock: a waiter that sees 0 may free the group at once, and must not do so
  * while the last weft_wg_done() is still inside.
  */
 #include <weft/sync.h>
@@ -46,7 +46,7 @@ void weft_wg_free(struct weft_wait_group *wg)
 static WEFT__COLD void add_to_zero(struct weft_wait_group *wg, int64_t delta)
 {
     weft__lock(&wg->lock);
-    /* acq_rel [WG]: what was done before each weft_wg_done() is visible to those who wake. */
+    /* acq_rel [WG-ZERO]: what was done before each weft_wg_done() is visible to those who wake. */
     int64_t count =
         atomic_fetch_add_explicit(&wg->count, delta, memory_order_acq_rel) + delta;
     struct weft__waiter *w;
@@ -63,7 +63,7 @@ void weft_wg_add(struct weft_wait_group *wg, int64_t delta)
 {
     int64_t count = atomic_load_explicit(&wg->count, memory_order_relaxed);
     while (delta >= 0 || count + delta > 0) {
-        /* release [WG]: what this caller did is visible to those who see 0 in the end. */
+        /* release [WG-ZERO]: what this caller did is visible to those who see 0 in the end. */
         if (atomic_compare_exchange_weak_explicit(&wg->count, &count, count + delta,
                                                   memory_order_release, memory_order_relaxed)) {
             return;
@@ -82,7 +82,7 @@ int weft_wg_wait(struct weft_wait_group *wg)
     struct weft__wait w;
     struct weft__waiter waiter = {.wait = &w, .index = 0};
     weft__lock(&wg->lock);
-    /* acquire [WG] */
+    /* acquire [WG-ZERO] */
     if (atomic_load_explicit(&wg->count, memory_order_acquire) == 0) {
         weft__unlock(&wg->lock);
         return 0;
