@@ -27,8 +27,9 @@ WEFT_BEGIN_DECLS
  * Errors     -ETIMEDOUT  the deadline of a surrounding scope passed first; nothing was read
  *            -ECANCELED  a surrounding scope was cancelled; nothing was read
  *            -EBADF      fd is not open, or was closed by weft_close() during the call
- *            and what read(2) gives: -ECONNRESET, -EIO, -EISDIR, -EFAULT, ...; never -EAGAIN or
- * -EINTR Blocks     the coroutine, never the thread.
+ *            and what read(2) gives: -ECONNRESET, -EIO, -EISDIR, -EFAULT, ...; never -EAGAIN
+ *            or -EINTR
+ * Blocks     the coroutine, never the thread.
  * Threads    a coroutine; several may wait on one fd.
  */
 WEFT_API_MUST ssize_t weft_read(int fd, void *buf, size_t n);

@@ -62,11 +62,11 @@ WEFT_API int weft_addr_port(const struct weft_addr *addr);
 
 /* Options of weft_listen_with(); what is left 0 takes its default. */
 struct weft_listen_opts {
-    size_t size;     /* sizeof(struct weft_listen_opts), set by the macro */
-    int backlog;     /* default 4096, cut by the system's limit */
-    int reuse_port;  /* 1: SO_REUSEPORT, several listeners on one port */
-    int v6_only;     /* 1: an IPv6 listener takes no IPv4 connections */
-    int keep_path;   /* 1: a UNIX path that exists is an error; default: a dead socket file is
+    size_t size;    /* sizeof(struct weft_listen_opts), set by the macro */
+    int backlog;    /* default 4096, cut by the system's limit */
+    int reuse_port; /* 1: SO_REUSEPORT, several listeners on one port */
+    int v6_only;    /* 1: an IPv6 listener takes no IPv4 connections */
+    int keep_path;  /* 1: a UNIX path that exists is an error; default: a dead socket file is
                         removed first */
 };
 
@@ -243,8 +243,8 @@ WEFT_API int weft_set_buffers(int fd, size_t recv_bytes, size_t send_bytes);
 #ifndef __cplusplus
 /* weft_listen_with(&addr, .reuse_port = 1) */
 #define weft_listen_with(addr, ...)                                                                \
-    weft_listen_addr(addr, &(struct weft_listen_opts){.size = sizeof(struct weft_listen_opts),     \
-                                                      __VA_ARGS__})
+    weft_listen_addr(                                                                              \
+        addr, &(struct weft_listen_opts){.size = sizeof(struct weft_listen_opts), __VA_ARGS__})
 #endif
 
 WEFT_END_DECLS

@@ -18,10 +18,10 @@ enum weft_reactor {
 
 enum weft_guard {
     WEFT_GUARD_DEFAULT = 0, /* WEFT_GUARD from the environment, else auto */
-    WEFT_GUARD_AUTO,        /* madvise where it works, else mprotect within its budget, else canary */
-    WEFT_GUARD_MADVISE,     /* MADV_GUARD_INSTALL, Linux 6.13: splits no mapping */
-    WEFT_GUARD_MPROTECT,    /* a protected page each, up to 45 % of vm.max_map_count, then canaries */
-    WEFT_GUARD_CANARY,      /* a pattern at the low end, checked at every switch out */
+    WEFT_GUARD_AUTO,     /* madvise where it works, else mprotect within its budget, else canary */
+    WEFT_GUARD_MADVISE,  /* MADV_GUARD_INSTALL, Linux 6.13: splits no mapping */
+    WEFT_GUARD_MPROTECT, /* a protected page each, up to 45 % of vm.max_map_count, then canaries */
+    WEFT_GUARD_CANARY,   /* a pattern at the low end, checked at every switch out */
 };
 
 #define WEFT_PROCS_MAX 256
@@ -34,22 +34,25 @@ enum weft_guard {
  * environment variable named beside it, which wins over the default.
  */
 struct weft_config {
-    size_t size;                /* sizeof(struct weft_config): lets the struct grow */
-    int procs;                  /* WEFT_PROCS: processors; default min(affinity, cgroup quota) */
-    enum weft_reactor reactor;  /* WEFT_REACTOR: auto, io_uring, epoll */
-    enum weft_guard guard;      /* WEFT_GUARD: auto, madvise, mprotect, canary */
-    size_t stack_bytes;         /* WEFT_STACK: address space of a stack, guard included; default
+    size_t size;               /* sizeof(struct weft_config): lets the struct grow */
+    int procs;                 /* WEFT_PROCS: processors; default min(affinity, cgroup quota) */
+    enum weft_reactor reactor; /* WEFT_REACTOR: auto, io_uring, epoll */
+    enum weft_guard guard;     /* WEFT_GUARD: auto, madvise, mprotect, canary */
+    size_t stack_bytes;        /* WEFT_STACK: address space of a stack, guard included; default
                                    262144, rounded up to a power of two; in the environment the
                                    suffixes K and M are understood */
-    const char *thread_name;    /* prefix of the names of the runtime's threads; default "weft" */
-    int no_signal_handlers;     /* 1: install no SIGSEGV, SIGBUS and SIGQUIT handlers
+    const char *thread_name;   /* prefix of the names of the runtime's threads; default "weft" */
+    int no_signal_handlers;    /* 1: install no SIGSEGV, SIGBUS and SIGQUIT handlers
                                    (WEFT_SIGNALS=0 does the same) */
-    int verbose;                /* WEFT_VERBOSE=1: one line on stderr that says which reactor and
+    int verbose;               /* WEFT_VERBOSE=1: one line on stderr that says which reactor and
                                    guard were taken, and why */
-    int no_steal;               /* 1: processors take no work from each other (WEFT_STEAL=0) */
+    int no_steal;              /* 1: processors take no work from each other (WEFT_STEAL=0) */
 };
 
-#define WEFT_CONFIG_INIT { .size = sizeof(struct weft_config) }
+#define WEFT_CONFIG_INIT                                                                           \
+    {                                                                                              \
+        .size = sizeof(struct weft_config)                                                         \
+    }
 
 /**
  * weft_run - start a runtime, run app(arg) as its first coroutine, stop when it returns.

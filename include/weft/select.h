@@ -53,12 +53,12 @@ enum weft_case_kind {
 
 /* One case.  Make it with a weft_case_...() call; read `rc` after the case was chosen. */
 struct weft_case {
-    int kind;       /* enum weft_case_kind */
-    int fd;         /* readable, writable */
-    void *object;   /* channel, handle or ticker */
-    void *value;    /* where a received value or a result goes; what is sent */
-    int64_t ns;     /* after: the absolute time */
-    int64_t rc;     /* of the chosen case: 0; -EPIPE for a closed channel; the number of periods
+    int kind;     /* enum weft_case_kind */
+    int fd;       /* readable, writable */
+    void *object; /* channel, handle or ticker */
+    void *value;  /* where a received value or a result goes; what is sent */
+    int64_t ns;   /* after: the absolute time */
+    int64_t rc;   /* of the chosen case: 0; -EPIPE for a closed channel; the number of periods
                        for a tick; poll(2) bits (POLLIN, POLLHUP, ...) or -errno for an fd */
 };
 

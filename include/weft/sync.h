@@ -139,7 +139,12 @@ WEFT_API_MUST int weft_wg_wait(struct weft_wait_group *wg);
 typedef struct weft_once {
     uintptr_t weft__private[2];
 } weft_once;
-#define WEFT_ONCE_INIT {{0, 0}}
+#define WEFT_ONCE_INIT                                                                             \
+    {                                                                                              \
+        {                                                                                          \
+            0, 0                                                                                   \
+        }                                                                                          \
+    }
 
 /**
  * weft_once_do - run fn(arg) if nobody has yet; return when it has been run.

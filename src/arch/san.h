@@ -69,9 +69,8 @@ static inline void weft__san_stack(struct weft__ctx *c, const void *low, size_t 
 }
 
 /* `dying`: nobody will switch back to `from`. */
-static inline __attribute__((always_inline)) void weft__san_leave(struct weft__ctx *from,
-                                                                  const struct weft__ctx *to,
-                                                                  int dying)
+static inline __attribute__((always_inline)) void
+weft__san_leave(struct weft__ctx *from, const struct weft__ctx *to, int dying)
 {
     (void)from;
     (void)to;

@@ -42,11 +42,13 @@ static inline __attribute__((always_inline)) void weft__frame_here(struct weft__
     __asm__ volatile("lea 0(%%rip), %0\n\tmov %%rsp, %1\n\tmov %%rbp, %2"
                      : "=r"(f->pc), "=r"(f->sp), "=r"(f->fp));
     /* rbx and r12..r15, by their DWARF numbers. */
-    __asm__ volatile("mov %%rbx, %0\n\tmov %%r12, %1\n\tmov %%r13, %2\n\tmov %%r14, %3\n\tmov %%r15, %4"
-                     : "=m"(f->saved[3]), "=m"(f->saved[12]), "=m"(f->saved[13]), "=m"(f->saved[14]),
-                       "=m"(f->saved[15]));
+    __asm__ volatile(
+        "mov %%rbx, %0\n\tmov %%r12, %1\n\tmov %%r13, %2\n\tmov %%r14, %3\n\tmov %%r15, %4"
+        : "=m"(f->saved[3]), "=m"(f->saved[12]), "=m"(f->saved[13]), "=m"(f->saved[14]),
+          "=m"(f->saved[15]));
 #elif defined(__aarch64__)
-    __asm__ volatile("adr %0, .\n\tmov %1, sp\n\tmov %2, x29" : "=r"(f->pc), "=r"(f->sp), "=r"(f->fp));
+    __asm__ volatile("adr %0, .\n\tmov %1, sp\n\tmov %2, x29"
+                     : "=r"(f->pc), "=r"(f->sp), "=r"(f->fp));
     __asm__ volatile("stp x19, x20, [%0]\n\tstp x21, x22, [%0, #16]\n\tstp x23, x24, [%0, #32]\n\t"
                      "stp x25, x26, [%0, #48]\n\tstp x27, x28, [%0, #64]"
                      :

@@ -25,8 +25,7 @@ static inline void weft__perturb(void)
 
 /* A counter that one thread writes and others may read: no read-modify-write is needed. */
 #define weft__count(counter)                                                                       \
-    atomic_store_explicit(&(counter),                                                              \
-                          atomic_load_explicit(&(counter), memory_order_relaxed) + 1,              \
+    atomic_store_explicit(&(counter), atomic_load_explicit(&(counter), memory_order_relaxed) + 1,  \
                           memory_order_relaxed)
 #define weft__count_add(counter, n)                                                                \
     atomic_store_explicit(&(counter),                                                              \

@@ -14,7 +14,7 @@
 #define WEFT__CACHE_LINE 64
 #define WEFT__ALIGNED_LINE __attribute__((aligned(WEFT__CACHE_LINE)))
 #define WEFT__COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define WEFT__CONTAINER(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define WEFT__CONTAINER(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* A hint that this thread spins. */
 static inline void weft__cpu_relax(void)

@@ -69,7 +69,8 @@ void weft__perturb(void)
     static _Atomic uint64_t state;
     static _Atomic int seeded;
     if (atomic_load_explicit(&seeded, memory_order_relaxed) == 0) {
-        atomic_store_explicit(&state, weft__sys_env_seed("WEFT_PERTURB_SEED"), memory_order_relaxed);
+        atomic_store_explicit(&state, weft__sys_env_seed("WEFT_PERTURB_SEED"),
+                              memory_order_relaxed);
         atomic_store_explicit(&seeded, 1, memory_order_relaxed);
     }
     uint64_t x = weft__random_mix(

@@ -9,17 +9,17 @@
 #define WEFT_BASE_RANK_H
 
 enum weft__rank {
-    RANK_PROCESS,  /* the list of runtimes, the watch thread's life; held over start and stop */
-    RANK_START,    /* one runtime's start, stop and handles to it */
-    RANK_WHEEL,    /* a P's timer wheel; held while fired timers claim and ready their waits */
-    RANK_CHAN,     /* one channel, mutex, wait group, once or handle: its waiters and state */
-    RANK_FD,       /* one entry of the fd table: operations in flight, registration, closing */
-    RANK_REACTOR,  /* a reactor's completion side and its lists; taken by try-lock from others */
-    RANK_BOUND,    /* a P's queue of pinned and placed coroutines */
-    RANK_INJECT,   /* the global queue and the list of coroutines that wait for a stack */
-    RANK_IDLE,     /* the set of idle Ps */
-    RANK_G,        /* the shared list of free descriptors and the list of slabs */
-    RANK_STACK,    /* the stack arena and the shared caches */
+    RANK_PROCESS, /* the list of runtimes, the watch thread's life; held over start and stop */
+    RANK_START,   /* one runtime's start, stop and handles to it */
+    RANK_WHEEL,   /* a P's timer wheel; held while fired timers claim and ready their waits */
+    RANK_CHAN,    /* one channel, mutex, wait group, once or handle: its waiters and state */
+    RANK_FD,      /* one entry of the fd table: operations in flight, registration, closing */
+    RANK_REACTOR, /* a reactor's completion side and its lists; taken by try-lock from others */
+    RANK_BOUND,   /* a P's queue of pinned and placed coroutines */
+    RANK_INJECT,  /* the global queue and the list of coroutines that wait for a stack */
+    RANK_IDLE,    /* the set of idle Ps */
+    RANK_G,       /* the shared list of free descriptors and the list of slabs */
+    RANK_STACK,   /* the stack arena and the shared caches */
     RANK_COUNT,
 };
 

@@ -107,8 +107,7 @@ ssize_t weft__sys_copy_memory(void *to, const void *from, size_t bytes)
 {
     struct iovec local = {.iov_base = to, .iov_len = bytes};
     struct iovec remote = {.iov_base = (void *)(uintptr_t)from, .iov_len = bytes};
-    return weft__result_long(
-        syscall(SYS_process_vm_readv, getpid(), &local, 1L, &remote, 1L, 0L));
+    return weft__result_long(syscall(SYS_process_vm_readv, getpid(), &local, 1L, &remote, 1L, 0L));
 }
 
 int weft__sys_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns)

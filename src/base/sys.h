@@ -22,14 +22,15 @@ struct pollfd;
 
 /* Kinds of calls that can be made to fail. */
 #define WEFT__CALLS(X)                                                                             \
-    X(ALLOC) X(MMAP) X(MPROTECT) X(MADVISE) X(READ) X(WRITE) X(ACCEPT) X(CONNECT) X(SOCKET)        \
-    X(BIND) X(LISTEN) X(SOCKOPT) X(POLL) X(EPOLL_CREATE) X(EPOLL_CTL) X(EPOLL_WAIT) X(EVENTFD)     \
-    X(URING_SETUP) X(URING_ENTER) X(THREAD) X(CLOSE)
+    X(ALLOC)                                                                                       \
+    X(MMAP) X(MPROTECT) X(MADVISE) X(READ) X(WRITE) X(ACCEPT) X(CONNECT) X(SOCKET) X(BIND)         \
+        X(LISTEN) X(SOCKOPT) X(POLL) X(EPOLL_CREATE) X(EPOLL_CTL) X(EPOLL_WAIT) X(EVENTFD)         \
+            X(URING_SETUP) X(URING_ENTER) X(THREAD) X(CLOSE)
 enum weft__call {
 #define X(name) WEFT__CALL_##name,
     WEFT__CALLS(X)
 #undef X
-    WEFT__CALL_COUNT,
+        WEFT__CALL_COUNT,
 };
 
 #ifdef WEFT_FAULT
@@ -86,7 +87,7 @@ int weft__sys_connect(int fd, const struct sockaddr *addr, socklen_t len);
 /* For files, which are always ready: these wait for the disk.  Restarted after a signal. */
 ssize_t weft__sys_readv(int fd, const struct iovec *iov, int count);
 ssize_t weft__sys_writev(int fd, const struct iovec *iov, int count);
-bool weft__sys_is_file(int fd);                     /* a regular file or a block device */
+bool weft__sys_is_file(int fd);                    /* a regular file or a block device */
 int weft__sys_set_nonblock(int fd, bool nonblock); /* 0 or -errno */
 ssize_t weft__sys_read(int fd, void *buf, size_t bytes);
 ssize_t weft__sys_write(int fd, const void *buf, size_t bytes);

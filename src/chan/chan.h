@@ -25,10 +25,10 @@ struct weft_chan {
     bool is_closed;
     bool is_shared;
     uint32_t elem_bytes;
-    size_t capacity;       /* as asked for */
-    size_t slots;          /* of the buffer: capacity, or for an unbounded channel what it grew to */
-    size_t count;          /* values buffered */
-    size_t head;           /* slot of the oldest */
+    size_t capacity; /* as asked for */
+    size_t slots;    /* of the buffer: capacity, or for an unbounded channel what it grew to */
+    size_t count;    /* values buffered */
+    size_t head;     /* slot of the oldest */
     unsigned char *buffer;
     struct weft__waitq receivers;
     struct weft__waitq senders;

@@ -43,8 +43,9 @@ static struct weft_chan *make(size_t elem_bytes, size_t capacity, struct weft_ru
 bool weft__chan_grow(struct weft_chan *ch)
 {
     size_t slots = ch->slots * 2;
-    unsigned char *larger =
-        slots < (SIZE_MAX / 2) / (ch->elem_bytes + 1) ? weft__alloc(slots * ch->elem_bytes + 1) : NULL;
+    unsigned char *larger = slots < (SIZE_MAX / 2) / (ch->elem_bytes + 1)
+                                ? weft__alloc(slots * ch->elem_bytes + 1)
+                                : NULL;
     if (larger == NULL) {
         return false;
     }
@@ -73,6 +74,7 @@ struct weft_chan *weft_chan_make_shared(size_t elem_bytes, size_t capacity)
 
 struct weft_chan *weft_chan_ref(struct weft_chan *ch)
 {
+    /* relaxed: the caller has a reference already; the order comes with the last [CHAN-REF]. */
     atomic_fetch_add_explicit(&ch->refs, 1, memory_order_relaxed);
     return ch;
 }

@@ -76,8 +76,7 @@ static inline int weft__chan_recv_locked(struct weft_chan *ch, void *value,
             weft__chan_copy(weft__chan_slot(ch, ch->count), s->value, ch->elem_bytes);
             ch->count++;
         }
-    } else if (ch->senders.first != NULL &&
-               (s = weft__waitq_claim_first(&ch->senders)) != NULL) {
+    } else if (ch->senders.first != NULL && (s = weft__waitq_claim_first(&ch->senders)) != NULL) {
         if (value != NULL) {
             weft__chan_copy(value, s->value, ch->elem_bytes);
         }

@@ -85,11 +85,11 @@ enum weft__wait_reason {
 };
 
 enum {
-    G_FLAG_PINNED = 1,     /* runs on one M only: p_home's */
-    G_FLAG_PLACED = 2,     /* starts on p_home, then runs anywhere */
-    G_FLAG_OWN_FP = 4,     /* fp is saved and restored at its switches */
-    G_FLAG_RESULT = 8,     /* entry takes the form that returns an int; handle is set */
-    G_FLAG_DAEMON = 16,    /* does not keep a deadlock report away, not counted as left over */
+    G_FLAG_PINNED = 1,  /* runs on one M only: p_home's */
+    G_FLAG_PLACED = 2,  /* starts on p_home, then runs anywhere */
+    G_FLAG_OWN_FP = 4,  /* fp is saved and restored at its switches */
+    G_FLAG_RESULT = 8,  /* entry takes the form that returns an int; handle is set */
+    G_FLAG_DAEMON = 16, /* does not keep a deadlock report away, not counted as left over */
 };
 
 struct weft_runtime;
@@ -98,14 +98,14 @@ struct weft_co;
 
 /* Two cache lines: the first is what a switch touches, the second what spawn and reports do. */
 struct weft__g {
-    struct weft__ctx ctx;          /* the saved stack pointer while it does not run */
-    _Atomic uint32_t state;        /* enum weft__g_state */
+    struct weft__ctx ctx;   /* the saved stack pointer while it does not run */
+    _Atomic uint32_t state; /* enum weft__g_state */
     uint16_t flags;
-    uint16_t p_home;               /* for PINNED and PLACED */
-    struct weft__g *next;          /* in the one queue or list that holds it */
-    struct weft__stack *stack;     /* NULL until it first runs */
+    uint16_t p_home;                 /* for PINNED and PLACED */
+    struct weft__g *next;            /* in the one queue or list that holds it */
+    struct weft__stack *stack;       /* NULL until it first runs */
     struct weft__scope_frame *scope; /* the innermost open deadline scope */
-    struct weft_runtime *rt;      /* whose it is, for ever: slabs belong to one runtime */
+    struct weft_runtime *rt;         /* whose it is, for ever: slabs belong to one runtime */
     union {
         void (*plain)(void *);
         int (*with_result)(void *);
@@ -113,18 +113,19 @@ struct weft__g {
     void *arg;
 
     _Atomic uint64_t id;
-    _Atomic(const char *) site;       /* where it was spawned; a constant string */
-    _Atomic(char *) name;             /* NULL, or a block of the runtime's names */
-    struct weft_co *handle;           /* what join waits in; NULL for go() */
-    _Atomic(uintptr_t) wait_object;   /* what it waits for while parked: an address or an fd */
-    _Atomic(uintptr_t) wait_pc;       /* and from where: a return address into the caller */
+    _Atomic(const char *) site;     /* where it was spawned; a constant string */
+    _Atomic(char *) name;           /* NULL, or a block of the runtime's names */
+    struct weft_co *handle;         /* what join waits in; NULL for go() */
+    _Atomic(uintptr_t) wait_object; /* what it waits for while parked: an address or an fd */
+    _Atomic(uintptr_t) wait_pc;     /* and from where: a return address into the caller */
     _Atomic uint8_t wait_reason;
-    uint8_t stack_shift;              /* the class of the stack that it wants */
-    uint32_t last_cause;              /* scope/: counts scopes that ended a call */
+    uint8_t stack_shift; /* the class of the stack that it wants */
+    uint32_t last_cause; /* scope/: counts scopes that ended a call */
     struct weft__fp_control fp;
 } WEFT__ALIGNED_LINE;
 
-_Static_assert(sizeof(void *) != 8 || sizeof(struct weft__ctx) != 8 || sizeof(struct weft__g) == 128,
+_Static_assert(sizeof(void *) != 8 || sizeof(struct weft__ctx) != 8 ||
+                   sizeof(struct weft__g) == 128,
                "a descriptor is two cache lines");
 
 #define WEFT__G_NAME_BYTES 32

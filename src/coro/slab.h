@@ -21,10 +21,10 @@ struct weft__slab {
 
 /* Shared by the runtime. */
 struct weft__slabs {
-    struct weft__lock lock;            /* RANK_G; protects the free lists */
-    _Atomic(struct weft__slab *) all;  /* every slab, newest first; grows under the lock */
+    struct weft__lock lock;           /* RANK_G; protects the free lists */
+    _Atomic(struct weft__slab *) all; /* every slab, newest first; grows under the lock */
     struct weft__g *free;
-    char *free_names;                  /* blocks of WEFT__G_NAME_BYTES, linked through their start */
+    char *free_names; /* blocks of WEFT__G_NAME_BYTES, linked through their start */
     struct weft__name_block *name_blocks;
     struct weft_runtime *rt;
 };

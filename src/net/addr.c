@@ -45,8 +45,7 @@ static int parse_unix(struct weft_addr *addr, const char *path)
     if (is_abstract) {
         un->sun_path[0] = 0;
     }
-    addr->len =
-        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + (is_abstract ? 0 : 1));
+    addr->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + (is_abstract ? 0 : 1));
     return 0;
 }
 

@@ -17,7 +17,7 @@ struct weft__snapshot {
     uintptr_t wait_pc;
     struct weft__stack stack; /* valid if has_stack */
     bool has_stack;
-    uintptr_t sp;             /* of a parked one */
+    uintptr_t sp; /* of a parked one */
 };
 
 /* Copy; false if the descriptor was free. */

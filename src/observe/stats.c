@@ -30,8 +30,8 @@ int weft_runtime_stats(const struct weft_runtime *rt, struct weft_stats *stats)
     struct weft_stats s = {
         .size = stats->size,
         .live = weft__live_count(rt),
-        .spawned = SUM(rt, spawned) +
-                   atomic_load_explicit(&rt->foreign_spawned, memory_order_relaxed),
+        .spawned =
+            SUM(rt, spawned) + atomic_load_explicit(&rt->foreign_spawned, memory_order_relaxed),
         .switches = SUM(rt, switches),
         .parks = SUM(rt, parks),
         .steals = SUM(rt, steals),

@@ -21,8 +21,8 @@ struct weft_runtime;
 struct weft__fault {
     int signal;
     uintptr_t address;
-    struct weft__g *g;    /* the coroutine that ran */
-    bool is_overflow;     /* the address lies in the guard of its stack */
+    struct weft__g *g; /* the coroutine that ran */
+    bool is_overflow;  /* the address lies in the guard of its stack */
     struct weft__frame frame;
 };
 

@@ -74,7 +74,8 @@ static struct weft__g *take_global(struct weft__p *p)
     if (weft__inject_is_empty(in)) {
         return NULL;
     }
-    uint32_t n = atomic_load_explicit(&in->count, memory_order_relaxed) / (uint32_t)p->rt->procs + 1;
+    uint32_t n =
+        atomic_load_explicit(&in->count, memory_order_relaxed) / (uint32_t)p->rt->procs + 1;
     struct weft__g *out[GLOBAL_BATCH];
     n = weft__inject_take(in, out, n < GLOBAL_BATCH ? n : GLOBAL_BATCH);
     for (uint32_t i = n; i-- > 1;) {
@@ -188,8 +189,8 @@ static struct weft__g *search(struct weft__p *p)
         return NULL;
     }
     if (!p->is_spinning) {
-        uint32_t busy = (uint32_t)rt->procs -
-                        atomic_load_explicit(&rt->n_idle, memory_order_relaxed);
+        uint32_t busy =
+            (uint32_t)rt->procs - atomic_load_explicit(&rt->n_idle, memory_order_relaxed);
         if (2 * atomic_load_explicit(&rt->n_spinning, memory_order_relaxed) >= busy) {
             return NULL;
         }

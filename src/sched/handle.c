@@ -28,8 +28,8 @@ void weft__handle_unref(struct weft_co *co)
     if (atomic_fetch_sub_explicit(&co->refs, 1, memory_order_acq_rel) == 1) {
         uint32_t i = atomic_fetch_add_explicit(&quarantine_next, 1, memory_order_relaxed);
         /* acq_rel [HANDLE-REF]: the one who evicts it frees it. */
-        weft__free(atomic_exchange_explicit(&quarantine[i % QUARANTINE_COUNT], co,
-                                            memory_order_acq_rel));
+        weft__free(
+            atomic_exchange_explicit(&quarantine[i % QUARANTINE_COUNT], co, memory_order_acq_rel));
     }
 }
 

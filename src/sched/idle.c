@@ -132,8 +132,7 @@ void weft__idle_end(struct weft__p *p)
     struct weft_runtime *rt = p->rt;
     uint64_t bit = (uint64_t)1 << (p->index % 64);
     /* acquire [IDLE-BIT]: what the waker queued before it took the bit is visible. */
-    uint64_t old =
-        atomic_fetch_and_explicit(&rt->idle[p->index / 64], ~bit, memory_order_acquire);
+    uint64_t old = atomic_fetch_and_explicit(&rt->idle[p->index / 64], ~bit, memory_order_acquire);
     if ((old & bit) != 0) {
         atomic_fetch_sub_explicit(&rt->n_idle, 1, memory_order_relaxed);
     } else {

@@ -47,7 +47,7 @@ struct weft__inject {
     struct weft__glist woken;
     struct weft__glist unstarted;
     struct weft__glist starved; /* no stack could be had for them */
-    _Atomic uint32_t count;         /* woken and unstarted, for a look without the lock */
+    _Atomic uint32_t count;     /* woken and unstarted, for a look without the lock */
     _Atomic uint32_t starved_count;
 };
 

@@ -22,8 +22,8 @@ uint32_t weft__runq_grab(struct weft__runq *q, struct weft__g **out, uint32_t ma
             return 0;
         }
         for (uint32_t i = 0; i < n; i++) {
-            out[i] = atomic_load_explicit(&q->slot[(head + i) % WEFT__RUNQ_CAP],
-                                          memory_order_relaxed);
+            out[i] =
+                atomic_load_explicit(&q->slot[(head + i) % WEFT__RUNQ_CAP], memory_order_relaxed);
         }
         weft__perturb();
         /* release [RUNQ-TAKE]: the slots have been read and may be overwritten.  If somebody else

@@ -26,8 +26,8 @@
 #include "wait.h"
 
 /* Every so many turns the oldest of what waits elsewhere gets one, however busy this P is. */
-#define WEFT__TURNS_GLOBAL 61u  /* the global queue, and the upper bound between two polls */
-#define WEFT__TURNS_OLDEST 32u  /* the oldest unstarted coroutine of this P */
+#define WEFT__TURNS_GLOBAL 61u /* the global queue, and the upper bound between two polls */
+#define WEFT__TURNS_OLDEST 32u /* the oldest unstarted coroutine of this P */
 /* How often run-next goes before the woken queue in a row when that has something.  A pair that
  * keeps waking each other then gets at most twice the turns of everybody else. */
 #define WEFT__RUN_NEXT_MAX 3u
@@ -44,15 +44,15 @@ struct weft__m {
     struct weft__g *cur; /* the coroutine that runs on this thread; NULL on the M's own context */
     struct weft__p *p;   /* NULL while spare */
     struct weft__g *post_g;
-    uint8_t post; /* enum weft__post */
+    uint8_t post;         /* enum weft__post */
     struct weft__ctx ctx; /* the M's own context, while a coroutine runs */
     struct weft_runtime *rt;
-    struct weft__fp_control fp;   /* the thread's floating-point environment */
+    struct weft__fp_control fp; /* the thread's floating-point environment */
     uint64_t thread;
-    _Atomic uint32_t assigned;    /* 1: `p` was given to this spare M, or it must leave */
-    struct weft__m *next;         /* in the runtime's list of all Ms */
+    _Atomic uint32_t assigned; /* 1: `p` was given to this spare M, or it must leave */
+    struct weft__m *next;      /* in the runtime's list of all Ms */
     struct weft__m *next_spare;
-    void *alt_stack;              /* for fault reports */
+    void *alt_stack; /* for fault reports */
 };
 
 /* A P's counters: written by its owner, read by anyone. */
@@ -73,15 +73,15 @@ struct weft__p {
     /* The owner's. */
     struct weft_runtime *rt;
     struct weft__m *m;
-    struct weft__g *pending;  /* to run next, by the M: it needs a stack first */
+    struct weft__g *pending; /* to run next, by the M: it needs a stack first */
     uint32_t index;
-    uint32_t tick;            /* turns so far */
-    uint32_t poll_tick;       /* the turn at which to look at reactor, timers, global queue */
-    uint32_t poll_interval;   /* turns between two of them */
+    uint32_t tick;          /* turns so far */
+    uint32_t poll_tick;     /* the turn at which to look at reactor, timers, global queue */
+    uint32_t poll_interval; /* turns between two of them */
     uint32_t run_next_streak;
-    bool is_spinning;         /* counted in rt->n_spinning */
-    bool must_hand_off;       /* a test asked for another thread */
-    int64_t polled_ns;        /* when it last polled */
+    bool is_spinning;   /* counted in rt->n_spinning */
+    bool must_hand_off; /* a test asked for another thread */
+    int64_t polled_ns;  /* when it last polled */
     uint64_t random;
     uint64_t id_next, id_end; /* coroutine numbers set aside for this P */
     struct weft__g_cache g_cache;
@@ -135,20 +135,20 @@ struct weft_runtime {
     struct weft__stacks stacks;
     struct weft__slabs slabs;
 
-    struct weft__lock m_lock;   /* RANK_IDLE; protects ms and spare_ms */
+    struct weft__lock m_lock; /* RANK_IDLE; protects ms and spare_ms */
     struct weft__m *ms;
     struct weft__m *spare_ms;
-    _Atomic uint32_t n_running_ms;  /* a futex: Ms that have not left yet */
+    _Atomic uint32_t n_running_ms; /* a futex: Ms that have not left yet */
     _Atomic uint32_t is_stopping;
 
     _Atomic uint64_t foreign_spawned; /* by threads that have no P */
-    _Atomic uint32_t n_blocked_on; /* plain threads in weft_run and weft_block_on */
-    struct weft__lock waits_lock;  /* RANK_START; protects block_waits */
+    _Atomic uint32_t n_blocked_on;    /* plain threads in weft_run and weft_block_on */
+    struct weft__lock waits_lock;     /* RANK_START; protects block_waits */
     struct weft__block_wait *block_waits;
-    bool stall_reported;            /* the watch thread's */
-    _Atomic bool wants_look;        /* the watch thread shall look for a deadlock */
+    bool stall_reported;     /* the watch thread's */
+    _Atomic bool wants_look; /* the watch thread shall look for a deadlock */
     struct weft__fd_waits fd_waits;
-    struct weft_runtime *next;       /* in the process's list */
+    struct weft_runtime *next; /* in the process's list */
     char thread_name[12];
     bool with_signals;
 };
@@ -198,8 +198,8 @@ void weft__p_ask_hand_off(struct weft__p *p);
 
 /* spawn.c */
 uint64_t weft__id_take(struct weft__p *p);
-bool weft__spawn_foreign(struct weft_runtime *rt, int (*fn)(void *), void (*plain)(void *), void *arg,
-                         const char *site, const char *name, struct weft_co *co);
+bool weft__spawn_foreign(struct weft_runtime *rt, int (*fn)(void *), void (*plain)(void *),
+                         void *arg, const char *site, const char *name, struct weft_co *co);
 
 /* live coroutines, exact when nothing runs */
 uint64_t weft__live_count(const struct weft_runtime *rt);

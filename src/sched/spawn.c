@@ -125,8 +125,8 @@ out_of_memory:
 
 /* Start a coroutine from a thread that runs no P of rt: fn with a handle, or plain without.  False
  * for lack of memory. */
-bool weft__spawn_foreign(struct weft_runtime *rt, int (*fn)(void *), void (*plain)(void *), void *arg,
-                         const char *site, const char *name, struct weft_co *co)
+bool weft__spawn_foreign(struct weft_runtime *rt, int (*fn)(void *), void (*plain)(void *),
+                         void *arg, const char *site, const char *name, struct weft_co *co)
 {
     static _Atomic uint64_t next_id = UINT64_C(1) << 48; /* apart from those of Ps */
     char *kept_name = name != NULL ? weft__g_name_make(&rt->slabs, name) : NULL;

@@ -32,8 +32,8 @@ struct weft__wait {
     _Atomic uint32_t claimed;
     _Atomic uint32_t thread_word; /* 0 waiting, 1 woken */
     bool is_contested;
-    bool timer_won;   /* written by the timer before its wake */
-    int value;        /* written by the winner before its wake */
+    bool timer_won; /* written by the timer before its wake */
+    int value;      /* written by the winner before its wake */
     int deadline_value;
     int64_t deadline_ns; /* INT64_MAX: none */
     struct weft__p *timer_p;
@@ -67,9 +67,9 @@ struct weft__op_set {
 struct weft__waiter {
     struct weft__waiter *next, **prev_next; /* prev_next is NULL when not linked */
     struct weft__wait *wait;
-    void *value;  /* where a value is copied to or from */
-    int index;    /* what the wait's value becomes */
-    int rc;       /* the outcome, written by the winner */
+    void *value; /* where a value is copied to or from */
+    int index;   /* what the wait's value becomes */
+    int rc;      /* the outcome, written by the winner */
 };
 
 struct weft__waitq {

@@ -263,7 +263,8 @@ int weft_select(struct weft_case *cases, int n)
 struct weft_case *weft__select_slot(struct weft__select_block *b)
 {
     if (b->n == WEFT_SELECT_BLOCK_MAX) {
-        weft__fatal("a WEFT_SELECT block has more than WEFT_SELECT_BLOCK_MAX cases; use weft_select()");
+        weft__fatal(
+            "a WEFT_SELECT block has more than WEFT_SELECT_BLOCK_MAX cases; use weft_select()");
     }
     return &b->cases[b->n++];
 }

@@ -29,8 +29,8 @@ struct weft__select {
     int64_t timer_ns;
     uint64_t random;
     struct weft__select_at *at;
-    int *order;        /* the cases, shuffled */
-    int *locks;        /* those with a lock, sorted */
+    int *order;                /* the cases, shuffled */
+    int *locks;                /* those with a lock, sorted */
     struct weft__op_wait *ops; /* n_fds of them, allocated */
     int n_submitted;           /* of ops */
     struct weft__op_set set;

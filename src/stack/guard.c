@@ -101,8 +101,7 @@ static void say_budget_is_used_up(struct weft__guards *g)
 
 enum weft__guard_kind weft__guard_install(struct weft__guards *g, char *low, size_t bytes)
 {
-    if (g->kind == GUARD_KIND_MADVISE &&
-        weft__sys_madvise(low, bytes, MADV_GUARD_INSTALL) == 0) {
+    if (g->kind == GUARD_KIND_MADVISE && weft__sys_madvise(low, bytes, MADV_GUARD_INSTALL) == 0) {
         return GUARD_KIND_MADVISE;
     }
     if (g->kind != GUARD_KIND_CANARY) {

@@ -35,19 +35,19 @@ struct weft__stack_region {
     struct weft__stack_region *next;
     char *base;
     struct weft__stack *table;
-    uint32_t count;     /* stacks that fit */
+    uint32_t count;        /* stacks that fit */
     _Atomic uint32_t used; /* handed out at least once */
-    uint32_t committed; /* made accessible */
+    uint32_t committed;    /* made accessible */
     uint8_t shift;
 };
 
 struct weft__stacks {
-    struct weft__lock lock;                                     /* RANK_STACK; protects all below */
-    struct weft__stack *hot[WEFT__STACK_CLASSES];               /* memory still there */
-    struct weft__stack *cold[WEFT__STACK_CLASSES];              /* memory given back */
+    struct weft__lock lock;                        /* RANK_STACK; protects all below */
+    struct weft__stack *hot[WEFT__STACK_CLASSES];  /* memory still there */
+    struct weft__stack *cold[WEFT__STACK_CLASSES]; /* memory given back */
     _Atomic(struct weft__stack_region *) regions[WEFT__STACK_CLASSES]; /* newest first */
-    _Atomic uint32_t hot_count;                                 /* over all classes */
-    _Atomic uint64_t made_count;                                /* stacks that exist */
+    _Atomic uint32_t hot_count;                                        /* over all classes */
+    _Atomic uint64_t made_count;                                       /* stacks that exist */
     struct weft__guards guards;
     uint8_t default_shift;
 };
@@ -58,8 +58,8 @@ struct weft__stack_cache {
     uint32_t count;
 };
 
-#define WEFT__STACK_CACHE_MAX 64   /* a P keeps at most so many */
-#define WEFT__STACK_HOT_MAX 1024   /* the shared list keeps the memory of at most so many */
+#define WEFT__STACK_CACHE_MAX 64 /* a P keeps at most so many */
+#define WEFT__STACK_HOT_MAX 1024 /* the shared list keeps the memory of at most so many */
 
 /* 0, or -EINVAL for a bad size, -ENOSYS for a guard that this kernel lacks. */
 int weft__stacks_init(struct weft__stacks *s, size_t stack_bytes, enum weft_guard guard);

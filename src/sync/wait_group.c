@@ -47,8 +47,7 @@ static WEFT__COLD void add_to_zero(struct weft_wait_group *wg, int64_t delta)
 {
     weft__lock(&wg->lock);
     /* acq_rel [WG-ZERO]: what was done before each weft_wg_done() is visible to those who wake. */
-    int64_t count =
-        atomic_fetch_add_explicit(&wg->count, delta, memory_order_acq_rel) + delta;
+    int64_t count = atomic_fetch_add_explicit(&wg->count, delta, memory_order_acq_rel) + delta;
     struct weft__waiter *w;
     while (count == 0 && (w = weft__waitq_claim_first(&wg->waiters)) != NULL) {
         weft__park_wake(w->wait);
