@@ -276,6 +276,8 @@ static void epoll_cancel(struct weft__reactor *from, struct weft__op *op, int er
     weft__op_list_init(&out);
     weft__lock(&entry->lock);
     if (op->fd_prev != NULL) {
+        /* Tells whoever waited that it was a cancel, and not the kernel, that said so. */
+        atomic_store_explicit(&op->cancel_error, error, memory_order_relaxed);
         end(entry, op, error, &out);
         if (!is_own(entry)) {
             arm_rest(r, entry, op->fd, &out);

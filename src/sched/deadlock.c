@@ -77,6 +77,32 @@ static bool others_are_quiet(struct weft_runtime *but)
     return true;
 }
 
+/*
+ * Do all threads in weft_run() and weft_block_on() really wait?  One that has yet to spawn its
+ * coroutine, or that has been woken and is about to return, counts as blocked but may still do
+ * anything: the look is put off until it has come to rest or left.  And a runtime in which nobody
+ * waits has nobody to tell: parked coroutines are then its normal rest, or app has returned and
+ * they are about to be discarded.
+ */
+static bool callers_are_at_rest(struct weft_runtime *looked_at)
+{
+    bool at_rest = true;
+    for (struct weft_runtime *rt = weft__runtimes; rt != NULL; rt = rt->next) {
+        weft__lock(&rt->waits_lock);
+        for (struct weft__block_wait *b = rt->block_waits; b != NULL; b = b->next) {
+            if (!b->is_at_rest || weft__wait_is_claimed(b->wait)) {
+                rt->look_deferred = true;
+                at_rest = false;
+            }
+        }
+        if (rt == looked_at && rt->block_waits == NULL) {
+            at_rest = false;
+        }
+        weft__unlock(&rt->waits_lock);
+    }
+    return at_rest;
+}
+
 static void end_block_ons(struct weft_runtime *rt)
 {
     weft__lock(&rt->waits_lock);
@@ -86,6 +112,12 @@ static void end_block_ons(struct weft_runtime *rt)
         }
     }
     weft__unlock(&rt->waits_lock);
+}
+
+/* With the next request, of whomever. */
+static void look_again(struct weft_runtime *rt)
+{
+    atomic_store_explicit(&rt->wants_look, true, memory_order_relaxed);
 }
 
 static void end_process(void)
@@ -101,7 +133,11 @@ static void end_process(void)
 void weft__deadlock_look(struct weft_runtime *rt)
 {
     uint64_t sleeps = count_sleeps(rt);
-    if (!is_quiet(rt) || !others_are_quiet(rt)) {
+    if (!is_quiet(rt)) {
+        return;
+    }
+    if (!others_are_quiet(rt) || !callers_are_at_rest(rt)) {
+        look_again(rt);
         return;
     }
     bool is_certain = count_foreign_threads() <= 0;
@@ -109,6 +145,10 @@ void weft__deadlock_look(struct weft_runtime *rt)
     atomic_thread_fence(memory_order_seq_cst); /* [DEADLOCK-LOOK] pairs with [IDLE-DEKKER] */
     if (!is_quiet(rt) || count_sleeps(rt) != sleeps) {
         return; /* [DEADLOCK-LOOK] whoever woke up will ask again when it goes back to sleep */
+    }
+    if (!callers_are_at_rest(rt)) {
+        look_again(rt); /* it came between the first look and the count of threads */
+        return;
     }
     if (atomic_load_explicit(&rt->inject.starved_count, memory_order_relaxed) != 0) {
         weft__report_no_stack(rt); /* does not return */

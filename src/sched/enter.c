@@ -9,6 +9,7 @@
 #include "../base/self.h"
 #include "../base/sys.h"
 #include "lifecycle.h"
+#include "watch.h"
 
 #define CANNOT_START 125
 /* How long weft_run() waits at its end for coroutines that compute without blocking. */
@@ -29,8 +30,27 @@ static void block_wait_add(struct weft_runtime *rt, struct weft__block_wait *b)
     weft__unlock(&rt->waits_lock);
 }
 
+/* Leave the lock, and ask for the look at a deadlock that was put off because of such a thread. */
+static void unlock_and_look(struct weft_runtime *rt)
+{
+    bool look = rt->look_deferred;
+    rt->look_deferred = false;
+    weft__unlock(&rt->waits_lock);
+    if (WEFT__UNLIKELY(look)) {
+        weft__watch_ask_deadlock(rt);
+    }
+}
+
+static void block_wait_rest(struct weft_runtime *rt, struct weft__block_wait *b)
+{
+    weft__lock(&rt->waits_lock);
+    b->is_at_rest = true;
+    unlock_and_look(rt);
+}
+
 static void block_wait_remove(struct weft_runtime *rt, struct weft__block_wait *b)
 {
+    atomic_fetch_sub_explicit(&rt->n_blocked_on, 1, memory_order_relaxed);
     weft__lock(&rt->waits_lock);
     for (struct weft__block_wait **at = &rt->block_waits; *at != NULL; at = &(*at)->next) {
         if (*at == b) {
@@ -38,14 +58,15 @@ static void block_wait_remove(struct weft_runtime *rt, struct weft__block_wait *
             break;
         }
     }
-    weft__unlock(&rt->waits_lock);
-    atomic_fetch_sub_explicit(&rt->n_blocked_on, 1, memory_order_relaxed);
+    unlock_and_look(rt);
 }
 
 /* Wait on a plain thread until co is done; 0, or -EDEADLK if the watch thread says that it never
  * will be. */
-static int wait_until_done(struct weft_co *co, struct weft__wait *w)
+static int wait_until_done(struct weft_runtime *rt, struct weft_co *co,
+                           struct weft__block_wait *entry)
 {
+    struct weft__wait *w = entry->wait;
     struct weft__waiter waiter = {.wait = w, .index = 0};
     weft__lock(&co->lock);
     bool is_done = atomic_load_explicit(&co->is_done, memory_order_relaxed);
@@ -56,6 +77,7 @@ static int wait_until_done(struct weft_co *co, struct weft__wait *w)
     if (is_done) {
         return 0;
     }
+    block_wait_rest(rt, entry);
     /* acquire [WAIT-THREAD] */
     while (atomic_load_explicit(&w->thread_word, memory_order_acquire) == 0) {
         weft__sys_futex_wait(&w->thread_word, 0, INT64_MAX);
@@ -76,11 +98,11 @@ static int run_in(struct weft_runtime *rt, int (*fn)(void *), void *arg, const c
     /* This thread counts as waiting before there is anything to wait for: else a deadlock that
      * comes at once would find a thread that might still do something. */
     struct weft__wait w = {.g = NULL, .is_contested = true, .deadline_ns = INT64_MAX};
-    struct weft__block_wait entry = {.wait = &w};
+    struct weft__block_wait entry = {.wait = &w, .is_at_rest = false};
     block_wait_add(rt, &entry);
     int rc = -ENOMEM;
     if (weft__spawn_foreign(rt, fn, NULL, arg, site, name, co)) {
-        rc = wait_until_done(co, &w);
+        rc = wait_until_done(rt, co, &entry);
     } else {
         weft__handle_unref(co);
     }

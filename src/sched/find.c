@@ -91,17 +91,28 @@ static struct weft__g *take_global(struct weft__p *p)
     return n > 0 ? out[0] : NULL;
 }
 
+/* The oldest unstarted coroutine, if it is time for it. */
+static struct weft__g *take_oldest(struct weft__p *p)
+{
+    if (p->polled_ns - p->oldest_ns < WEFT__OLDEST_NS) {
+        return NULL;
+    }
+    p->oldest_ns = p->polled_ns;
+    return weft__deque_steal(&p->unstarted);
+}
+
 /* Look at everything that is not looked at on each turn. */
 static struct weft__g *look_around(struct weft__p *p)
 {
     int64_t last_ns = p->polled_ns;
+    p->polled_ns = weft__clock_ns();
     if (weft__reactors_in_flight(&p->rt->reactors) != 0 ||
         atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed) != INT64_MAX) {
-        p->polled_ns = weft__clock_ns();
         poll(p, 0);
     }
     plan_next_poll(p, last_ns);
-    return take_global(p);
+    struct weft__g *g = take_global(p);
+    return g != NULL ? g : take_oldest(p);
 }
 
 /* Run-next is what its P is about to run: taking it would tear a talking pair apart, whose

@@ -4,9 +4,9 @@
  *
  * "Finish what has begun": those that have run before (woken) go before those that have not
  * (unstarted).  Bounds keep it fair: run-next goes first at most WEFT__RUN_NEXT_MAX times in a row
- * while the woken queue has something, the oldest unstarted one runs every WEFT__TURNS_OLDEST
- * turns, the global queue is looked at every WEFT__TURNS_GLOBAL turns, and a yield goes behind at
- * least one unstarted coroutine.
+ * while the woken queue has something; the global queue is looked at every WEFT__TURNS_GLOBAL turns;
+ * at such a look the oldest unstarted one runs if none of them did for WEFT__OLDEST_NS (find.c); and
+ * a yield goes behind at least one unstarted coroutine.
  */
 #include "../base/self.h"
 #include "sched.h"
@@ -112,10 +112,6 @@ struct weft__g *weft__queue_pick(struct weft__p *p)
 {
     struct weft__g *g;
     p->tick++;
-    if (WEFT__UNLIKELY(p->tick % WEFT__TURNS_OLDEST == 0) &&
-        (g = weft__deque_steal(&p->unstarted)) != NULL) {
-        return g;
-    }
     if (WEFT__UNLIKELY(atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0) &&
         (p->tick & 1) != 0 && (g = take_bound(p)) != NULL) {
         return g;

@@ -25,9 +25,12 @@
 #include "runq.h"
 #include "wait.h"
 
-/* Every so many turns the oldest of what waits elsewhere gets one, however busy this P is. */
-#define WEFT__TURNS_GLOBAL 61u /* the global queue, and the upper bound between two polls */
-#define WEFT__TURNS_OLDEST 32u /* the oldest unstarted coroutine of this P */
+/* A P looks at its reactor, its timers and the global queue after at most so many turns. */
+#define WEFT__TURNS_GLOBAL 61u
+/* And at such a look, the oldest of its unstarted coroutines gets its turn if none did for so long.
+ * By time, not by turns: each such turn opens another branch of a fork-join tree, and the number of
+ * open branches is the number of stacks (a million-leaf tree had 8,000 with a bound of 32 turns). */
+#define WEFT__OLDEST_NS 10000000
 /* How often run-next goes before the woken queue in a row when that has something.  A pair that
  * keeps waking each other then gets at most twice the turns of everybody else. */
 #define WEFT__RUN_NEXT_MAX 3u
@@ -82,6 +85,7 @@ struct weft__p {
     bool is_spinning;   /* counted in rt->n_spinning */
     bool must_hand_off; /* a test asked for another thread */
     int64_t polled_ns;  /* when it last polled */
+    int64_t oldest_ns; /* when the oldest unstarted coroutine last had its turn */
     uint64_t random;
     uint64_t id_next, id_end; /* coroutine numbers set aside for this P */
     struct weft__g_cache g_cache;
@@ -115,6 +119,7 @@ static inline bool weft__p_must_poll(const struct weft__p *p)
 struct weft__block_wait {
     struct weft__block_wait *next;
     struct weft__wait *wait;
+    bool is_at_rest; /* it has spawned its coroutine; only a wake lets it go on */
 };
 
 #define WEFT__IDLE_WORDS (WEFT_PROCS_MAX / 64)
@@ -143,8 +148,9 @@ struct weft_runtime {
 
     _Atomic uint64_t foreign_spawned; /* by threads that have no P */
     _Atomic uint32_t n_blocked_on;    /* plain threads in weft_run and weft_block_on */
-    struct weft__lock waits_lock;     /* RANK_START; protects block_waits */
+    struct weft__lock waits_lock;     /* RANK_START; protects block_waits, look_deferred */
     struct weft__block_wait *block_waits;
+    bool look_deferred;      /* a look met one of them on its way: it asks for another */
     bool stall_reported;     /* the watch thread's */
     _Atomic bool wants_look; /* the watch thread shall look for a deadlock */
     struct weft__fd_waits fd_waits;

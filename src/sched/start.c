@@ -19,6 +19,7 @@ static void p_init(struct weft_runtime *rt, int i)
     p->poll_interval = WEFT__TURNS_GLOBAL;
     p->poll_tick = p->poll_interval;
     p->polled_ns = weft__clock_ns();
+    p->oldest_ns = p->polled_ns;
     p->random = weft__random_mix((uint64_t)p->polled_ns + (uint64_t)i) | 1;
     weft__lock_init(&p->bound_lock, RANK_BOUND);
     weft__glist_init(&p->bound);

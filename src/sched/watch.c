@@ -15,6 +15,7 @@ struct weft_runtime *weft__runtimes;
 static _Atomic uint32_t posted; /* a futex: what there is to do */
 static uint64_t thread;
 static uint32_t n_runtimes;
+static _Atomic uint32_t is_leaving; /* a futex: the last thread has been told to leave */
 
 void weft__watch_post(uint32_t what)
 {
@@ -69,6 +70,13 @@ int weft__watch_begin(struct weft_runtime *rt)
 {
     int rc = 0;
     weft__lock(&weft__runtimes_lock);
+    /* acquire [WATCH-LEFT]: a new thread must not find what was posted for the old one, nor the
+     * other way round. */
+    while (atomic_load_explicit(&is_leaving, memory_order_acquire) != 0) {
+        weft__unlock(&weft__runtimes_lock);
+        weft__sys_futex_wait(&is_leaving, 1, INT64_MAX);
+        weft__lock(&weft__runtimes_lock);
+    }
     if (n_runtimes == 0) {
         weft__fatal_who = weft__report_who;
         weft__fatal_trace = weft__report_own_stack;
@@ -101,10 +109,14 @@ void weft__watch_end(struct weft_runtime *rt)
     uint64_t last_thread = thread;
     if (is_last) {
         weft__fault_handlers_remove();
+        atomic_store_explicit(&is_leaving, 1, memory_order_relaxed);
         weft__watch_post(WATCH_LEAVE);
     }
     weft__unlock(&weft__runtimes_lock);
     if (is_last) {
         weft__sys_thread_join(last_thread);
+        /* release [WATCH-LEFT] */
+        atomic_store_explicit(&is_leaving, 0, memory_order_release);
+        weft__sys_futex_wake(&is_leaving, INT32_MAX);
     }
 }
