@@ -82,6 +82,29 @@ static int cut_to_pipe_buf(struct iovec *to, const struct iovec *iov, int count,
     return used;
 }
 
+/* A terminal that polls writable has room for one byte, and blocks with what is more: the bytes of
+ * the first part go one at a time, as long as there is room.  The caller has seen that there is. */
+static ssize_t write_to_terminal(int fd, const struct iovec *iov, int count)
+{
+    while (count > 1 && iov->iov_len == 0) {
+        iov++;
+        count--;
+    }
+    const char *bytes = iov->iov_base;
+    size_t done = 0;
+    ssize_t n = 0;
+    while (done < iov->iov_len && (done == 0 || ready_now(fd, POLLOUT) == 0)) {
+        do {
+            n = weft__result_long(write(fd, bytes + done, 1));
+        } while (n == -EINTR);
+        if (n <= 0) {
+            break;
+        }
+        done++;
+    }
+    return done > 0 ? (ssize_t)done : n;
+}
+
 ssize_t weft__sys_write_now(int fd, const struct iovec *iov, int count)
 {
     FAULT(WRITE);
@@ -98,6 +121,9 @@ ssize_t weft__sys_write_now(int fd, const struct iovec *iov, int count)
     }
     int flags = fcntl(fd, F_GETFL);
     bool may_block = flags >= 0 && (flags & O_NONBLOCK) == 0;
+    if (may_block && isatty(fd)) {
+        return write_to_terminal(fd, iov, count);
+    }
     struct iovec cut[8];
     do {
         n = may_block ? weft__result_long(writev(fd, cut, cut_to_pipe_buf(cut, iov, count, 8)))

@@ -49,7 +49,11 @@ int weft_set_keepalive(int fd, int64_t idle_ns, int64_t interval_ns, int count)
         return -EINVAL;
     }
     if (idle_ns == 0) {
-        return set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 0);
+        /* Any socket lets the switch be set: only a look at TCP's own option tells them apart. */
+        int seconds;
+        socklen_t len = sizeof seconds;
+        int rc = weft__sys_getsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, &len);
+        return rc != 0 ? rc : set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 0);
     }
     int rc = set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, whole_seconds(idle_ns));
     if (rc == 0 && interval_ns > 0) {

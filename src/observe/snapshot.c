@@ -23,7 +23,7 @@ bool weft__snapshot_take(struct weft__snapshot *s, struct weft__g *g)
     memset(s, 0, sizeof *s);
     /* acquire [G-PARK]: the saved stack pointer of a parked one is there. */
     s->state = atomic_load_explicit(&g->state, memory_order_acquire);
-    if (s->state == G_FREE || s->state == G_DEAD) {
+    if (s->state == G_FREE) {
         return false;
     }
     s->id = atomic_load_explicit(&g->id, memory_order_relaxed);
@@ -86,7 +86,8 @@ void weft__report_wait(struct weft__text *t, const struct weft__snapshot *s)
     uint8_t reason = s->wait_reason < WAIT_REASON_COUNT ? s->wait_reason : WAIT_NONE;
     switch (s->state) {
     case G_RUNNING:
-        weft__text_add(t, "is running");
+    case G_DEAD:
+        weft__text_add(t, s->state == G_DEAD ? "is ending" : "is running");
         return;
     case G_RUNNABLE:
     case G_NOTIFIED:

@@ -36,8 +36,11 @@ static uint64_t count_sleeps(const struct weft_runtime *rt)
 /* Asleep, with no queue, timer or operation that could end the sleep. */
 static bool is_quiet(struct weft_runtime *rt)
 {
-    if (atomic_load_explicit(&rt->n_idle, memory_order_relaxed) != (uint32_t)rt->procs ||
-        !weft__inject_is_empty(&rt->inject) || weft__reactors_in_flight(&rt->reactors) != 0 ||
+    /* The count first: what it counts is then found in a queue or on a P that is awake. */
+    if (weft__live_count(rt) == 0 ||
+        atomic_load_explicit(&rt->n_idle, memory_order_relaxed) != (uint32_t)rt->procs ||
+        !weft__inject_is_empty(&rt->inject) || weft__inject_has_overflow(&rt->inject) ||
+        weft__reactors_in_flight(&rt->reactors) != 0 ||
         atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0) {
         return false;
     }
@@ -51,7 +54,7 @@ static bool is_quiet(struct weft_runtime *rt)
             return false;
         }
     }
-    return weft__live_count(rt) != 0;
+    return true;
 }
 
 /* Threads of the process that are neither ours nor waiting for a runtime. */
@@ -130,39 +133,52 @@ static void end_process(void)
     weft__sys_exit(2);
 }
 
-void weft__deadlock_look(struct weft_runtime *rt)
+/* Some other thread could still end it.  Most programs that mix threads and coroutines are in this
+ * state now and then, so only one that lasts is reported, once. */
+static bool stall(struct weft_runtime *rt, uint64_t sleeps, bool is_second_look)
+{
+    if (rt->stall_reported) {
+        return false;
+    }
+    if (is_second_look && rt->stall_sleeps == sleeps) {
+        rt->stall_reported = true;
+        weft__report_deadlock(rt, false);
+        return false;
+    }
+    rt->stall_sleeps = sleeps;
+    return true;
+}
+
+bool weft__deadlock_look(struct weft_runtime *rt, bool is_second_look)
 {
     uint64_t sleeps = count_sleeps(rt);
     if (!is_quiet(rt)) {
-        return;
+        return false;
     }
     if (!others_are_quiet(rt) || !callers_are_at_rest(rt)) {
         look_again(rt);
-        return;
+        return false;
     }
     bool is_certain = count_foreign_threads() <= 0;
     /* The fence keeps this second look after the first and after the count of threads. */
     atomic_thread_fence(memory_order_seq_cst); /* [DEADLOCK-LOOK] pairs with [IDLE-DEKKER] */
     if (!is_quiet(rt) || count_sleeps(rt) != sleeps) {
-        return; /* [DEADLOCK-LOOK] whoever woke up will ask again when it goes back to sleep */
+        return false; /* [DEADLOCK-LOOK] whoever woke up asks again when it goes back to sleep */
     }
     if (!callers_are_at_rest(rt)) {
         look_again(rt); /* it came between the first look and the count of threads */
-        return;
+        return false;
+    }
+    if (!is_certain) {
+        return stall(rt, sleeps, is_second_look);
     }
     if (atomic_load_explicit(&rt->inject.starved_count, memory_order_relaxed) != 0) {
         weft__report_no_stack(rt); /* does not return */
-    }
-    if (!is_certain) {
-        if (!rt->stall_reported) {
-            rt->stall_reported = true;
-            weft__report_deadlock(rt, false);
-        }
-        return;
     }
     weft__report_deadlock(rt, rt->exits_on_deadlock);
     if (rt->exits_on_deadlock) {
         end_process();
     }
     end_block_ons(rt);
+    return false;
 }

@@ -67,17 +67,21 @@ static void plan_next_poll(struct weft__p *p, int64_t last_ns)
     p->poll_tick = p->tick + p->poll_interval;
 }
 
-/* Take a batch from the global queue: the first is returned, the rest goes into our own queues. */
-static struct weft__g *take_global(struct weft__p *p)
+/* Take a batch from the global queue, and from the overflow if asked: the first is returned, the
+ * rest goes into our own queues. */
+static struct weft__g *take_global(struct weft__p *p, bool with_overflow)
 {
     struct weft__inject *in = &p->rt->inject;
-    if (weft__inject_is_empty(in)) {
+    uint32_t n = atomic_load_explicit(&in->count, memory_order_relaxed);
+    if (with_overflow) {
+        n += atomic_load_explicit(&in->overflow_count, memory_order_relaxed);
+    }
+    if (n == 0) {
         return NULL;
     }
-    uint32_t n =
-        atomic_load_explicit(&in->count, memory_order_relaxed) / (uint32_t)p->rt->procs + 1;
+    n = n / (uint32_t)p->rt->procs + 1;
     struct weft__g *out[GLOBAL_BATCH];
-    n = weft__inject_take(in, out, n < GLOBAL_BATCH ? n : GLOBAL_BATCH);
+    n = weft__inject_take(in, out, n < GLOBAL_BATCH ? n : GLOBAL_BATCH, with_overflow);
     for (uint32_t i = n; i-- > 1;) {
         if (out[i]->stack == NULL) {
             weft__queue_unstarted(p, out[i]); /* the oldest is pushed last, and so runs first */
@@ -98,7 +102,11 @@ static struct weft__g *take_oldest(struct weft__p *p)
         return NULL;
     }
     p->oldest_ns = p->polled_ns;
-    return weft__deque_steal(&p->unstarted);
+    struct weft__g *g = NULL;
+    if (weft__inject_has_overflow(&p->rt->inject)) {
+        (void)weft__inject_take(&p->rt->inject, &g, 1, true);
+    }
+    return g != NULL ? g : weft__deque_steal(&p->unstarted);
 }
 
 /* Look at everything that is not looked at on each turn. */
@@ -111,7 +119,7 @@ static struct weft__g *look_around(struct weft__p *p)
         poll(p, 0);
     }
     plan_next_poll(p, last_ns);
-    struct weft__g *g = take_global(p);
+    struct weft__g *g = take_global(p, false);
     return g != NULL ? g : take_oldest(p);
 }
 
@@ -189,7 +197,7 @@ static struct weft__g *search_round(struct weft__p *p, int round)
             return g;
         }
     }
-    return take_global(p);
+    return take_global(p, true);
 }
 
 /* Search the other Ps for a bounded while. */
@@ -228,7 +236,7 @@ static struct weft__g *search(struct weft__p *p)
 static bool has_work(struct weft__p *p)
 {
     struct weft_runtime *rt = p->rt;
-    if (!weft__inject_is_empty(&rt->inject) ||
+    if (!weft__inject_is_empty(&rt->inject) || weft__inject_has_overflow(&rt->inject) ||
         atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0 ||
         atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0) {
         return true;
@@ -293,7 +301,7 @@ static struct weft__g *find_candidate(struct weft__p *p)
     if (weft__p_must_poll(p) && (g = look_around(p)) != NULL) {
         return g;
     }
-    if ((g = weft__queue_pick(p)) != NULL || (g = take_global(p)) != NULL) {
+    if ((g = weft__queue_pick(p)) != NULL || (g = take_global(p, true)) != NULL) {
         return g;
     }
     if (p->rt->procs > 1) { /* alone, the sleep does the same in one system call */

@@ -46,8 +46,10 @@ struct weft__inject {
     struct weft__lock lock; /* RANK_INJECT; protects the lists */
     struct weft__glist woken;
     struct weft__glist unstarted;
-    struct weft__glist starved; /* no stack could be had for them */
-    _Atomic uint32_t count;     /* woken and unstarted, for a look without the lock */
+    struct weft__glist overflow;     /* unstarted ones that did not fit into a P's own queue */
+    struct weft__glist starved;      /* no stack could be had for them */
+    _Atomic uint32_t count;          /* woken and unstarted, for a look without the lock */
+    _Atomic uint32_t overflow_count; /* likewise */
     _Atomic uint32_t starved_count;
 };
 
@@ -55,15 +57,24 @@ void weft__inject_init(struct weft__inject *in);
 
 /* Append; g is unstarted if it has no stack. */
 void weft__inject_add(struct weft__inject *in, struct weft__g *g);
-void weft__inject_add_many(struct weft__inject *in, struct weft__g *const *g, uint32_t n);
 
-/* Take up to max, woken ones first, into out. */
-uint32_t weft__inject_take(struct weft__inject *in, struct weft__g **out, uint32_t max);
+/* What a P had no room for.  Its unstarted ones are kept apart: they are taken back when a P has
+ * nothing else, not at each look at the global queue, since each look would open another branch. */
+void weft__inject_spill(struct weft__inject *in, struct weft__g *const *g, uint32_t n);
+
+/* Take up to max into out: woken ones first, and of the overflow only if asked. */
+uint32_t weft__inject_take(struct weft__inject *in, struct weft__g **out, uint32_t max,
+                           bool with_overflow);
 
 /* Something to take?  relaxed: the caller has the fence of [IDLE-DEKKER] or does not care. */
 static inline bool weft__inject_is_empty(const struct weft__inject *in)
 {
     return atomic_load_explicit(&in->count, memory_order_relaxed) == 0;
+}
+
+static inline bool weft__inject_has_overflow(const struct weft__inject *in)
+{
+    return atomic_load_explicit(&in->overflow_count, memory_order_relaxed) != 0;
 }
 
 void weft__inject_starve(struct weft__inject *in, struct weft__g *g);

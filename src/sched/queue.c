@@ -17,7 +17,7 @@ static WEFT__COLD void spill_woken(struct weft__p *p, struct weft__g *g)
     struct weft__g *out[WEFT__RUNQ_CAP / 2 + 1];
     uint32_t n = weft__runq_grab(&p->woken, out, WEFT__RUNQ_CAP / 2);
     out[n++] = g;
-    weft__inject_add_many(&p->rt->inject, out, n);
+    weft__inject_spill(&p->rt->inject, out, n);
 }
 
 static WEFT__COLD void spill_unstarted(struct weft__p *p, struct weft__g *g)
@@ -30,7 +30,7 @@ static WEFT__COLD void spill_unstarted(struct weft__p *p, struct weft__g *g)
     if (!weft__deque_push(&p->unstarted, g)) {
         out[n++] = g;
     }
-    weft__inject_add_many(&p->rt->inject, out, n);
+    weft__inject_spill(&p->rt->inject, out, n);
 }
 
 static inline void push_woken(struct weft__p *p, struct weft__g *g)

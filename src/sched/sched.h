@@ -151,6 +151,7 @@ struct weft_runtime {
     struct weft__lock waits_lock;     /* RANK_START; protects block_waits, look_deferred */
     struct weft__block_wait *block_waits;
     bool look_deferred;      /* a look met one of them on its way: it asks for another */
+    uint64_t stall_sleeps;          /* the watch thread's: sleeps when a stall was first seen */
     bool stall_reported;     /* the watch thread's */
     _Atomic bool wants_look; /* the watch thread shall look for a deadlock */
     struct weft__fd_waits fd_waits;
@@ -158,8 +159,6 @@ struct weft_runtime {
     char thread_name[12];
     bool with_signals;
 };
-
-#define WEFT__IDS_PER_BLOCK 256
 
 /* The M of the calling thread, if a coroutine runs on it; fatal with `what` otherwise. */
 struct weft__m *weft__m_in_coroutine(const char *what);

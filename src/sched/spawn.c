@@ -17,14 +17,21 @@ struct weft__m *weft__m_in_coroutine(const char *what)
     return m;
 }
 
-/* Numbers are unique in the process; a P sets a block of them aside. */
-uint64_t weft__id_take(struct weft__p *p)
+/* Numbers are unique in the process.  A P sets a block of them aside; a plain thread, which spawns
+ * seldom, takes a whole one each time. */
+#define IDS_PER_BLOCK 64
+
+static uint64_t take_id_block(void)
 {
     static _Atomic uint64_t next_block;
+    return atomic_fetch_add_explicit(&next_block, 1, memory_order_relaxed) * IDS_PER_BLOCK + 1;
+}
+
+uint64_t weft__id_take(struct weft__p *p)
+{
     if (WEFT__UNLIKELY(p->id_next == p->id_end)) {
-        uint64_t block = atomic_fetch_add_explicit(&next_block, 1, memory_order_relaxed);
-        p->id_next = block * WEFT__IDS_PER_BLOCK + 1;
-        p->id_end = p->id_next + WEFT__IDS_PER_BLOCK;
+        p->id_next = take_id_block();
+        p->id_end = p->id_next + IDS_PER_BLOCK;
     }
     return p->id_next++;
 }
@@ -128,13 +135,12 @@ out_of_memory:
 bool weft__spawn_foreign(struct weft_runtime *rt, int (*fn)(void *), void (*plain)(void *),
                          void *arg, const char *site, const char *name, struct weft_co *co)
 {
-    static _Atomic uint64_t next_id = UINT64_C(1) << 48; /* apart from those of Ps */
     char *kept_name = name != NULL ? weft__g_name_make(&rt->slabs, name) : NULL;
     struct weft__g *g = weft__g_get_shared(&rt->slabs);
     if (g == NULL || (name != NULL && kept_name == NULL)) {
         return false; /* what was taken goes with the runtime */
     }
-    fill(g, arg, site, atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed));
+    fill(g, arg, site, take_id_block());
     atomic_store_explicit(&g->name, kept_name, memory_order_relaxed);
     if (fn != NULL) {
         g->entry.with_result = fn;
@@ -144,21 +150,24 @@ bool weft__spawn_foreign(struct weft_runtime *rt, int (*fn)(void *), void (*plai
     } else {
         g->entry.plain = plain;
     }
-    atomic_fetch_add_explicit(&rt->foreign_spawned, 1, memory_order_relaxed);
     weft__inject_add(&rt->inject, g);
+    /* release [LIVE-COUNT]: whoever counts it finds it queued, or a P awake that took it.  A P that
+     * ran it before it was counted, and sleeps again, is woken once more and looks again. */
+    atomic_fetch_add_explicit(&rt->foreign_spawned, 1, memory_order_release);
     weft__idle_wake_one(rt);
     return true;
 }
 
 uint64_t weft__live_count(const struct weft_runtime *rt)
 {
-    uint64_t spawned = atomic_load_explicit(&rt->foreign_spawned, memory_order_relaxed);
+    /* acquire [LIVE-COUNT] */
+    uint64_t spawned = atomic_load_explicit(&rt->foreign_spawned, memory_order_acquire);
     uint64_t ended = 0;
     for (int i = 0; i < rt->procs; i++) {
         spawned += atomic_load_explicit(&rt->p[i].counts.spawned, memory_order_relaxed);
         ended += atomic_load_explicit(&rt->p[i].counts.ended, memory_order_relaxed);
     }
-    return spawned - ended;
+    return spawned > ended ? spawned - ended : 0; /* one may have ended before it was counted */
 }
 
 void weft_yield(void)

@@ -12,11 +12,19 @@
 #include "../base/self.h"
 #include "sched.h"
 
-static WEFT__COLD void canary_is_dead(struct weft__g *g)
+static WEFT__COLD void canary_is_dead(void)
 {
-    (void)g;
     weft__fatal("stack overflow: the canary at the low end of its stack is overwritten; give it a "
                 "larger stack (stack_bytes, WEFT_STACK)");
+}
+
+/* By the coroutine itself, while a report can still name it. */
+static inline void check_canary(const struct weft__m *m, const struct weft__g *g)
+{
+    if (WEFT__UNLIKELY(m->rt->has_canaries) && g->stack->guard == GUARD_KIND_CANARY &&
+        !weft__canary_is_intact(g->stack->low)) {
+        canary_is_dead();
+    }
 }
 
 /* Do what the context that was left needs done.  `m` is the M of this thread. */
@@ -72,6 +80,7 @@ static inline void arrive(struct weft__ctx *self)
  */
 static void leave(struct weft__m *m, struct weft__g *from, struct weft__g *to, enum weft__post post)
 {
+    check_canary(m, from);
     m->post = post;
     m->post_g = from;
     m->cur = to;
@@ -80,11 +89,6 @@ static void leave(struct weft__m *m, struct weft__g *from, struct weft__g *to, e
         atomic_store_explicit(&to->state, G_RUNNING, memory_order_relaxed);
         weft__count(m->p->counts.switches);
         ctx = &to->ctx;
-    }
-    if (WEFT__UNLIKELY(m->rt->has_canaries) && from->stack->guard == GUARD_KIND_CANARY &&
-        !weft__canary_is_intact(from->stack->low)) {
-        m->cur = from;
-        canary_is_dead(from);
     }
     bool owns_fp = (from->flags & G_FLAG_OWN_FP) != 0;
     if (WEFT__UNLIKELY(owns_fp)) {
@@ -155,6 +159,7 @@ static _Noreturn void finish(struct weft__g *g, int result)
 {
     struct weft__m *m = weft__m_self();
     struct weft__p *p = m->p;
+    check_canary(m, g);
     if (WEFT__UNLIKELY(g->scope != NULL)) {
         weft__fatal("a coroutine ended with a deadline scope open");
     }

@@ -2,6 +2,7 @@
 /* watch.c - see watch.h. */
 #include "watch.h"
 
+#include "../base/clock.h"
 #include "../base/fatal.h"
 #include "../base/sys.h"
 #include "fault.h"
@@ -30,25 +31,31 @@ void weft__watch_ask_deadlock(struct weft_runtime *rt)
     weft__watch_post(WATCH_DEADLOCK);
 }
 
-static void look_for_deadlocks(void)
+/* Look at the runtimes that asked for it, or at all of them a second time; true asks for one. */
+static bool look_for_deadlocks(bool is_second_look)
 {
+    bool again = false;
     weft__lock(&weft__runtimes_lock);
     for (struct weft_runtime *rt = weft__runtimes; rt != NULL; rt = rt->next) {
-        if (atomic_exchange_explicit(&rt->wants_look, false, memory_order_relaxed)) {
-            weft__deadlock_look(rt);
+        if (atomic_exchange_explicit(&rt->wants_look, false, memory_order_relaxed) ||
+            is_second_look) {
+            again = weft__deadlock_look(rt, is_second_look) || again;
         }
     }
     weft__unlock(&weft__runtimes_lock);
+    return again;
 }
 
 static void *watch_main(void *arg)
 {
     (void)arg;
+    int64_t look_ns = INT64_MAX; /* when to look a second time */
     for (;;) {
         /* acquire [WATCH-POST] */
         uint32_t what = atomic_exchange_explicit(&posted, 0, memory_order_acquire);
-        if (what == 0) {
-            weft__sys_futex_wait(&posted, 0, INT64_MAX);
+        bool is_time = look_ns != INT64_MAX && weft__clock_ns() >= look_ns;
+        if (what == 0 && !is_time) {
+            weft__sys_futex_wait(&posted, 0, look_ns);
             continue;
         }
         if ((what & WATCH_FAULT) != 0) {
@@ -57,8 +64,12 @@ static void *watch_main(void *arg)
         if ((what & WATCH_DUMP) != 0) {
             (void)weft__report_all(2, "weft: dump on SIGQUIT\n");
         }
-        if ((what & WATCH_DEADLOCK) != 0) {
-            look_for_deadlocks();
+        if (is_time || (what & WATCH_DEADLOCK) != 0) {
+            bool again = look_for_deadlocks(is_time);
+            look_ns = is_time ? INT64_MAX : look_ns;
+            if (again && look_ns == INT64_MAX) {
+                look_ns = weft__clock_ns() + WEFT__STALL_NS;
+            }
         }
         if ((what & WATCH_LEAVE) != 0) {
             return NULL;

@@ -37,8 +37,10 @@ void weft__watch_ask_deadlock(struct weft_runtime *rt);
 extern struct weft__lock weft__runtimes_lock; /* RANK_PROCESS */
 extern struct weft_runtime *weft__runtimes;
 
-/* deadlock.c: by the watch thread, with the lock of the runtimes. */
-void weft__deadlock_look(struct weft_runtime *rt);
+/* deadlock.c: by the watch thread, with the lock of the runtimes.  True asks for a second look
+ * WEFT__STALL_NS later. */
+#define WEFT__STALL_NS 1000000000
+bool weft__deadlock_look(struct weft_runtime *rt, bool is_second_look);
 
 /* Implemented in observe/. */
 int weft__report_all(int fd, const char *head); /* every live coroutine */
