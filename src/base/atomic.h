@@ -14,12 +14,19 @@
 #define WEFT_BASE_ATOMIC_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #ifdef WEFT_PERTURB
 void weft__perturb(void);
+/* Shall a coroutine that became runnable go to another P than usual?  One time in four. */
+bool weft__perturb_migrates(void);
 #else
 static inline void weft__perturb(void)
 {
+}
+static inline bool weft__perturb_migrates(void)
+{
+    return false;
 }
 #endif
 

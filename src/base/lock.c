@@ -63,18 +63,23 @@ void weft__lock_note(const struct weft__lock *l, bool taken)
 
 #ifdef WEFT_PERTURB
 
-/* One in 16 points delays: a short spin mostly, sometimes a yield of the CPU. */
-void weft__perturb(void)
+static uint64_t perturb_random(void)
 {
     static _Atomic uint64_t state;
     static _Atomic int seeded;
     if (atomic_load_explicit(&seeded, memory_order_relaxed) == 0) {
-        atomic_store_explicit(&state, weft__sys_env_seed("WEFT_PERTURB_SEED"),
-                              memory_order_relaxed);
+        uint64_t seed = weft__sys_env_seed("WEFT_PERTURB_SEED");
+        atomic_store_explicit(&state, seed, memory_order_relaxed);
         atomic_store_explicit(&seeded, 1, memory_order_relaxed);
     }
-    uint64_t x = weft__random_mix(
+    return weft__random_mix(
         atomic_fetch_add_explicit(&state, 0x9e3779b97f4a7c15u, memory_order_relaxed));
+}
+
+/* One in 16 points delays: a short spin mostly, sometimes a yield of the CPU. */
+void weft__perturb(void)
+{
+    uint64_t x = perturb_random();
     if ((x & 15) != 0) {
         return;
     }
@@ -85,6 +90,11 @@ void weft__perturb(void)
     for (uint64_t i = 0; i < (x >> 8) % 300; i++) {
         weft__cpu_relax();
     }
+}
+
+bool weft__perturb_migrates(void)
+{
+    return (perturb_random() & 3) == 0;
 }
 
 #endif

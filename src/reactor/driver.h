@@ -15,8 +15,8 @@
  *   wake      any thread at all
  *   stop      one thread, after all others have left
  *
- * An operation whose submit returned 0 is reported exactly once, by a wait or reap of any reactor of
- * the group.
+ * An operation whose submit returned 0 is reported exactly once, by a wait or reap of any reactor
+ * of the group.
  */
 #ifndef WEFT_REACTOR_DRIVER_H
 #define WEFT_REACTOR_DRIVER_H
@@ -40,7 +40,7 @@ struct weft__driver {
      *   1       complete at once: op->result is set, it will not be reported.
      *   -errno  not taken (no memory, fd not open, closing): nothing has happened.
      * What io_uring carries out itself is sent by the next wait.  A caller that expects success
-     * calls weft__op_try() first; submit does not try again but where an event may have been missed.
+     * calls weft__op_try() first; submit tries again only where an event may have been missed.
      */
     int (*submit)(struct weft__reactor *r, struct weft__op *op);
 
@@ -76,7 +76,7 @@ extern const struct weft__driver weft__driver_uring;
 /* What the reactors of one runtime share. */
 struct weft__reactor_group {
     const struct weft__driver *driver;
-    const char *why; /* a phrase for people: why this driver ("probed", "epoll asked for", ...) */
+    const char *why;   /* a phrase for people: why this driver ("probed", "epoll asked for", ...) */
     char why_text[96]; /* where `why` is put together when it names an error */
     struct weft__fdtable fds;
     int count;
@@ -126,8 +126,8 @@ struct weft__reactor_choice {
 
 /*
  * Start `count` reactors with the best driver of those wanted: io_uring first, probed by a real
- * operation; if it is refused (ENOSYS, EPERM, EACCES, ENOMEM, EMFILE, EINVAL, ...) and epoll is wanted too,
- * epoll.  0 or -errno; nothing is left behind on failure.
+ * operation; if it is refused (ENOSYS, EPERM, EACCES, ENOMEM, EMFILE, EINVAL, ...) and epoll is
+ * wanted too, epoll.  0 or -errno; nothing is left behind on failure.
  */
 int weft__reactors_start(struct weft__reactor_group *group, int count,
                          struct weft__reactor_choice choice);

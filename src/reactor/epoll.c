@@ -2,8 +2,8 @@
 /*
  * epoll.c - the driver that waits for readiness and then makes the system call itself.
  *
- * Every reactor has an epoll set with its wake_fd in it.  An operation waits in the list of its fd's
- * entry; the fd is in the epoll set of one reactor, its home, where its events arrive and are
+ * Every reactor has an epoll set with its wake_fd in it.  An operation waits in the list of its
+ * fd's entry; the fd is in the epoll set of one reactor, its home, where its events arrive and are
  * reported by whoever reaps.
  *
  *   fd            in the set                       events

@@ -27,30 +27,25 @@
  *     pushes the op, wakes the owner           set, and the cancel unless nothing is out there
  *
  * [URING-ARM] is the order of that hand-over.  Submit and step 3 release it as well after they last
- * touched the operation, and each completion acquires it, because what passes through the kernel's rings is an order that neither
- * the C memory model nor a race detector sees.
+ * touched the operation, and each completion acquires it, because what passes through the kernel's
+ * rings is an order that neither the C memory model nor a race detector sees.
  */
 #include <errno.h>
 #include <liburing.h>
-#include <limits.h>
 #include <poll.h>
-#include <string.h>
 
 #include "../base/clock.h"
 #include "../base/fatal.h"
 #include "../base/sys.h"
 #include "driver.h"
+#include "uring_ring.h"
 
-#define ENTRIES 256      /* of the submission queue: a batch, not a limit */
-#define ENTRIES_MIN 32   /* where locked memory is short */
-#define CQ_FACTOR 4      /* more in flight than 4 times that overflow into the kernel's memory */
-#define COMPLETIONS 256  /* taken at a time */
-#define ROOM_TRIES 16    /* before a full queue that the kernel does not take is given up */
-#define PATIENCE 5       /* sleeps of 1, 2, 4, ... ms while memory of earlier rings comes back */
+#define COMPLETIONS 256       /* taken at a time */
+#define ROOM_TRIES 16         /* before a full queue that the kernel does not take is given up */
 #define BYTES_MAX 0x7ffff000u /* what read(2) moves at most; the queue has 32 bits for it */
 
 /* user_data: the address of an op, which is a multiple of 8, and a tag. */
-enum { TAG_OP = 0, TAG_CANCEL = 1, TAG_WAKE = 2, TAG_PROBE = 3, TAG_MASK = 7 };
+enum { TAG_OP = 0, TAG_CANCEL = 1, TAG_WAKE = 2, TAG_MASK = 7 };
 
 enum { WANT_SEND = 1, WANT_CANCEL = 2 };
 
@@ -250,11 +245,6 @@ static int uring_submit(struct weft__reactor *r, struct weft__op *op)
     return begin_op(r, entry, op);
 }
 
-static void uring_cancel(struct weft__reactor *from, struct weft__op *op, int error)
-{
-    ask_cancel(from, op, error);
-}
-
 /* ---- The completion side: whoever reaps. ---- */
 
 /* The last reference is gone: take it off its fd, and close that if a CLOSE waits for it. */
@@ -372,7 +362,8 @@ static void handle_all(struct weft__reactor *r, const struct completion *got, in
                        struct weft__op_list *out)
 {
     for (int i = 0; i < n; i++) {
-        struct weft__op *op = (struct weft__op *)(uintptr_t)(got[i].user_data & ~(uint64_t)TAG_MASK);
+        struct weft__op *op =
+            (struct weft__op *)(uintptr_t)(got[i].user_data & ~(uint64_t)TAG_MASK);
         if ((got[i].user_data & TAG_MASK) == TAG_CANCEL) {
             handle_cancel(r, op, got[i].res, is_owner, out);
         } else {
@@ -381,19 +372,13 @@ static void handle_all(struct weft__reactor *r, const struct completion *got, in
     }
 }
 
-/* Completions that did not fit are kept by the kernel, which brings them when asked. */
-static bool has_overflow(const struct state *st)
-{
-    return io_uring_cq_has_overflow(&st->ring);
-}
-
 /* Take completions in the middle of a submit; they are reported by the next wait. */
 static void handle_ready(struct weft__reactor *r)
 {
     struct state *st = state_of(r);
     struct completion got[COMPLETIONS];
     weft__lock(&r->reap_lock);
-    if (has_overflow(st)) {
+    if (io_uring_cq_has_overflow(&st->ring)) {
         (void)io_uring_get_events(&st->ring);
     }
     int n = collect(r, got, true);
@@ -408,7 +393,8 @@ static void uring_reap(struct weft__reactor *r, struct weft__op_list *done)
     if (!weft__try_lock(&r->reap_lock)) {
         return;
     }
-    if (io_uring_cq_ready(&st->ring) == 0 && has_overflow(st)) {
+    /* Completions that did not fit are kept by the kernel, which brings them when asked. */
+    if (io_uring_cq_ready(&st->ring) == 0 && io_uring_cq_has_overflow(&st->ring)) {
         (void)io_uring_get_events(&st->ring);
     }
     int n = collect(r, got, false);
@@ -547,115 +533,6 @@ static void uring_wait(struct weft__reactor *r, int64_t deadline_ns, struct weft
 
 /* ---- Start and stop. ---- */
 
-/* Can this ring do what we need?  A real operation goes through it, since a filter or a kernel may
- * allow the setup and refuse the rest. */
-static int probe(struct io_uring *ring)
-{
-    const unsigned features = IORING_FEAT_NODROP | IORING_FEAT_FAST_POLL | IORING_FEAT_EXT_ARG;
-    static const int ops[] = {IORING_OP_POLL_ADD, IORING_OP_RECV,         IORING_OP_SEND,
-                              IORING_OP_RECVMSG,  IORING_OP_SENDMSG,      IORING_OP_READ,
-                              IORING_OP_NOP,      IORING_OP_ASYNC_CANCEL};
-    if ((ring->features & features) != features) {
-        return -ENOSYS;
-    }
-    struct io_uring_probe *known = io_uring_get_probe_ring(ring);
-    if (known == NULL) {
-        return -ENOSYS;
-    }
-    bool all = true;
-    for (size_t i = 0; i < WEFT__COUNT(ops); i++) {
-        all = all && io_uring_opcode_supported(known, ops[i]);
-    }
-    io_uring_free_probe(known);
-    if (!all) {
-        return -ENOSYS;
-    }
-    struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
-    io_uring_prep_nop(sqe);
-    io_uring_sqe_set_data64(sqe, TAG_PROBE);
-    int rc = io_uring_submit_and_wait(ring, 1);
-    struct io_uring_cqe *cqe;
-    if (rc >= 0) {
-        rc = io_uring_peek_cqe(ring, &cqe);
-    }
-    if (rc < 0) {
-        return rc;
-    }
-    rc = cqe->user_data == TAG_PROBE ? cqe->res : -EIO;
-    io_uring_cqe_seen(ring, cqe);
-    return rc;
-}
-
-/* Rings that this process gave back since it last ran out of memory for one. */
-static _Atomic uint32_t n_leaving;
-
-/*
- * The locked memory of a ring that was given back is counted against the user for some milliseconds
- * more, until a worker of the kernel has torn it down.  So a user who restarts a runtime may
- * be told that there is none: where rings are leaving, a while of patience (31 ms in all) finds
- * room again.  False if there is nothing to wait for any more.
- */
-static bool wait_for_leaving(int *n_waits)
-{
-    if (atomic_load_explicit(&n_leaving, memory_order_relaxed) == 0) {
-        return false;
-    }
-    if (*n_waits == PATIENCE) {
-        atomic_store_explicit(&n_leaving, 0, memory_order_relaxed);
-        return false;
-    }
-    (void)weft__sys_poll(NULL, 0, 1 << (*n_waits)++);
-    return true;
-}
-
-/*
- * Make a ring.  Flags that an older kernel does not know are left out step by step (-EINVAL); where
- * locked memory is short, a smaller ring does.  Never SINGLE_ISSUER or DEFER_TASKRUN: a P changes
- * threads, and the kernel would refuse the new one.
- */
-static int make_ring(struct state *st, int wq_fd)
-{
-    static const unsigned steps[] = {
-        IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
-            IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE | IORING_SETUP_ATTACH_WQ,
-        IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE | IORING_SETUP_ATTACH_WQ,
-        IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE,
-        0,
-    };
-    size_t step = 0;
-    unsigned entries = ENTRIES;
-    int n_waits = 0;
-    for (;;) {
-        struct io_uring_params params;
-        memset(&params, 0, sizeof params);
-        params.flags = steps[step];
-        params.cq_entries = entries * CQ_FACTOR;
-        if (wq_fd < 0) {
-            params.flags &= ~IORING_SETUP_ATTACH_WQ;
-        } else {
-            params.wq_fd = (unsigned)wq_fd;
-        }
-        int rc = weft__sys_fault_now(WEFT__CALL_URING_SETUP);
-        if (rc == 0) {
-            rc = io_uring_queue_init_params(entries, &st->ring, &params);
-        }
-        if (rc == 0) {
-            /* The two came with the same kernel. */
-            st->has_poll_first = (params.flags & IORING_SETUP_COOP_TASKRUN) != 0;
-            return 0;
-        }
-        if (rc == -EINVAL && step + 1 < WEFT__COUNT(steps)) {
-            step++;
-        } else if (rc == -ENOMEM && wait_for_leaving(&n_waits)) {
-            continue;
-        } else if (rc == -ENOMEM && entries > ENTRIES_MIN) {
-            entries /= 2;
-        } else {
-            return rc;
-        }
-    }
-}
-
 static int uring_start(struct weft__reactor *r)
 {
     struct weft__reactor *first = &r->group->reactors[0];
@@ -663,16 +540,11 @@ static int uring_start(struct weft__reactor *r)
     if (st == NULL) {
         return -ENOMEM;
     }
-    int rc = make_ring(st, r == first ? -1 : state_of(first)->ring.ring_fd);
+    int rc = weft__ring_start(&st->ring, r == first ? NULL : &state_of(first)->ring);
     if (rc < 0) {
         goto out_state;
     }
-    rc = probe(&st->ring);
-    if (rc < 0) {
-        goto out_ring;
-    }
-    /* A fork's child must not reach the parent's ring. */
-    (void)io_uring_ring_dontfork(&st->ring);
+    st->has_poll_first = weft__ring_has_poll_first(&st->ring);
     rc = weft__sys_eventfd();
     if (rc < 0) {
         goto out_ring;
@@ -687,7 +559,7 @@ static int uring_start(struct weft__reactor *r)
 out_wake:
     (void)weft__sys_close(r->wake_fd);
 out_ring:
-    io_uring_queue_exit(&st->ring);
+    weft__ring_stop(&st->ring);
 out_state:
     weft__free(st);
     return rc;
@@ -708,8 +580,7 @@ static void uring_stop(struct weft__reactor *r)
         (void)collect(r, got, true);
         weft__unlock(&r->reap_lock);
     }
-    io_uring_queue_exit(&st->ring);
-    atomic_fetch_add_explicit(&n_leaving, 1, memory_order_relaxed);
+    weft__ring_stop(&st->ring);
     (void)weft__sys_close(r->wake_fd);
     weft__free(st);
     r->driver_state = NULL;
@@ -720,7 +591,7 @@ const struct weft__driver weft__driver_uring = {
     .start = uring_start,
     .stop = uring_stop,
     .submit = uring_submit,
-    .cancel = uring_cancel,
+    .cancel = ask_cancel,
     .wait = uring_wait,
     .reap = uring_reap,
     .wake = weft__reactor_wake,

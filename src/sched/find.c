@@ -82,15 +82,17 @@ static struct weft__g *take_global(struct weft__p *p, bool with_overflow)
     n = n / (uint32_t)p->rt->procs + 1;
     struct weft__g *out[GLOBAL_BATCH];
     n = weft__inject_take(in, out, n < GLOBAL_BATCH ? n : GLOBAL_BATCH, with_overflow);
-    for (uint32_t i = n; i-- > 1;) {
-        if (out[i]->stack == NULL) {
-            weft__queue_unstarted(p, out[i]); /* the oldest is pushed last, and so runs first */
-        }
+    /* Woken ones come first.  Where they end is asked before anything is queued: what is queued
+     * may be stolen, run and have a stack at once, and is no longer ours to look at. */
+    uint32_t n_woken = 0;
+    while (n_woken < n && out[n_woken]->stack != NULL) {
+        n_woken++;
     }
-    for (uint32_t i = 1; i < n; i++) {
-        if (out[i]->stack != NULL) {
-            weft__queue_woken(out[i], false);
-        }
+    for (uint32_t i = n; i-- > 1 && i >= n_woken;) {
+        weft__queue_unstarted(p, out[i]); /* the oldest is pushed last, and so runs first */
+    }
+    for (uint32_t i = 1; i < n_woken; i++) {
+        weft__queue_woken(out[i], false);
     }
     return n > 0 ? out[0] : NULL;
 }

@@ -70,7 +70,7 @@ void weft__queue_woken(struct weft__g *g, bool run_next)
         weft__queue_bound(&rt->p[g->p_home], g);
         return;
     }
-    if (WEFT__UNLIKELY(m == NULL || m->p == NULL || m->rt != rt)) {
+    if (WEFT__UNLIKELY(m == NULL || m->p == NULL || m->rt != rt) || weft__perturb_migrates()) {
         weft__inject_add(&rt->inject, g);
         weft__idle_wake_one(rt);
         return;
@@ -121,8 +121,15 @@ struct weft__g *weft__queue_pick(struct weft__p *p)
         return g;
     }
     p->run_next_streak = 0;
-    if ((g = weft__runq_pop(&p->woken)) != NULL || (g = take_run_next(p)) != NULL ||
-        (g = weft__deque_pop(&p->unstarted)) != NULL) {
+    if ((g = weft__runq_pop(&p->woken)) != NULL) {
+        /* Whoever still is in run-next has used up its turns at the front: it goes behind all. */
+        struct weft__g *last = take_run_next(p);
+        if (last != NULL) {
+            push_woken(p, last);
+        }
+        return g;
+    }
+    if ((g = take_run_next(p)) != NULL || (g = weft__deque_pop(&p->unstarted)) != NULL) {
         return g;
     }
     if (atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0) {

@@ -31,9 +31,9 @@
  * By time, not by turns: each such turn opens another branch of a fork-join tree, and the number of
  * open branches is the number of stacks (a million-leaf tree had 8,000 with a bound of 32 turns). */
 #define WEFT__OLDEST_NS 10000000
-/* How often run-next goes before the woken queue in a row when that has something.  A pair that
- * keeps waking each other then gets at most twice the turns of everybody else. */
-#define WEFT__RUN_NEXT_MAX 3u
+/* How often run-next goes before the woken queue in a row when that has something; then it goes to
+ * the end of it.  A pair that keeps waking each other gets three turns where others get two. */
+#define WEFT__RUN_NEXT_MAX 2u
 
 /* What the next context does for the one that was switched out. */
 enum weft__post {

@@ -155,6 +155,21 @@ static void unlink_all(struct weft__select *s, int but)
     }
 }
 
+/* Nothing could go on when each case was looked at alone.  Is that so of all of them at one moment?
+ * A value that another coroutine moves from a channel not yet looked at to one looked at before
+ * must not make a select take its default. */
+static int try_all_at_once(struct weft__select *s, struct weft__wait **wake)
+{
+    sort_locks(s);
+    if (s->n_locks < 2) {
+        return -1;
+    }
+    lock_all(s);
+    int chosen = try_all(s, true, wake);
+    unlock_all(s);
+    return chosen;
+}
+
 /* Steps 2 to 4. */
 static int wait_for_one(struct weft__select *s, const void *caller)
 {
@@ -209,11 +224,12 @@ static int select_with(struct weft__select *s, const void *caller)
     shuffle(s);
     weft__select_poll_fds(s);
     int chosen = try_all(s, false, &wake);
+    if (chosen < 0 && s->default_case >= 0) {
+        chosen = try_all_at_once(s, &wake);
+        chosen = chosen >= 0 ? chosen : s->default_case;
+    }
     if (wake != NULL) {
         weft__park_wake(wake);
-    }
-    if (chosen < 0 && s->default_case >= 0) {
-        return s->default_case;
     }
     return chosen >= 0 ? chosen : wait_for_one(s, caller);
 }

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* uring_ring.c - see uring_ring.h. */
+#ifndef WEFT_NO_LIBURING
+
+#include "uring_ring.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "../base/atomic.h"
+#include "../base/compiler.h"
+#include "../base/sys.h"
+
+#define ENTRIES 256    /* of the submission queue: a batch, not a limit */
+#define ENTRIES_MIN 32 /* where locked memory is short */
+#define CQ_FACTOR 4    /* more in flight than 4 times that overflow into the kernel's memory */
+#define PATIENCE 5     /* sleeps of 1, 2, 4, ... ms while memory of earlier rings comes back */
+#define PROBE_DATA 0x77656674
+
+/* Can this ring do what we need?  A real operation goes through it, since a filter or a kernel may
+ * allow the setup and refuse the rest. */
+static int probe(struct io_uring *ring)
+{
+    const unsigned features = IORING_FEAT_NODROP | IORING_FEAT_FAST_POLL | IORING_FEAT_EXT_ARG;
+    static const int ops[] = {IORING_OP_POLL_ADD, IORING_OP_RECV,        IORING_OP_SEND,
+                              IORING_OP_RECVMSG,  IORING_OP_SENDMSG,     IORING_OP_READ,
+                              IORING_OP_NOP,      IORING_OP_ASYNC_CANCEL};
+    if ((ring->features & features) != features) {
+        return -ENOSYS;
+    }
+    struct io_uring_probe *known = io_uring_get_probe_ring(ring);
+    if (known == NULL) {
+        return -ENOSYS;
+    }
+    bool all = true;
+    for (size_t i = 0; i < WEFT__COUNT(ops); i++) {
+        all = all && io_uring_opcode_supported(known, ops[i]);
+    }
+    io_uring_free_probe(known);
+    if (!all) {
+        return -ENOSYS;
+    }
+    struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+    io_uring_prep_nop(sqe);
+    io_uring_sqe_set_data64(sqe, PROBE_DATA);
+    int rc;
+    do {
+        rc = io_uring_submit_and_wait(ring, 1);
+    } while (rc == -EINTR);
+    struct io_uring_cqe *cqe;
+    if (rc >= 0) {
+        rc = io_uring_peek_cqe(ring, &cqe);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    rc = cqe->user_data == PROBE_DATA ? cqe->res : -EIO;
+    io_uring_cqe_seen(ring, cqe);
+    return rc;
+}
+
+/* Rings that this process gave back since it last ran out of memory for one. */
+static _Atomic uint32_t n_leaving;
+
+/*
+ * The locked memory of a ring that was given back is counted against the user for some milliseconds
+ * more, until a worker of the kernel has torn it down.  So a user who restarts a runtime may
+ * be told that there is none: where rings are leaving, a while of patience (31 ms in all) finds
+ * room again.  False if there is nothing to wait for any more.
+ */
+static bool wait_for_leaving(int *n_waits)
+{
+    if (atomic_load_explicit(&n_leaving, memory_order_relaxed) == 0) {
+        return false;
+    }
+    if (*n_waits == PATIENCE) {
+        atomic_store_explicit(&n_leaving, 0, memory_order_relaxed);
+        return false;
+    }
+    (void)weft__sys_poll(NULL, 0, 1 << (*n_waits)++);
+    return true;
+}
+
+/*
+ * Make a ring.  Flags that an older kernel does not know are left out step by step (-EINVAL); where
+ * locked memory is short, a smaller ring does.  Never SINGLE_ISSUER or DEFER_TASKRUN: a P changes
+ * threads, and the kernel would refuse the new one.
+ */
+static int make_ring(struct io_uring *ring, const struct io_uring *first)
+{
+    static const unsigned steps[] = {
+        IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
+            IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE | IORING_SETUP_ATTACH_WQ,
+        IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE | IORING_SETUP_ATTACH_WQ,
+        IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE,
+        0,
+    };
+    size_t step = 0;
+    unsigned entries = ENTRIES;
+    int n_waits = 0;
+    for (;;) {
+        struct io_uring_params params;
+        memset(&params, 0, sizeof params);
+        params.flags = steps[step];
+        params.cq_entries = entries * CQ_FACTOR;
+        if (first == NULL) {
+            params.flags &= ~IORING_SETUP_ATTACH_WQ;
+        } else {
+            params.wq_fd = (unsigned)first->ring_fd;
+        }
+        int rc = weft__sys_fault_now(WEFT__CALL_URING_SETUP);
+        if (rc == 0) {
+            rc = io_uring_queue_init_params(entries, ring, &params);
+        }
+        if (rc == 0) {
+            return 0;
+        }
+        if (rc == -EINVAL && step + 1 < WEFT__COUNT(steps)) {
+            step++;
+        } else if (rc == -ENOMEM && wait_for_leaving(&n_waits)) {
+            continue;
+        } else if (rc == -ENOMEM && entries > ENTRIES_MIN) {
+            entries /= 2;
+        } else {
+            return rc;
+        }
+    }
+}
+
+int weft__ring_start(struct io_uring *ring, const struct io_uring *first)
+{
+    int rc = make_ring(ring, first);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = probe(ring);
+    if (rc < 0) {
+        io_uring_queue_exit(ring);
+        return rc;
+    }
+    /* A fork's child must not reach the parent's ring. */
+    (void)io_uring_ring_dontfork(ring);
+    return 0;
+}
+
+void weft__ring_stop(struct io_uring *ring)
+{
+    io_uring_queue_exit(ring);
+    atomic_fetch_add_explicit(&n_leaving, 1, memory_order_relaxed);
+}
+
+#endif
