@@ -79,12 +79,13 @@ static long count_that_fits(void)
     return (free_bytes - MARGIN_BYTES) / (PARKED_BYTES + TABLE_BYTES);
 }
 
-/* Uses `bytes` of stack and more, page after page, so that it cannot miss the guard. */
+/* Writes to `bytes` of stack and more, every one of them, so that it cannot miss the guard. */
 static __attribute__((noinline)) int use_stack(long bytes)
 {
     volatile char frame[1024];
 
-    frame[0] = (char)bytes;
+    for (size_t i = 0; i < sizeof(frame); i++)
+        frame[i] = (char)bytes;
     if (bytes <= 0) {
         weft_yield(); /* a canary, the guard of last resort, is looked at when we switch */
         return frame[0];

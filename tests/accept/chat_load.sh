@@ -68,6 +68,7 @@ run_row() {
     esac
     [[ $kernel == *" $reactor "* ]] || { echo "skip $row: this machine has none"; return 77; }
 
+    : >"$work/out" # it must be there when it is looked into
     # exec in the job makes the number of the job that of the server.
     (unset WEFT_REACTOR; WEFT_VERBOSE=1 exec "${command[@]}") >"$work/out" 2>"$work/err" &
     server_pid=$!

@@ -82,7 +82,7 @@ static struct client **client; /* by id; never freed before the end */
 static size_t n_clients;
 static struct message *message; /* by id */
 static size_t n_messages;
-static struct numbers latency_us;
+static struct numbers latency_us, lateness_us; /* of deliveries; of our own sends */
 static struct {
     struct client *c;
     int64_t next_ns; /* when the next one comes, if there is none */
@@ -510,6 +510,7 @@ static void speak(int64_t now)
 
         if (c == NULL || c->phase != TALKING || c->rest_at_ns != 0 || c->way == NAMELESS)
             continue; /* somebody else speaks; most stayers always can */
+        push(&lateness_us, (uint32_t)((now - next_send_ns) / 1000));
         say(c, random_below(8) == 0, false);
         next_send_ns += SEC / opt.rate;
     }

@@ -4,7 +4,7 @@
  *
  * expect-exit: SIGABRT
  * expect-stderr: ^weft: fatal: .*coroutine [0-9]+ "culprit"
- * expect-stderr: ^weft: fatal: .*channel
+ * expect-stderr: ^weft: fatal: .*chan
  */
 #include <weft.h>
 

@@ -344,9 +344,9 @@ TEST(leaving_by_any_way_is_announced_once)
     server_stop(&server, SIGTERM);
 }
 
-/* Goal: what was said before a member quits reaches it, also if it reads late and has sent more than
- * the server wants to know: a close with input unread would reset the connection, and the lines
- * that the kernel still has would be lost.
+/* Goal: what was said before a member quits reaches it, also if it reads late and has sent more
+ * than the server wants to know: a close with input unread would reset the connection, and the
+ * lines that the kernel still has would be lost.
  * Method: 36 KB of lines for a member with a small receive buffer; it quits with 20 KB behind the
  * "/quit", gives a reset the time to arrive, and only then reads. */
 TEST(who_quits_still_gets_what_was_said_before)

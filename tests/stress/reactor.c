@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * reactor.c - the drivers under storms: cancels, closes and reuse of fd numbers from several threads,
- * with every byte and every report counted.
+ * reactor.c - the drivers under storms: cancels, closes and reuse of fd numbers from several
+ * threads, with every byte and every report counted.
  */
 #define _GNU_SOURCE
 #include "../unit/reactor_rig.h"
@@ -156,9 +156,9 @@ static void *write_and_cancel(void *arg)
 }
 
 /* Goal: a cancel loses no byte, doubles none and leaves no buffer with the kernel: success wins.
- * Method: streams of numbered bytes of all kinds, read by two threads and cancelled by a third, which
- * also writes; what is reported at a thread is submitted again there.  A cancelled read must not
- * have touched its buffer, and in the end all that was sent was seen, in order. */
+ * Method: streams of numbered bytes of all kinds, read by two threads and cancelled by a third,
+ * which also writes; what is reported at a thread is submitted again there.  A cancelled read must
+ * not have touched its buffer, and in the end all that was sent was seen, in order. */
 ON_BOTH(cancels_race_completions_and_no_byte_is_lost)
 {
     static const int kinds[] = {0, 2, 3, 5};
@@ -195,8 +195,8 @@ ON_BOTH(cancels_race_completions_and_no_byte_is_lost)
 }
 
 /* Goal: the kernel has let go of a buffer when its operation is reported as cancelled.
- * Method: 10,000 times, cancel a read before or after it is sent, then let the peer send: the buffer
- * of the cancelled read keeps its pattern, and the bytes go to the next read. */
+ * Method: 10,000 times, cancel a read before or after it is sent, then let the peer send: the
+ * buffer of the cancelled read keeps its pattern, and the bytes go to the next read. */
 ON_BOTH_LIMIT(a_cancelled_read_never_touches_its_buffer_again, 60)
 {
     int n_rounds = test_scale() > 1 ? 2000 : 10000;
@@ -245,9 +245,9 @@ static void *reap_all(void *arg)
 }
 
 /* Goal: an event of an fd's earlier life reaches nobody in the next one.
- * Method: connections on the same fd number, each with an id of its own; a dup keeps the earlier one
- * open, and its peer goes on sending when the next one waits.  Another thread reaps all the time,
- * so that events are in its hands while the fd is closed. */
+ * Method: connections on the same fd number, each with an id of its own; a dup keeps the earlier
+ * one open, and its peer goes on sending when the next one waits.  Another thread reaps all the
+ * time, so that events are in its hands while the fd is closed. */
 ON_BOTH_LIMIT(an_fd_number_used_again_gets_nothing_of_its_past, 60)
 {
     struct reaping reaping = {.is_over = false};
@@ -353,8 +353,8 @@ static void *close_at_random(void *arg)
     return NULL;
 }
 
-/* Goal: a close that races reads from another reactor ends each of them exactly once, none after the
- * close, and the peer sees the end.
+/* Goal: a close that races reads from another reactor ends each of them exactly once, none after
+ * the close, and the peer sees the end.
  * Method: one thread submits reads and cancels one while the other closes at a random moment. */
 ON_BOTH_LIMIT(close_races_reads_of_another_reactor, 60)
 {

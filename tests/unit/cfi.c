@@ -3,9 +3,9 @@
  * Goal: every instruction of call frame information and every operation of its expressions does
  * what DWARF says, and what is not understood ends the walk.
  * Method: programs of our own, byte by byte, over a stack of numbered words that exists as a copy
- * only.  src/base/dwarf.c is tested along with src/base/cfi.c.
+ * only.  src/arch/dwarf.c is tested along with src/arch/cfi.c.
  */
-#include "base/cfi.h"
+#include "arch/cfi.h"
 #include "test.h"
 
 enum {

@@ -6,8 +6,6 @@
 #define _GNU_SOURCE
 #include "reactor_rig.h"
 
-
-
 /* ---- Situations that hold on every kind of fd. ---- */
 
 static void read_waits_then_gets_what_came(int rd, int wr, const struct pair_kind *kind)
@@ -236,7 +234,10 @@ static const struct situation {
     void (*run)(int rd, int wr, const struct pair_kind *kind);
     bool closes_wr;
 } situations[] = {
-#define SITUATION(name) {#name, name, false}
+#define SITUATION(name)                                                                            \
+    {                                                                                              \
+#name, name, false                                                                         \
+    }
     SITUATION(read_waits_then_gets_what_came),
     SITUATION(read_sees_what_came_before_its_submit),
     SITUATION(vectors_are_filled_in_order),

@@ -59,8 +59,8 @@ static void *wake_when_asked(void *arg)
 }
 
 /* Goal: no wake is lost, whether it comes before the sleep or in it.
- * Method: sleeps without a limit.  In odd rounds the wake is on its way before the one sleep that it
- * must end; in even rounds the owner sleeps until it sees what the waker wrote. */
+ * Method: sleeps without a limit.  In odd rounds the wake is on its way before the one sleep that
+ * it must end; in even rounds the owner sleeps until it sees what the waker wrote. */
 ON_BOTH(a_wake_ends_a_sleep_wherever_it_comes)
 {
     struct waker w = {.n_rounds = 5000};
@@ -91,7 +91,8 @@ static void *reap_until_told(void *arg)
 }
 
 /* Goal: a thread that reaps a reactor takes operations, and never the wake of its owner.
- * Method: the test above beside a thread that reaps without end. */
+ * Method: the test above beside a thread that reaps without end; in odd rounds the owner lets it
+ * meet the wake before the sleep. */
 ON_BOTH(a_reaper_does_not_swallow_a_wake)
 {
     struct waker w = {.n_rounds = 2000};
@@ -101,9 +102,15 @@ ON_BOTH(a_reaper_does_not_swallow_a_wake)
     CHECK_EQ(pthread_create(&reaper, NULL, reap_until_told, &is_over), 0);
     CHECK_EQ(pthread_create(&w.thread, NULL, wake_when_asked, &w), 0);
     for (int i = 1; i <= w.n_rounds; i++) {
+        wait_once(0, weft__clock_ns() + 1); /* a sleep that leaves its listening for wakes behind */
         atomic_store_explicit(&w.n_asked, i, memory_order_relaxed);
-        while ((i & 1) != 0 && atomic_load_explicit(&w.n_given, memory_order_relaxed) < i) {
-            sched_yield();
+        if ((i & 1) != 0) {
+            while (!weft__reactor_is_woken(&group.reactors[0])) {
+                sched_yield();
+            }
+            for (int k = 0; k < 20; k++) {
+                sched_yield(); /* also lets the kernel post what this thread asked for */
+            }
         }
         do {
             wait_once(0, INT64_MAX);
@@ -112,6 +119,41 @@ ON_BOTH(a_reaper_does_not_swallow_a_wake)
     atomic_store_explicit(&is_over, true, memory_order_relaxed);
     CHECK_EQ(pthread_join(w.thread, NULL), 0);
     CHECK_EQ(pthread_join(reaper, NULL), 0);
+    stop();
+}
+
+static void *sleep_until_reported(void *arg)
+{
+    struct task *t = arg;
+    while (!is_done(t)) {
+        wait_once(0, INT64_MAX);
+    }
+    return NULL;
+}
+
+/* Goal: a cancel from another thread reaches an owner that sleeps without a limit.
+ * Method: the canceller has no reactor, or, where what it ends is reported by the owner all the
+ * same, one of its own. */
+ON_BOTH(a_cancel_from_elsewhere_ends_the_sleep_of_the_owner)
+{
+    int fds[2];
+    start(uring, 2);
+    make_pair(&pair_kinds[2], fds);
+    for (int i = 0; i < 200; i++) {
+        struct task t;
+        pthread_t owner;
+        prepare(&t, WEFT__OP_READ, fds[0]);
+        CHECK_EQ(submit(0, &t), 0);
+        CHECK_EQ(pthread_create(&owner, NULL, sleep_until_reported, &t), 0);
+        for (int k = i % 8; k > 0; k--) {
+            sched_yield();
+        }
+        driver->cancel(uring && i % 2 == 0 ? &group.reactors[1] : NULL, &t.op, -ETIMEDOUT);
+        CHECK_EQ(pthread_join(owner, NULL), 0);
+        CHECK_EQ(t.n_reports, 1);
+        CHECK_EQ(t.result, -ETIMEDOUT);
+    }
+    close_pair(fds);
     stop();
 }
 
@@ -143,6 +185,9 @@ ON_BOTH(more_operations_than_the_queues_hold)
             }
             put(fds[1], "x");
             for (int i = 0; i < counts[c]; i++) {
+                while (lot == 0 && !is_done(&t[i])) {
+                    wait_once(0, 0); /* also without a sleep */
+                }
                 ssize_t n = await(0, &t[i]);
                 CHECK(n == POLLIN || (lot == 1 && i % 2 == 0 && n == -ECANCELED));
             }
@@ -203,6 +248,54 @@ ON_BOTH(operations_outlive_the_thread_that_sent_them)
     }
     for (int i = 0; i < N_WAITING; i++) {
         close_pair(relay.fds[i]);
+    }
+    stop();
+}
+
+struct sender {
+    struct relay relay;
+    _Atomic int stage; /* 1: all is sent, 2: the thread may end */
+};
+
+static void *submit_and_linger(void *arg)
+{
+    struct sender *sender = arg;
+    (void)submit_and_exit(&sender->relay);
+    /* release [TEST-STAGE] */
+    atomic_store_explicit(&sender->stage, 1, memory_order_release);
+    /* In user code all the time: what the kernel does for this thread waits for a tick. */
+    while (atomic_load_explicit(&sender->stage, memory_order_relaxed) != 2) {
+    }
+    return NULL;
+}
+
+/* Goal: a cancelled operation is not reported before the kernel has let go of it, also where the
+ * cancel is answered before the operation is.
+ * Method: the thread that sent the reads spins, so that their ends are late; another one takes the
+ * reactor over and cancels. */
+ON_BOTH(a_new_owner_cancels_what_a_busy_thread_has_sent)
+{
+    static struct sender sender;
+    pthread_t thread;
+    start(uring, 1);
+    for (int i = 0; i < N_WAITING; i++) {
+        make_pair(&pair_kinds[i % 5], sender.relay.fds[i]);
+    }
+    CHECK_EQ(pthread_create(&thread, NULL, submit_and_linger, &sender), 0);
+    /* acquire [TEST-STAGE] */
+    while (atomic_load_explicit(&sender.stage, memory_order_acquire) != 1) {
+        sched_yield();
+    }
+    for (int i = 0; i < N_WAITING; i++) {
+        driver->cancel(&group.reactors[0], &sender.relay.tasks[i].op, -ETIMEDOUT);
+    }
+    for (int i = 0; i < N_WAITING; i++) {
+        CHECK_EQ(await(0, &sender.relay.tasks[i]), -ETIMEDOUT);
+    }
+    atomic_store_explicit(&sender.stage, 2, memory_order_relaxed);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    for (int i = 0; i < N_WAITING; i++) {
+        close_pair(sender.relay.fds[i]);
     }
     stop();
 }

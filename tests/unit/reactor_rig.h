@@ -109,7 +109,7 @@ TEST_FN bool is_done(struct task *t)
     return atomic_load_explicit(&t->n_reports, memory_order_acquire) > 0;
 }
 
-/* Wait until t was reported, exactly once; its result.  This thread is the owner of all reactors. */
+/* Wait until t was reported, exactly once; its result.  This thread owns all reactors. */
 TEST_FN ssize_t await(int r, struct task *t)
 {
     int64_t until = after_ms(10000 * test_scale());
@@ -179,7 +179,7 @@ struct pair_kind {
     bool is_own;
     bool is_stream_socket;
     bool moves_bytes; /* the kernel hands them on later, which makes room by itself */
-    ssize_t at_end; /* what a read gives when the other end was closed */
+    ssize_t at_end;   /* what a read gives when the other end was closed */
 };
 
 TEST_FN void make_unix(int fds[2])

@@ -271,3 +271,31 @@ ON_BOTH(close_ends_what_is_in_flight_and_the_peer_sees_it)
     }
     stop();
 }
+
+/* Goal: a closed fd troubles nobody any more, even if a dup keeps the connection open.
+ * Method: let it be registered, dup it, close it, and let the peer send: the wait that follows
+ * lasts until its deadline. */
+ON_BOTH(a_closed_fd_wakes_nobody_though_a_dup_lives)
+{
+    start(uring, 1);
+    for (size_t k = 0; k < 5; k++) {
+        int fds[2];
+        struct task t;
+        make_pair(&pair_kinds[k], fds);
+        prepare(&t, WEFT__OP_READ, fds[0]);
+        CHECK_EQ(submit(0, &t), 0);
+        expect_quiet(0);
+        int dup = fcntl(fds[0], F_DUPFD_CLOEXEC, 0);
+        CHECK_EQ(close_by_op(0, fds[0]), 0);
+        while (!is_done(&t)) {
+            wait_once(0, after_ms(1000));
+        }
+        put(fds[1], "x");
+        int64_t deadline = after_ms(5);
+        CHECK_EQ(wait_once(0, deadline), 0);
+        CHECK_GE(weft__clock_ns(), deadline);
+        CHECK_EQ(close(dup), 0);
+        CHECK_EQ(close_by_op(0, fds[1]), 0);
+    }
+    stop();
+}

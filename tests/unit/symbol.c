@@ -5,7 +5,7 @@
  * Method: addresses of all kinds, and a library whose file is damaged after it was loaded.
  */
 #define _GNU_SOURCE
-#include "base/unwind.h"
+#include "arch/unwind.h"
 #include "test.h"
 
 #include <dlfcn.h>

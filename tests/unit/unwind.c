@@ -7,7 +7,7 @@
  */
 /* ldflags: -Wl,--eh-frame-hdr */
 #define _GNU_SOURCE
-#include "base/unwind.h"
+#include "arch/unwind.h"
 #include "test.h"
 
 #include <link.h>

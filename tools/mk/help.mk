@@ -17,7 +17,7 @@ test
   gdb  T=name    one test under gdb
   list           names of all tests
   stress S=seed N=seconds       the stress tests, longer; VARIANT=perturb provokes bad luck
-  asan tsan valgrind arm        check, rebuilt with it (tsan by clang; arm by qemu-user)
+  asan tsan arm                 check, rebuilt with it (tsan by clang; arm by qemu-user)
   drivers        check once per kernel interface and guard
   mutants        every planted bug and who catches it
   cover          coverage report

@@ -1,11 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Says what a check needs and cannot find, and the package that has it.
-# usage: need.sh asan|tsan|valgrind|arm
+# usage: need.sh asan|tsan|arm
 case $1 in
 asan) tools="gcc:gcc" ;;
 tsan) tools="clang:clang" ;;
-valgrind) tools="valgrind:valgrind" ;;
 arm) tools="aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu qemu-aarch64:qemu-user" ;;
 *) echo "need.sh: there is no check '$1'" >&2 && exit 2 ;;
 esac

@@ -31,11 +31,6 @@ else ifeq ($(VARIANT),tsan)
   MATRIX := short
   test_env += TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:$(TSAN_OPTIONS)
   WEFT_TEST_SCALE ?= 4
-else ifeq ($(VARIANT),valgrind)
-  MATRIX := none
-  emulator := valgrind -q --error-exitcode=99 --leak-check=full --child-silent-after-fork=no
-  test_env += WEFT_REACTOR=epoll
-  WEFT_TEST_SCALE ?= 20
 else ifeq ($(VARIANT),aarch64)
   MATRIX := short
   emulator := qemu-aarch64 -L /usr/aarch64-linux-gnu
@@ -62,12 +57,12 @@ check: lib examples $(call binaries,$(kinds_check)) $(B)/kernel
 accept: lib examples $(call binaries,accept) $(B)/kernel
 	$(Q)$(call run,none) -j 1 $(call programs,accept)
 
-# What a variant checks: everything but the look at the tree, which is the same for each.
-kinds_variant := $(filter-out build,$(kinds_check))
+# What a variant checks: everything but the tree and the tools, which are the same for each.
+kinds_variant := $(filter-out build tools,$(kinds_check))
 check-variant: $(LIB_A) examples $(call binaries,$(kinds_variant)) $(B)/kernel
 	$(Q)$(call run,$(MATRIX)) $(call programs,$(kinds_variant))
 
-kinds_drivers := $(filter-out build asm model,$(kinds_check))
+kinds_drivers := $(filter-out build tools asm model,$(kinds_check))
 drivers: lib examples $(call binaries,$(kinds_drivers)) $(B)/kernel
 	$(Q)$(call run,drivers) $(call programs,$(kinds_drivers))
 
@@ -85,8 +80,8 @@ ifneq ($(filter stress,$(MAKECMDGOALS)),)
   WEFT_TEST_SCALE := $(shell echo $$((1 + $(N) / 5)))
 endif
 
-.PHONY: asan tsan valgrind arm cover
-asan tsan valgrind:
+.PHONY: asan tsan arm cover
+asan tsan:
 	$(Q)tools/mk/need.sh $@ && $(MAKE) VARIANT=$@ check-variant
 arm:
 	$(Q)tools/mk/need.sh $@ && $(MAKE) VARIANT=aarch64 check-variant
