@@ -7,31 +7,30 @@
 #include "self.h"
 #include "sys.h"
 
-/* About 2 us on a machine of today: longer than any section of ours, shorter than a sleep. */
+/* About 2 us on a machine of today: longer than any section of ours, shorter than a nap. */
 #define SPINS_MAX 100
+#define NAP_NS 50000
+
+static bool try_take(struct weft__lock *l)
+{
+    uint32_t expected = 0;
+    /* acquire [LOCK-HELD] */
+    return atomic_load_explicit(&l->word, memory_order_relaxed) == 0 &&
+           atomic_compare_exchange_weak_explicit(&l->word, &expected, 1, memory_order_acquire,
+                                                 memory_order_relaxed);
+}
 
 WEFT__COLD void weft__lock_slow(struct weft__lock *l)
 {
-    for (int i = 0; i < SPINS_MAX; i++) {
-        weft__cpu_relax();
-        uint32_t expected = 0;
-        /* acquire [LOCK-HELD] */
-        if (atomic_load_explicit(&l->word, memory_order_relaxed) == 0 &&
-            atomic_compare_exchange_weak_explicit(&l->word, &expected, 1, memory_order_acquire,
-                                                  memory_order_relaxed)) {
-            return;
+    for (;;) {
+        for (int i = 0; i < SPINS_MAX; i++) {
+            weft__cpu_relax();
+            if (try_take(l)) {
+                return;
+            }
         }
+        weft__sys_nap(NAP_NS);
     }
-    /* acquire [LOCK-HELD]: word is 2 from here on, so that the unlock of whoever holds it wakes us;
-     * we may leave it at 2 without a sleeper, which costs one wake for nothing. */
-    while (atomic_exchange_explicit(&l->word, 2, memory_order_acquire) != 0) {
-        weft__sys_futex_wait(&l->word, 2, INT64_MAX);
-    }
-}
-
-WEFT__COLD void weft__lock_wake(struct weft__lock *l)
-{
-    weft__sys_futex_wake(&l->word, 1);
 }
 
 #ifdef WEFT_DEBUG

@@ -135,6 +135,12 @@ void weft__sys_yield_cpu(void)
     sched_yield();
 }
 
+void weft__sys_nap(int64_t ns)
+{
+    struct timespec ts = weft__clock_timespec(ns);
+    (void)nanosleep(&ts, NULL); /* a signal that cuts it short does no harm */
+}
+
 int weft__sys_thread_start(uint64_t *thread, size_t stack_bytes, void *(*fn)(void *), void *arg,
                            const char *name)
 {

@@ -66,6 +66,7 @@ ssize_t weft__sys_copy_memory(void *to, const void *from, size_t bytes);
 int weft__sys_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns);
 void weft__sys_futex_wake(_Atomic uint32_t *word, int count);
 void weft__sys_yield_cpu(void);
+void weft__sys_nap(int64_t ns);
 int weft__sys_thread_start(uint64_t *thread, size_t stack_bytes, void *(*fn)(void *), void *arg,
                            const char *name); /* all asynchronous signals blocked */
 void weft__sys_thread_join(uint64_t thread);

@@ -22,21 +22,6 @@ int weft__io_adopt(int fd)
     return fd;
 }
 
-/* A descriptor is free: the oldest of those who ran out of them tries again. */
-static void wake_one_waiter(void)
-{
-    struct weft__fd_waits *waits = weft__park_fd_waits();
-    if (WEFT__LIKELY(atomic_load_explicit(&waits->count, memory_order_relaxed) == 0)) {
-        return; /* one who comes now looks again by itself after its delay */
-    }
-    weft__lock(&waits->lock);
-    struct weft__waiter *w = weft__waitq_claim_first(&waits->queue);
-    if (w != NULL) {
-        weft__park_wake(w->wait);
-    }
-    weft__unlock(&waits->lock);
-}
-
 int weft__io_wait_for_descriptor(int64_t delay_ns, const void *caller)
 {
     struct weft__fd_waits *waits = weft__park_fd_waits();
@@ -68,6 +53,9 @@ int weft_close(int fd)
     struct weft__op_wait ow;
     weft__op_init(&ow.op, WEFT__OP_CLOSE, fd, &ow);
     int rc = (int)weft__park_op(&ow.op, false, WAIT_CLOSE, __builtin_return_address(0));
-    wake_one_waiter();
+    if (WEFT__UNLIKELY(rc == -ENOMEM)) {
+        rc = weft__sys_close(fd); /* no entry in the table could be made, so nothing is in flight */
+    }
+    weft__park_descriptor_is_free(weft__park_fd_waits());
     return rc;
 }

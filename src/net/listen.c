@@ -10,6 +10,7 @@
 #include "../base/sys.h"
 #include "../base/text.h"
 #include "../io/io.h"
+#include "../reactor/driver.h"
 
 #define BACKLOG_DEFAULT 4096
 /* How long to wait for a free descriptor, first and at most. */
@@ -151,10 +152,28 @@ static void say_limit_once(ssize_t rc)
     (void)weft__text_write(&t, 2);
 }
 
+/* An fd that is not ours may be anything, and would be waited for although no connection ever comes
+ * there.  One of ours that does not listen says so when it is tried. */
+static int check_foreign(int fd)
+{
+    if (fd < 0 || weft__fd_is_own(&weft__park_reactors()->fds, fd)) {
+        return 0;
+    }
+    int listens = 0;
+    socklen_t len = sizeof listens;
+    int rc = weft__sys_getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len);
+    return rc == 0 && !listens ? -EINVAL : rc;
+}
+
 int weft_accept(int fd, struct weft_addr *peer)
 {
     const void *caller = __builtin_return_address(0);
     int64_t delay_ns = LIMIT_NS_MIN;
+    (void)weft__park_self("weft_accept() was called outside a coroutine");
+    int bad = check_foreign(fd);
+    if (bad != 0) {
+        return bad;
+    }
     for (;;) {
         struct weft__op_wait ow;
         weft__op_init(&ow.op, WEFT__OP_ACCEPT, fd, &ow);

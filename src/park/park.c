@@ -237,29 +237,53 @@ void weft__park_count_accept_wait(void)
     weft__count(weft__m_self()->p->counts.accept_waits);
 }
 
+void weft__park_descriptor_is_free(struct weft__fd_waits *waits)
+{
+    if (WEFT__LIKELY(atomic_load_explicit(&waits->count, memory_order_relaxed) == 0)) {
+        return; /* one who comes now looks again by itself after its delay */
+    }
+    weft__lock(&waits->lock);
+    struct weft__waiter *w = weft__waitq_claim_first(&waits->queue);
+    if (w != NULL) {
+        weft__park_wake(w->wait);
+    }
+    weft__unlock(&waits->lock);
+}
+
+/* -EBUSY if something is in flight on fd in this runtime; 1 if it was a socket of this runtime,
+ * which is closed then, *rc saying how; else 0. */
+static int close_in(struct weft_runtime *rt, int fd, int *rc)
+{
+    struct weft__fd *entry = weft__fd_find(&rt->reactors.fds, fd);
+    if (entry == NULL) {
+        return 0;
+    }
+    int outcome = 0;
+    weft__lock(&entry->lock);
+    if (entry->in_flight != NULL || entry->is_closing) {
+        outcome = -EBUSY;
+    } else if (atomic_load_explicit(&entry->is_own, memory_order_relaxed)) {
+        *rc = weft__fd_close(entry, fd);
+        outcome = 1;
+    }
+    weft__unlock(&entry->lock);
+    return outcome;
+}
+
 int weft__park_close_outside(int fd)
 {
-    bool is_busy = false;
-    bool is_closed = false;
+    int outcome = 0;
     int rc = 0;
     weft__lock(&weft__runtimes_lock);
-    for (struct weft_runtime *rt = weft__runtimes; rt != NULL && !is_closed && !is_busy;
-         rt = rt->next) {
-        struct weft__fd *entry = weft__fd_find(&rt->reactors.fds, fd);
-        if (entry == NULL || !weft__fd_is_own(&rt->reactors.fds, fd)) {
-            continue;
-        }
-        weft__lock(&entry->lock);
-        is_busy = entry->in_flight != NULL || entry->is_closing;
-        if (!is_busy) {
-            rc = weft__fd_close(entry, fd);
-            is_closed = true;
-        }
-        weft__unlock(&entry->lock);
+    for (struct weft_runtime *rt = weft__runtimes; rt != NULL && outcome == 0; rt = rt->next) {
+        outcome = close_in(rt, fd, &rc);
+    }
+    if (outcome == 0) {
+        rc = weft__sys_close(fd);
+    }
+    for (struct weft_runtime *rt = weft__runtimes; rt != NULL && outcome >= 0; rt = rt->next) {
+        weft__park_descriptor_is_free(&rt->fd_waits);
     }
     weft__unlock(&weft__runtimes_lock);
-    if (is_busy) {
-        return -EBUSY;
-    }
-    return is_closed ? rc : weft__sys_close(fd);
+    return outcome < 0 ? outcome : rc;
 }

@@ -88,6 +88,8 @@ ssize_t weft__park_op(struct weft__op *op, bool may_end, enum weft__wait_reason 
 
 /* Those who wait until a descriptor is free, in the caller's runtime. */
 struct weft__fd_waits *weft__park_fd_waits(void);
+/* A descriptor may be free: the oldest of those who wait for one tries again. */
+void weft__park_descriptor_is_free(struct weft__fd_waits *waits);
 void weft__park_count_accept_wait(void);
 
 /* On a plain thread: close fd if no runtime has anything in flight on it, else -EBUSY. */

@@ -57,4 +57,15 @@ struct weft__g *weft__deque_pop(struct weft__deque *d);
 /* Anyone, the owner too: take the oldest; NULL if empty. */
 struct weft__g *weft__deque_steal(struct weft__deque *d);
 
+/* The same by an owner that has no thieves (a runtime of one P): plain loads and stores. */
+static inline struct weft__g *weft__deque_pop_alone(struct weft__deque *d)
+{
+    int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed);
+    if (bottom == atomic_load_explicit(&d->top, memory_order_relaxed)) {
+        return NULL;
+    }
+    atomic_store_explicit(&d->bottom, bottom - 1, memory_order_relaxed);
+    return atomic_load_explicit(&d->slot[(bottom - 1) % WEFT__DEQUE_CAP], memory_order_relaxed);
+}
+
 #endif

@@ -74,6 +74,19 @@ void weft__idle_wake_one(struct weft_runtime *rt)
     wake_sleeper(p);
 }
 
+/*
+ * Work went into run-next alone, which its P runs by itself: no sleeper looks there before it
+ * sleeps, so nothing is lost if this look is too early, and no fence is paid.  If a P sleeps it is
+ * woken, in case this coroutine computes on for long.
+ */
+void weft__idle_hint(struct weft_runtime *rt)
+{
+    if (atomic_load_explicit(&rt->n_idle, memory_order_relaxed) != 0 &&
+        atomic_load_explicit(&rt->n_spinning, memory_order_relaxed) == 0) {
+        weft__idle_wake_one(rt);
+    }
+}
+
 /* Wake this P if it sleeps: for what only it can do. */
 bool weft__idle_wake_p(struct weft__p *p)
 {

@@ -4,12 +4,18 @@
  *
  * "Finish what has begun": those that have run before (woken) go before those that have not
  * (unstarted).  Bounds keep it fair: run-next goes first at most WEFT__RUN_NEXT_MAX times in a row
- * while the woken queue has something; the global queue is looked at every WEFT__TURNS_GLOBAL turns;
- * at such a look the oldest unstarted one runs if none of them did for WEFT__OLDEST_NS (find.c); and
- * a yield goes behind at least one unstarted coroutine.
+ * while the woken queue has something; the global queue is looked at every WEFT__TURNS_GLOBAL
+ * turns; at such a look the oldest unstarted one runs if none of them did for WEFT__OLDEST_NS
+ * (find.c); and a yield goes behind at least one unstarted coroutine.
  */
 #include "../base/self.h"
 #include "sched.h"
+
+/* Holding the only P is the lock: nobody else looks into its queues. */
+static inline bool is_alone(const struct weft__p *p)
+{
+    return p->rt->procs == 1;
+}
 
 /* The woken queue is full: half of it and g go to the global queue. */
 static WEFT__COLD void spill_woken(struct weft__p *p, struct weft__g *g)
@@ -58,6 +64,21 @@ static WEFT__COLD struct weft__g *take_bound(struct weft__p *p)
     return g;
 }
 
+/* Put g (or nothing) into run-next and take out what was there. */
+static inline struct weft__g *swap_run_next(struct weft__p *p, struct weft__g *g)
+{
+    struct weft__g *old = atomic_load_explicit(&p->run_next, memory_order_relaxed);
+    if (is_alone(p)) {
+        atomic_store_explicit(&p->run_next, g, memory_order_relaxed);
+        return old;
+    }
+    if (old == NULL && g == NULL) {
+        return NULL;
+    }
+    /* acq_rel [RUN-NEXT]: publishes g to a thief; against a thief that takes what was there. */
+    return atomic_exchange_explicit(&p->run_next, g, memory_order_acq_rel);
+}
+
 /*
  * Queue a coroutine that has become runnable.  On a P of its runtime it goes there, to the front if
  * run_next; from any other thread into the global queue.
@@ -77,14 +98,17 @@ void weft__queue_woken(struct weft__g *g, bool run_next)
     }
     struct weft__p *p = m->p;
     if (run_next) {
-        /* acq_rel [RUN-NEXT]: publishes g to a thief, and takes over what was there. */
-        g = atomic_exchange_explicit(&p->run_next, g, memory_order_acq_rel);
+        g = swap_run_next(p, g);
     }
     if (g != NULL) {
         push_woken(p, g);
     }
-    if (rt->procs > 1) {
-        weft__idle_wake_one(rt);
+    if (!is_alone(p)) {
+        if (g != NULL) {
+            weft__idle_wake_one(rt);
+        } else {
+            weft__idle_hint(rt);
+        }
     }
 }
 
@@ -98,15 +122,6 @@ void weft__queue_unstarted(struct weft__p *p, struct weft__g *g)
     }
 }
 
-static inline struct weft__g *take_run_next(struct weft__p *p)
-{
-    if (atomic_load_explicit(&p->run_next, memory_order_relaxed) == NULL) {
-        return NULL;
-    }
-    /* acq_rel [RUN-NEXT]: against a thief. */
-    return atomic_exchange_explicit(&p->run_next, NULL, memory_order_acq_rel);
-}
-
 /* The next coroutine among those that this P has; NULL if it has none. */
 struct weft__g *weft__queue_pick(struct weft__p *p)
 {
@@ -116,20 +131,24 @@ struct weft__g *weft__queue_pick(struct weft__p *p)
         (p->tick & 1) != 0 && (g = take_bound(p)) != NULL) {
         return g;
     }
-    if (p->run_next_streak < WEFT__RUN_NEXT_MAX && (g = take_run_next(p)) != NULL) {
+    if (p->run_next_streak < WEFT__RUN_NEXT_MAX && (g = swap_run_next(p, NULL)) != NULL) {
         p->run_next_streak++;
         return g;
     }
     p->run_next_streak = 0;
-    if ((g = weft__runq_pop(&p->woken)) != NULL) {
+    if ((g = weft__runq_pop(&p->woken, is_alone(p))) != NULL) {
         /* Whoever still is in run-next has used up its turns at the front: it goes behind all. */
-        struct weft__g *last = take_run_next(p);
+        struct weft__g *last = swap_run_next(p, NULL);
         if (last != NULL) {
             push_woken(p, last);
         }
         return g;
     }
-    if ((g = take_run_next(p)) != NULL || (g = weft__deque_pop(&p->unstarted)) != NULL) {
+    if ((g = swap_run_next(p, NULL)) != NULL) {
+        return g;
+    }
+    g = is_alone(p) ? weft__deque_pop_alone(&p->unstarted) : weft__deque_pop(&p->unstarted);
+    if (g != NULL) {
         return g;
     }
     if (atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0) {

@@ -3,8 +3,29 @@
 #include <errno.h>
 
 #include "../base/fatal.h"
+#include "../base/self.h"
 #include "../base/sys.h"
 #include "sched.h"
+
+static WEFT__COLD _Noreturn void was_not_waiting(void)
+{
+    weft__fatal("internal: a coroutine that does not wait was made runnable");
+}
+
+/* In a runtime of one P, whose M calls: states change by plain stores, since no other thread
+ * changes them; others ask (below). */
+static void ready_alone(struct weft__g *g, bool run_next)
+{
+    uint32_t state = atomic_load_explicit(&g->state, memory_order_relaxed);
+    if (state == G_PARKED) {
+        atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_relaxed);
+        weft__queue_woken(g, run_next);
+    } else if (WEFT__LIKELY(state == G_PARKING)) {
+        atomic_store_explicit(&g->state, G_NOTIFIED, memory_order_relaxed);
+    } else {
+        was_not_waiting();
+    }
+}
 
 /*
  * Make a parked or parking coroutine runnable.  The caller has won the claim of its wait, so nobody
@@ -12,11 +33,22 @@
  */
 void weft__g_ready(struct weft__g *g, bool run_next)
 {
+    struct weft_runtime *rt = g->rt;
+    if (rt->procs == 1) {
+        struct weft__m *m = weft__m_self();
+        if (WEFT__LIKELY(m != NULL && m->rt == rt)) {
+            ready_alone(g, run_next);
+        } else {
+            weft__inject_ask_ready(&rt->inject, g);
+            weft__idle_wake_one(rt);
+        }
+        return;
+    }
     uint32_t state = atomic_load_explicit(&g->state, memory_order_relaxed);
     for (;;) {
         uint32_t to = state == G_PARKED ? G_RUNNABLE : G_NOTIFIED;
         if (WEFT__UNLIKELY(state != G_PARKED && state != G_PARKING)) {
-            weft__fatal("internal: a coroutine that does not wait was made runnable");
+            was_not_waiting();
         }
         weft__perturb();
         /* acquire [G-PARK]: its registers are saved before we let anyone resume it.  release
@@ -30,6 +62,17 @@ void weft__g_ready(struct weft__g *g, bool run_next)
         weft__queue_woken(g, run_next);
     }
     /* Else it still stands on its stack: the next context, or it itself, finds NOTIFIED. */
+}
+
+/* By the M of a runtime of one P: do what other threads asked for. */
+void weft__ready_asked(struct weft_runtime *rt)
+{
+    struct weft__g *g = weft__inject_take_asked(&rt->inject);
+    while (g != NULL) {
+        struct weft__g *next = g->next;
+        ready_alone(g, false);
+        g = next;
+    }
 }
 
 /* End a wait whose claim the caller has won.  Afterwards nothing of it may be touched. */

@@ -42,14 +42,18 @@ static inline bool weft__runq_push(struct weft__runq *q, struct weft__g *g)
     return true;
 }
 
-/* Owner: take the oldest; NULL if empty. */
-static inline struct weft__g *weft__runq_pop(struct weft__runq *q)
+/* Owner: take the oldest; NULL if empty.  is_alone: there are no thieves (a runtime of one P). */
+static inline struct weft__g *weft__runq_pop(struct weft__runq *q, bool is_alone)
 {
     uint32_t tail = atomic_load_explicit(&q->tail, memory_order_relaxed); /* our own */
     uint32_t head = atomic_load_explicit(&q->head, memory_order_relaxed);
     while (head != tail) {
         struct weft__g *g =
             atomic_load_explicit(&q->slot[head % WEFT__RUNQ_CAP], memory_order_relaxed);
+        if (is_alone) {
+            atomic_store_explicit(&q->head, head + 1, memory_order_relaxed);
+            return g;
+        }
         /* release [RUNQ-TAKE]: the slot has been read.  Failure reloads head. */
         if (atomic_compare_exchange_weak_explicit(&q->head, &head, head + 1, memory_order_release,
                                                   memory_order_relaxed)) {

@@ -29,7 +29,8 @@
 #define WEFT__TURNS_GLOBAL 61u
 /* And at such a look, the oldest of its unstarted coroutines gets its turn if none did for so long.
  * By time, not by turns: each such turn opens another branch of a fork-join tree, and the number of
- * open branches is the number of stacks (a million-leaf tree had 8,000 with a bound of 32 turns). */
+ * open branches is the number of stacks (a million-leaf tree had 8,000 with a bound of 32 turns).
+ * */
 #define WEFT__OLDEST_NS 10000000
 /* How often run-next goes before the woken queue in a row when that has something; then it goes to
  * the end of it.  A pair that keeps waking each other gets three turns where others get two. */
@@ -171,6 +172,7 @@ struct weft__g *weft__queue_pick(struct weft__p *p);
 
 /* ready.c */
 void weft__g_ready(struct weft__g *g, bool run_next);
+void weft__ready_asked(struct weft_runtime *rt);
 void weft__wait_wake(struct weft__wait *w);
 void weft__op_done(struct weft__op *op);
 
@@ -182,6 +184,7 @@ bool weft__g_bind_stack(struct weft__p *p, struct weft__g *g);
 
 /* idle.c */
 void weft__idle_wake_one(struct weft_runtime *rt);
+void weft__idle_hint(struct weft_runtime *rt);
 bool weft__idle_wake_p(struct weft__p *p);
 void weft__idle_wake_all(struct weft_runtime *rt);
 void weft__idle_announce(struct weft__p *p);

@@ -36,6 +36,11 @@ static inline void run_post(struct weft__m *m)
     if (post == POST_PARK) {
         uint32_t state = G_PARKING;
         weft__perturb();
+        if (m->rt->procs == 1 &&
+            atomic_load_explicit(&g->state, memory_order_relaxed) == G_PARKING) {
+            atomic_store_explicit(&g->state, G_PARKED, memory_order_relaxed);
+            return;
+        }
         /* release [G-PARK]: the stack may now be resumed by anyone.  acquire [G-NOTIFY] if it was
          * notified: the outcome of its wait goes with it to whoever runs it. */
         if (WEFT__LIKELY(atomic_compare_exchange_strong_explicit(
@@ -140,7 +145,8 @@ void weft__switch_yield(struct weft__m *m, struct weft__g *g)
     struct weft__p *p = m->p;
     /* One that has not started goes ahead of the yielding one: it must not starve behind
      * coroutines that only ever yield to each other. */
-    struct weft__g *unstarted = weft__deque_steal(&p->unstarted);
+    struct weft__g *unstarted =
+        weft__deque_is_empty(&p->unstarted) ? NULL : weft__deque_steal(&p->unstarted);
     if (unstarted != NULL) {
         weft__queue_woken(unstarted, false);
     }

@@ -17,7 +17,7 @@ CO_TEST(several_take_from_one_listener)
 {
     struct weft_addr at;
     struct weft_co *takers[8];
-    int listener = listen_tcp(&at), clients[8], server, seen[1024] = {0};
+    int listener = listen_tcp(&at), clients[8], servers[8];
 
     for (int i = 0; i < 8; i++)
         takers[i] = weft_go_with(accept_one, (void *)(intptr_t)listener);
@@ -27,12 +27,13 @@ CO_TEST(several_take_from_one_listener)
         CHECK_GE(clients[i], 0);
     }
     for (int i = 0; i < 8; i++) {
-        CHECK_EQ(weft_join(takers[i], &server), 0);
-        CHECK(server >= 0 && server < 1024 && !seen[server]);
-        seen[server] = 1;
-        CHECK_EQ(weft_close(server), 0);
-        CHECK_EQ(weft_close(clients[i]), 0);
+        CHECK_EQ(weft_join(takers[i], &servers[i]), 0);
+        CHECK_GE(servers[i], 0);
+        for (int k = 0; k < i; k++)
+            CHECK_NE(servers[k], servers[i]);
     }
+    for (int i = 0; i < 8; i++)
+        close_both((int[2]){clients[i], servers[i]});
     CHECK_EQ(in_flight(), 0);
     CHECK_EQ(weft_close(listener), 0);
     return 0;
@@ -277,8 +278,8 @@ CO_TEST(an_accept_loop_does_not_spin_at_emfile)
 {
     struct weft_addr at;
     int listener = listen_tcp(&at), status;
-    rlim_t old = shut_descriptors();
     pid_t clients = start_clients(&at);
+    rlim_t old = shut_descriptors();
     int64_t cpu = cpu_ns();
     struct weft_co *server = weft_go_with(serve, (void *)(intptr_t)listener);
 
@@ -351,4 +352,73 @@ CO_TEST(a_deadline_ends_an_accept_at_emfile)
     close_both((int[2]){client, server});
     CHECK_EQ(weft_close(listener), 0);
     return 0;
+}
+
+static void take_into(void *arg)
+{
+    int *fd = arg;
+
+    __atomic_store_n(fd, weft_accept(*fd, NULL), __ATOMIC_RELEASE);
+}
+
+static int start_and_dial(void *arg)
+{
+    struct weft_addr at;
+    int *fds = arg; /* a listener, a client */
+
+    fds[0] = listen_tcp(&at);
+    fds[1] = weft_dial_addr(&at);
+    CHECK_GE(fds[1], 0);
+    return 0;
+}
+
+static int await_long_waits(void *arg)
+{
+    while (accept_waits() < *(uint64_t *)arg + 9) /* by then it looks every 100 ms */
+        CHECK_EQ(weft_sleep(WEFT_MS), 0);
+    return 0;
+}
+
+static int read_accept_waits(void *arg)
+{
+    *(uint64_t *)arg = accept_waits();
+    return 0;
+}
+
+static int await_taken(void *arg)
+{
+    int *fds = arg; /* the listener, until it is replaced by the connection */
+    const int64_t start = weft_now();
+
+    while (__atomic_load_n(&fds[2], __ATOMIC_ACQUIRE) == fds[0])
+        CHECK_EQ(weft_sleep(WEFT_MS / 4), 0);
+    return (int)((weft_now() - start) / WEFT_US);
+}
+
+/* Goal: a close on a plain thread makes room for a waiting accept, too.
+ * Method: ten times; by its own looks alone the accepts would take half a second. */
+TEST(a_close_on_a_plain_thread_lets_an_accept_go_on)
+{
+    int64_t waited_us = 0;
+    struct weft_runtime *rt;
+
+    CHECK_EQ(weft_runtime_start(&rt, NULL), 0);
+    for (int i = 0; i < 10; i++) {
+        int fds[3], us = 0, spare = open("/dev/null", O_RDONLY);
+        uint64_t waits = 0;
+        CHECK_EQ(weft_block_on(rt, start_and_dial, fds, NULL), 0);
+        CHECK_EQ(weft_block_on(rt, read_accept_waits, &waits, NULL), 0);
+        rlim_t old = shut_descriptors();
+        fds[2] = fds[0];
+        CHECK_EQ(weft_runtime_go(rt, take_into, &fds[2]), 0);
+        CHECK_EQ(weft_block_on(rt, await_long_waits, &waits, NULL), 0);
+        CHECK_EQ(weft_close(spare), 0);
+        CHECK_EQ(weft_block_on(rt, await_taken, fds, &us), 0);
+        waited_us += us;
+        open_descriptors(old);
+        for (int k = 0; k < 3; k++)
+            CHECK_EQ(weft_close(fds[k]), 0);
+    }
+    CHECK_LT(waited_us, 200000 * test_scale());
+    CHECK_EQ(weft_runtime_stop(rt), 0);
 }

@@ -252,7 +252,7 @@ CO_TEST(a_pinned_coroutine_never_changes_its_thread)
 
 /* --- turns */
 
-enum { N_OTHERS = 100, PING_TURNS = 20000 };
+enum { N_OTHERS = 100, PING_TURNS = 20000, N_MUST_START = 10 };
 static uint64_t turns[N_OTHERS + 2];
 static atomic_bool stop_turns;
 
@@ -334,4 +334,214 @@ TEST(a_talking_pair_gets_no_more_than_twice_its_share)
 
     config.procs = 1;
     CHECK_EQ(weft_run_config(compare_turns, NULL, &config), 0);
+}
+
+/* Runs a test body on one processor, where the order of turns is determined. */
+static void on_one_processor(int (*body)(void *))
+{
+    struct weft_config config = WEFT_CONFIG_INIT;
+
+    config.procs = 1;
+    CHECK_EQ(weft_run_config(body, NULL, &config), 0);
+}
+
+static void note_start(void *arg)
+{
+    (void)arg;
+    atomic_fetch_add(&started, 1);
+}
+
+static int yield_among_unstarted(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < 200; i++)
+        go(note_start, NULL);
+    for (int i = 1; i <= 200; i++) {
+        weft_yield();
+        CHECK_GE(atomic_load(&started), i);
+    }
+    return 0;
+}
+
+TEST(a_yield_goes_behind_at_least_one_that_has_not_started)
+{
+    on_one_processor(yield_among_unstarted);
+}
+
+static int order[100], n_in_order;
+
+static int note_order(void *arg)
+{
+    weft_yield(); /* now it is woken, not unstarted */
+    order[n_in_order++] = *(int *)arg;
+    weft_yield();
+    return 0;
+}
+
+static int yield_among_woken(void *unused)
+{
+    static int number_of[COUNT(order)];
+    struct weft_co *co[COUNT(order)];
+
+    (void)unused;
+    for (int i = 0; i < COUNT(order); i++) {
+        number_of[i] = i;
+        co[i] = weft_go_with(note_order, &number_of[i]);
+    }
+    /* Each of our yields lets at least one start, and then each that has yielded run again. */
+    for (int i = 0; i < 2 * COUNT(order); i++)
+        weft_yield();
+    CHECK_EQ(n_in_order, COUNT(order));
+    for (int i = 0; i < COUNT(order); i++)
+        join(co[i]);
+    return 0;
+}
+
+TEST(a_yield_goes_behind_all_that_can_run)
+{
+    on_one_processor(yield_among_woken);
+}
+
+static int talk(void *arg)
+{
+    const struct player *me = arg;
+
+    while (chan_recv(me->mine, NULL) == 0)
+        if (atomic_load(&started) >= N_MUST_START || chan_send(me->other, NULL) != 0)
+            break;
+    chan_close(me->other);
+    return 0;
+}
+
+/* Goal: coroutines that have not started get their turn although others, which have, always can
+ * run; those that did not fit into the processor's own queue as well.
+ * Method: a pair that never stops talking until ten others have started; the limit of the
+ * test is the time within which they must. */
+static int start_beside_talkers(void *arg)
+{
+    chan *a = chan_make(0, 1), *b = chan_make(0, 1);
+    struct player players[2] = {{a, b, NULL}, {b, a, NULL}};
+    struct weft_co *co[2];
+
+    for (int i = 0; i < 2; i++)
+        co[i] = weft_go_with(talk, &players[i]);
+    CHECK_EQ(chan_send(a, NULL), 0);
+    weft_yield();
+    weft_yield();
+    CHECK_EQ(atomic_load(&started), 0);
+    for (int i = 0; i < *(int *)arg; i++)
+        go(note_start, NULL);
+    for (int i = 0; i < 2; i++)
+        join(co[i]);
+    CHECK_GE(atomic_load(&started), N_MUST_START);
+    return 0;
+}
+
+static int start_few(void *unused)
+{
+    (void)unused;
+    return start_beside_talkers(&(int){N_OTHERS});
+}
+
+static int start_many(void *unused)
+{
+    (void)unused;
+    return start_beside_talkers(&(int){5000});
+}
+
+TEST_LIMIT(the_unstarted_start_although_a_pair_talks_all_the_time, 5)
+{
+    on_one_processor(start_few);
+}
+
+TEST_LIMIT(the_unstarted_start_although_they_are_many, 5)
+{
+    on_one_processor(start_many);
+}
+
+CO_TEST(they_start_although_every_processor_is_talking)
+{
+    enum { N_PAIRS = 8 };
+    struct player players[2 * N_PAIRS];
+    struct weft_co *co[2 * N_PAIRS];
+    chan *ch[2 * N_PAIRS];
+
+    for (int i = 0; i < 2 * N_PAIRS; i++)
+        ch[i] = chan_make(0, 1);
+    for (int i = 0; i < 2 * N_PAIRS; i++) {
+        players[i] = (struct player){ch[i], ch[i ^ 1], NULL};
+        co[i] = weft_go_with(talk, &players[i]);
+    }
+    for (int i = 0; i < N_PAIRS; i++)
+        CHECK_EQ(chan_send(ch[2 * i], NULL), 0);
+    yield_often(20);
+    for (int i = 0; i < N_OTHERS; i++)
+        go(note_start, NULL);
+    for (int i = 0; i < 2 * N_PAIRS; i++)
+        join(co[i]);
+    return 0;
+}
+
+/* --- what a migration must not break */
+
+/* Goal: the processor that a coroutine sees is that of the thread that runs it now, whatever thread
+ * ran it before; a processor keeps its thread where nobody asks for a hand-off.  And a call reports
+ * its own error, not what some thread has in errno.
+ * Method: sixteen coroutines wander, and compare with a table of which thread each processor has. */
+static atomic_uintptr_t thread_of[WEFT_PROCS_MAX];
+
+static int wander(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < scaled(2000); i++) {
+        if (i % 8 == 0)
+            CHECK_EQ(weft_sleep(1000), 0);
+        else
+            weft_yield();
+        int at = weft_thread_index();
+        CHECK_GE(at, 0);
+        CHECK_LT(at, weft_runtime_procs(NULL));
+        uintptr_t unknown = 0, now = (uintptr_t)this_thread();
+        if (!atomic_compare_exchange_strong(&thread_of[at], &unknown, now))
+            CHECK_EQ(unknown, now);
+        *mark_of_this_thread() = at;
+        errno = EXDEV;
+        CHECK_EQ(weft_write(-1, "x", 1), -EBADF);
+        CHECK_EQ(*mark_of_this_thread(), at);
+    }
+    return 0;
+}
+
+CO_TEST(processor_and_results_are_right_after_a_migration)
+{
+    struct weft_co *co[16];
+
+    for (int i = 0; i < COUNT(co); i++)
+        co[i] = weft_go_with(wander, NULL);
+    for (int i = 0; i < COUNT(co); i++)
+        join(co[i]);
+    return 0;
+}
+
+static int sleep_short(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(weft_sleep(WEFT_MS), 0);
+    return 7;
+}
+
+CO_TEST(a_join_ended_by_its_scope_leaves_the_handle_with_the_caller)
+{
+    struct weft_co *co = weft_go_with(sleep_short, NULL);
+    int result = 0;
+
+    WEFT_DEADLINE(s, 10 * WEFT_US)
+    {
+        CHECK_EQ(weft_join(co, &result), -ETIMEDOUT);
+        CHECK_EQ(weft_scope_cause(&s), WEFT_CAUSE_THIS);
+    }
+    CHECK_EQ(result, 0);
+    CHECK_EQ(weft_join(co, &result), 0);
+    CHECK_EQ(result, 7);
+    return 0;
 }

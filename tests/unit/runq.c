@@ -40,14 +40,14 @@ TEST(a_full_queue_refuses_and_an_empty_one_gives_nothing)
     static struct item items[WEFT__RUNQ_CAP + 1];
 
     start_at(UINT32_MAX - 7);
-    CHECK(weft__runq_pop(&q) == NULL);
+    CHECK(weft__runq_pop(&q, false) == NULL);
     for (uint32_t i = 0; i < WEFT__RUNQ_CAP; i++)
         CHECK(weft__runq_push(&q, as_g(&items[i])));
     CHECK(!weft__runq_push(&q, as_g(&items[WEFT__RUNQ_CAP])));
     CHECK_EQ(weft__runq_count(&q), WEFT__RUNQ_CAP);
     for (uint32_t i = 0; i < WEFT__RUNQ_CAP; i++)
-        CHECK(weft__runq_pop(&q) == as_g(&items[i]));
-    CHECK(weft__runq_pop(&q) == NULL);
+        CHECK(weft__runq_pop(&q, false) == as_g(&items[i]));
+    CHECK(weft__runq_pop(&q, false) == NULL);
     CHECK_EQ(weft__runq_count(&q), 0);
 }
 
@@ -115,15 +115,15 @@ TEST(each_item_is_taken_once_by_an_owner_and_three_thieves)
         for (int n = (int)(test_random(&x) % 300); n > 0 && i < race_count; n--, i++) {
             race_items[i].id = i;
             while (!weft__runq_push(&q, as_g(&race_items[i])))
-                if ((g = weft__runq_pop(&q)) != NULL)
+                if ((g = weft__runq_pop(&q, false)) != NULL)
                     take(g);
         }
         for (int n = (int)(test_random(&x) % 100); n > 0; n--)
-            if ((g = weft__runq_pop(&q)) != NULL)
+            if ((g = weft__runq_pop(&q, false)) != NULL)
                 take(g);
     }
     while (atomic_load(&race_left) > 0) {
-        struct weft__g *g = weft__runq_pop(&q);
+        struct weft__g *g = weft__runq_pop(&q, false);
         if (g != NULL)
             take(g);
     }
