@@ -7,10 +7,10 @@ static struct weft__lock *lock_of(const struct weft_case *c)
     return &((struct weft_chan *)c->object)->lock;
 }
 
-static int check(const struct weft_case *c)
+static int check(const struct weft_case *c, const struct weft_runtime *rt)
 {
     const struct weft_chan *ch = c->object;
-    return ch->is_shared || ch->rt == weft__park_runtime() ? 0 : -EXDEV;
+    return ch->is_shared || ch->rt == rt ? 0 : -EXDEV;
 }
 
 static void won(struct weft_case *c, struct weft__waiter *w)

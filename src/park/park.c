@@ -34,6 +34,11 @@ struct weft__reactor_group *weft__park_reactors(void)
     return &weft__m_self()->rt->reactors;
 }
 
+bool weft__park_may_spin(void)
+{
+    return weft__m_self()->rt->procs > 1;
+}
+
 uint64_t weft__park_random(void)
 {
     return weft__random_next(&weft__m_self()->p->random);

@@ -73,6 +73,9 @@ void weft__park_wake(struct weft__wait *w);
  * */
 int weft__park_check_scope(void);
 
+/* Is there another P, on which whoever is waited for may be running now? */
+bool weft__park_may_spin(void);
+
 /* A random seed for one decision of the calling coroutine. */
 uint64_t weft__park_random(void);
 

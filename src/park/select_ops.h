@@ -14,12 +14,14 @@
 #include "../base/lock.h"
 #include "../sched/wait.h"
 
+struct weft_runtime;
+
 struct weft__select_ops {
     /* The lock that protects the object's waiters; the object is not NULL. */
     struct weft__lock *(*lock_of)(const struct weft_case *c);
 
-    /* May the caller use the object?  0, or -errno for the whole select. */
-    int (*check)(const struct weft_case *c);
+    /* May a coroutine of rt use the object?  0, or -errno for the whole select. */
+    int (*check)(const struct weft_case *c, const struct weft_runtime *rt);
 
     /* Under the lock: carry the case out if it needs no waiting, and set c->rc.  *wake receives a
      * wait whose claim was won by it and that is to be woken after the unlock. */

@@ -69,7 +69,7 @@ static int wait_until_done(struct weft_runtime *rt, struct weft_co *co,
     struct weft__wait *w = entry->wait;
     struct weft__waiter waiter = {.wait = w, .index = 0};
     weft__lock(&co->lock);
-    bool is_done = atomic_load_explicit(&co->is_done, memory_order_relaxed);
+    bool is_done = co->has_ended;
     if (!is_done) {
         weft__waitq_add(&co->waiters, &waiter);
     }
@@ -91,7 +91,7 @@ static int wait_until_done(struct weft_runtime *rt, struct weft_co *co,
 static int run_in(struct weft_runtime *rt, int (*fn)(void *), void *arg, const char *site,
                   const char *name, int *result)
 {
-    struct weft_co *co = weft__handle_make();
+    struct weft_co *co = weft__handle_make(NULL);
     if (co == NULL) {
         return -ENOMEM;
     }
@@ -103,14 +103,16 @@ static int run_in(struct weft_runtime *rt, int (*fn)(void *), void *arg, const c
     int rc = -ENOMEM;
     if (weft__spawn_foreign(rt, fn, NULL, arg, site, name, co)) {
         rc = wait_until_done(rt, co, &entry);
-    } else {
-        weft__handle_unref(co);
     }
     block_wait_remove(rt, &entry);
     if (rc == 0 && result != NULL) {
         *result = co->result;
     }
-    weft__handle_unref(co);
+    if (rc == -ENOMEM) {
+        weft__handle_drop(NULL, co);
+    } else {
+        (void)weft__handle_release(co);
+    }
     return rc;
 }
 

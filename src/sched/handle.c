@@ -2,48 +2,129 @@
 /* handle.c - see handle.h. */
 #include "handle.h"
 
+#include <string.h>
+
+#include "../base/self.h"
 #include "../base/sys.h"
 #include "sched.h"
 
-struct weft_co *weft__handle_make(void)
+/* A P gives a handle out again only when it keeps this many. */
+#define REST_COUNT (WEFT__HANDLES_MAX / 2)
+
+static struct weft_co *take_oldest(struct weft__handle_cache *c)
 {
-    struct weft_co *co = weft__alloc(sizeof *co);
+    struct weft_co *co = c->ring[c->first];
+    c->first = (c->first + 1) % WEFT__HANDLES_MAX;
+    c->count--;
+    return co;
+}
+
+struct weft_co *weft__handle_make(struct weft__p *p)
+{
+    struct weft_co *co;
+    if (p != NULL && p->handles.count > REST_COUNT) {
+        co = take_oldest(&p->handles);
+        memset(co, 0, sizeof *co);
+    } else {
+        co = weft__alloc(sizeof *co);
+    }
     if (co != NULL) {
         weft__lock_init(&co->lock, RANK_CHAN);
-        atomic_init(&co->refs, 2);
         weft__waitq_init(&co->waiters);
     }
     return co;
 }
 
-/* Released handles rest here for a while before their memory is freed, so that a handle that is
- * joined twice is found out instead of being read from memory that is something else by now. */
-#define QUARANTINE_COUNT 256
-static _Atomic(struct weft_co *) quarantine[QUARANTINE_COUNT];
-static _Atomic uint32_t quarantine_next;
-
-void weft__handle_unref(struct weft_co *co)
+static void put(struct weft__handle_cache *c, struct weft_co *co)
 {
-    /* acq_rel [HANDLE-REF]: the one who frees comes after everything the other did with it. */
-    if (atomic_fetch_sub_explicit(&co->refs, 1, memory_order_acq_rel) == 1) {
-        uint32_t i = atomic_fetch_add_explicit(&quarantine_next, 1, memory_order_relaxed);
-        /* acq_rel [HANDLE-REF]: the one who evicts it frees it. */
-        weft__free(
-            atomic_exchange_explicit(&quarantine[i % QUARANTINE_COUNT], co, memory_order_acq_rel));
+    if (c->count == WEFT__HANDLES_MAX) {
+        weft__free(take_oldest(c));
     }
+    c->ring[(c->first + c->count) % WEFT__HANDLES_MAX] = co;
+    c->count++;
+}
+
+/* On a plain thread, released handles rest here. */
+static void put_shared(struct weft_co *co)
+{
+    static _Atomic(struct weft_co *) resting[WEFT__HANDLES_MAX];
+    static _Atomic uint32_t next;
+    uint32_t i = atomic_fetch_add_explicit(&next, 1, memory_order_relaxed);
+    /* acq_rel [HANDLE-REST]: the one who evicts it frees it. */
+    weft__free(atomic_exchange_explicit(&resting[i % WEFT__HANDLES_MAX], co, memory_order_acq_rel));
+}
+
+void weft__handle_drop(struct weft__p *p, struct weft_co *co)
+{
+    if (p != NULL) {
+        put(&p->handles, co);
+    } else {
+        put_shared(co); /* [HANDLE-REST] */
+    }
+}
+
+void weft__handle_cache_free(struct weft__handle_cache *c)
+{
+    while (c->count > 0) {
+        weft__free(take_oldest(c));
+    }
+}
+
+/* Set a bit as the last touch of one side; the second side frees. */
+static uint32_t last_touch(struct weft_co *co, uint32_t bit)
+{
+    /* acq_rel [HANDLE-DONE]: all that the coroutine wrote is visible to who sees it done, and the
+     * one who frees comes after everything the other did with the handle. */
+    uint32_t before = atomic_fetch_or_explicit(&co->state, bit, memory_order_acq_rel);
+    if (before == ((CO_DONE | CO_RELEASED) & ~bit)) {
+        struct weft__m *m = weft__m_self();
+        weft__handle_drop(m != NULL ? m->p : NULL, co);
+    }
+    return before;
+}
+
+bool weft__handle_release(struct weft_co *co)
+{
+    return (last_touch(co, CO_RELEASED) & CO_RELEASED) == 0;
 }
 
 void weft__handle_finish(struct weft_co *co, int result)
 {
+    struct weft__waiter *ended = NULL;
+    struct weft__waiter *w;
     weft__lock(&co->lock);
     co->result = result;
     co->g = NULL;
-    /* release [HANDLE-DONE]: all that the coroutine wrote is visible to who sees it done. */
-    atomic_store_explicit(&co->is_done, true, memory_order_release);
-    struct weft__waiter *w;
+    co->has_ended = true;
     while ((w = weft__waitq_claim_first(&co->waiters)) != NULL) {
-        weft__wait_wake(w->wait);
+        w->next = ended; /* claimed: it stays until we wake it */
+        ended = w;
     }
     weft__unlock(&co->lock);
-    weft__handle_unref(co);
+    (void)last_touch(co, CO_DONE);
+    while (ended != NULL) {
+        struct weft__waiter *next = ended->next;
+        weft__wait_wake(ended->wait);
+        ended = next;
+    }
+}
+
+void weft__handle_abandon(struct weft_co *co, int result)
+{
+    struct weft__waiter *next;
+    weft__lock(&co->lock);
+    co->result = result;
+    co->g = NULL;
+    co->has_ended = true;
+    for (struct weft__waiter *w = co->waiters.first; w != NULL; w = next) {
+        next = w->next;
+        if (w->wait->g == NULL) {
+            weft__waitq_remove(&co->waiters, w);
+            if (weft__wait_claim(w->wait, w->index)) {
+                weft__wait_wake(w->wait);
+            }
+        }
+    }
+    weft__unlock(&co->lock);
+    (void)last_touch(co, CO_DONE);
 }

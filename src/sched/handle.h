@@ -6,22 +6,63 @@
 #include "../base/lock.h"
 #include "wait.h"
 
-/* Two references: the coroutine's, dropped at its end, and the holder's, dropped by join or
- * detach. */
+/*
+ * `state` decides who frees it: the coroutine sets DONE as its last touch, the holder RELEASED by join
+ * or detach as his; whoever comes second frees.  has_ended says the same as DONE a moment earlier,
+ * under the lock, to those who want to wait.
+ */
+enum {
+    CO_DONE = 1,
+    CO_RELEASED = 2,
+};
+
 struct weft_co {
-    struct weft__lock lock; /* RANK_CHAN; protects waiters, result and the change of is_done */
-    _Atomic uint32_t refs;
-    _Atomic bool is_done;
-    _Atomic bool is_released; /* joined or detached: a second time is an error */
+    struct weft__lock lock; /* RANK_CHAN; protects waiters, result, has_ended */
+    _Atomic uint32_t state;
     int result;
-    struct weft__g *g; /* the coroutine, until is_done */
+    bool has_ended;
+    struct weft__g *g; /* the coroutine, until has_ended */
     struct weft__waitq waiters;
 };
 
-struct weft_co *weft__handle_make(void);
-void weft__handle_unref(struct weft_co *co);
+struct weft__p;
+
+/* The handles that a P keeps for new coroutines, the oldest first: a released one rests for a while,
+ * so that a handle that is joined twice is found out instead of being some other coroutine's. */
+#define WEFT__HANDLES_MAX 64
+struct weft__handle_cache {
+    struct weft_co *ring[WEFT__HANDLES_MAX];
+    uint32_t first;
+    uint32_t count;
+};
+
+/* p: the P of this thread, NULL on a plain thread.  NULL for lack of memory. */
+struct weft_co *weft__handle_make(struct weft__p *p);
+
+/* One that nobody has seen. */
+void weft__handle_drop(struct weft__p *p, struct weft_co *co);
+
+void weft__handle_cache_free(struct weft__handle_cache *c);
+
+/* Has it ended?  With all that it wrote visible. */
+static inline bool weft__handle_is_done(const struct weft_co *co)
+{
+    /* acquire [HANDLE-DONE] */
+    return (atomic_load_explicit(&co->state, memory_order_acquire) & CO_DONE) != 0;
+}
+
+static inline bool weft__handle_is_released(const struct weft_co *co)
+{
+    return (atomic_load_explicit(&co->state, memory_order_relaxed) & CO_RELEASED) != 0;
+}
+
+/* The holder's last touch; false if it was released before. */
+bool weft__handle_release(struct weft_co *co);
 
 /* The coroutine has ended with `result`: everybody who waits is claimed and made runnable. */
 void weft__handle_finish(struct weft_co *co, int result);
+
+/* It never will: the runtime has been stopped.  Only plain threads that wait are woken. */
+void weft__handle_abandon(struct weft_co *co, int result);
 
 #endif

@@ -91,6 +91,7 @@ struct weft__p {
     uint64_t id_next, id_end; /* coroutine numbers set aside for this P */
     struct weft__g_cache g_cache;
     struct weft__stack_cache stack_cache;
+    struct weft__handle_cache handles;
     struct weft__p_counts counts;
 
     /* Shared with thieves and wakers. */

@@ -86,7 +86,7 @@ struct weft_co *weft_go_opts(int (*fn)(void *), void *arg, const struct weft_go_
     struct weft__p *p = m->p;
     struct weft_runtime *rt = p->rt;
     check_options(rt, opts);
-    struct weft_co *co = weft__handle_make();
+    struct weft_co *co = weft__handle_make(p);
     struct weft__g *g = co != NULL ? weft__g_get(&rt->slabs, &p->g_cache) : NULL;
     char *name = NULL;
     if (g != NULL && opts->name != NULL) {
@@ -124,8 +124,7 @@ out_of_memory:
         weft__g_put(&rt->slabs, &p->g_cache, g);
     }
     if (co != NULL) {
-        weft__handle_unref(co);
-        weft__handle_unref(co);
+        weft__handle_drop(p, co);
     }
     return NULL;
 }

@@ -60,29 +60,6 @@ static void free_ms(struct weft_runtime *rt)
     }
 }
 
-/* A coroutine that will never end: whoever joins it from a plain thread gets -ECANCELED as its
- * result; coroutines of this runtime that wait for it are gone as well. */
-static void abandon_handle(struct weft_co *co)
-{
-    weft__lock(&co->lock);
-    co->result = -ECANCELED;
-    co->g = NULL;
-    /* release [HANDLE-DONE] */
-    atomic_store_explicit(&co->is_done, true, memory_order_release);
-    struct weft__waiter *next;
-    for (struct weft__waiter *w = co->waiters.first; w != NULL; w = next) {
-        next = w->next;
-        if (w->wait->g == NULL) {
-            weft__waitq_remove(&co->waiters, w);
-            if (weft__wait_claim(w->wait, w->index)) {
-                weft__wait_wake(w->wait);
-            }
-        }
-    }
-    weft__unlock(&co->lock);
-    weft__handle_unref(co);
-}
-
 static void abandon_coroutines(struct weft_runtime *rt)
 {
     struct weft__slab *slab = atomic_load_explicit(&rt->slabs.all, memory_order_relaxed);
@@ -92,7 +69,7 @@ static void abandon_coroutines(struct weft_runtime *rt)
             struct weft__g *g = &slab->g[i];
             if (atomic_load_explicit(&g->state, memory_order_relaxed) != G_FREE &&
                 g->handle != NULL) {
-                abandon_handle(g->handle);
+                weft__handle_abandon(g->handle, -ECANCELED);
             }
         }
     }
@@ -113,6 +90,9 @@ int64_t weft__runtime_stop(struct weft_runtime *rt, int64_t deadline_ns)
     int64_t left = (int64_t)weft__live_count(rt);
     weft__reactors_stop(&rt->reactors); /* the kernel lets go of the buffers on the stacks */
     abandon_coroutines(rt);
+    for (int i = 0; i < rt->procs; i++) {
+        weft__handle_cache_free(&rt->p[i].handles);
+    }
     weft__stacks_free(&rt->stacks);
     weft__slabs_free(&rt->slabs);
     weft__free(rt->p);

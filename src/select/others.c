@@ -34,7 +34,7 @@ int weft__select_prepare(struct weft__select *s)
         s->order[i] = i;
         at->ops = weft__select_ops_of(c->kind);
         if (at->ops != NULL && c->object != NULL) {
-            int rc = at->ops->check(c);
+            int rc = at->ops->check(c, s->rt);
             if (rc != 0) {
                 return rc;
             }

@@ -255,6 +255,7 @@ static int select_from(struct weft_case *cases, int n, const void *caller)
         weft__fatal("weft_select: the number of cases is negative, or there is no array");
     }
     struct weft__select s;
+    s.rt = weft__park_runtime();
     s.cases = cases;
     s.n = n;
     s.random = weft__park_random();

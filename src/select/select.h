@@ -19,6 +19,7 @@ struct weft__select_at {
 };
 
 struct weft__select {
+    const struct weft_runtime *rt; /* of the caller */
     struct weft_case *cases;
     int n;
     int n_locks;

@@ -8,26 +8,11 @@
 #include "../park/park.h"
 #include "../sched/handle.h"
 
-static bool is_done(const struct weft_co *co)
-{
-    /* acquire [HANDLE-DONE]: its value and all that it wrote are visible. */
-    return atomic_load_explicit(&co->is_done, memory_order_acquire);
-}
-
 static void check_not_released(const struct weft_co *co)
 {
-    if (atomic_load_explicit(&co->is_released, memory_order_relaxed)) {
+    if (weft__handle_is_released(co)) {
         weft__fatal("a coroutine's handle was used after it was joined or detached");
     }
-}
-
-/* The holder's reference goes, once. */
-static void release(struct weft_co *co)
-{
-    if (atomic_exchange_explicit(&co->is_released, true, memory_order_relaxed)) {
-        weft__fatal("a coroutine's handle was joined or detached twice");
-    }
-    weft__handle_unref(co);
 }
 
 static int take_result(struct weft_co *co, int *result)
@@ -35,21 +20,23 @@ static int take_result(struct weft_co *co, int *result)
     if (result != NULL) {
         *result = co->result;
     }
-    release(co);
+    if (!weft__handle_release(co)) {
+        weft__fatal("a coroutine's handle was joined or detached twice");
+    }
     return 0;
 }
 
 int weft_join(struct weft_co *co, int *result)
 {
     check_not_released(co);
-    if (is_done(co)) {
+    if (weft__handle_is_done(co)) {
         return take_result(co, result);
     }
     struct weft__wait w;
     struct weft__waiter waiter = {.wait = &w, .index = 0};
     weft__park_init(&w);
     weft__lock(&co->lock);
-    if (is_done(co)) {
+    if (co->has_ended) {
         weft__unlock(&co->lock);
         return take_result(co, result);
     }
@@ -65,21 +52,26 @@ int weft_join(struct weft_co *co, int *result)
     weft__waitq_add(&co->waiters, &waiter);
     weft__unlock(&co->lock);
     int rc = weft__park_wait(&w);
-    weft__lock(&co->lock); /* the one who woke us may still be in there: it must not be freed */
+    if (rc == 0) {
+        return take_result(co, result); /* whoever woke us has unlinked us */
+    }
+    weft__lock(&co->lock);
     weft__waitq_remove(&co->waiters, &waiter);
     weft__unlock(&co->lock);
-    return rc == 0 ? take_result(co, result) : rc;
+    return rc;
 }
 
 void weft_detach(struct weft_co *co)
 {
-    release(co);
+    if (!weft__handle_release(co)) {
+        weft__fatal("a coroutine's handle was joined or detached twice");
+    }
 }
 
 bool weft_done(const struct weft_co *co)
 {
     check_not_released(co);
-    return is_done(co);
+    return weft__handle_is_done(co);
 }
 
 static struct weft__lock *lock_of(const struct weft_case *c)
@@ -87,19 +79,20 @@ static struct weft__lock *lock_of(const struct weft_case *c)
     return &((struct weft_co *)c->object)->lock;
 }
 
-static int check(const struct weft_case *c)
+static int check(const struct weft_case *c, const struct weft_runtime *rt)
 {
+    (void)rt;
     check_not_released(c->object);
     return 0;
 }
 
-/* The handle is released in won(), or here: but not under its own lock, which the unlock would then
- * find freed.  The quarantine of handles keeps it readable until then. */
+/* The handle is released here under its own lock, and its memory rests in a cache for long enough
+ * that the unlock does not touch another's. */
 static bool try_locked(struct weft_case *c, struct weft__wait **wake)
 {
     (void)wake;
     struct weft_co *co = c->object;
-    if (!is_done(co)) {
+    if (!co->has_ended) {
         return false;
     }
     c->rc = take_result(co, c->value);
@@ -119,10 +112,7 @@ static void unlink_waiter(struct weft_case *c, struct weft__waiter *w)
 static void won(struct weft_case *c, struct weft__waiter *w)
 {
     (void)w;
-    struct weft_co *co = c->object;
-    weft__lock(&co->lock); /* as in weft_join() */
-    weft__unlock(&co->lock);
-    c->rc = take_result(co, c->value);
+    c->rc = take_result(c->object, c->value);
 }
 
 const struct weft__select_ops weft__join_ops = {

@@ -20,6 +20,8 @@
 #include "../park/park.h"
 
 #define HAND_OVER_NS 1000000
+#define LOOKS_MAX 8
+#define PAUSES 10
 
 enum {
     WOKEN_TO_RETRY = 0,
@@ -102,8 +104,28 @@ static int wait_round(struct weft_mutex *m, struct mutex_waiter *mw, bool was_wo
     return rc;
 }
 
+/* Sections are short and their holder mostly runs on another P: wait for it for some microseconds
+ * before parking, which costs more than that.  With pauses between the looks: the holder goes faster
+ * while nobody pulls the line from its cache, and may take the mutex again some times. */
+static bool spin(struct weft_mutex *m)
+{
+    for (int i = 0; i < LOOKS_MAX && weft__park_may_spin(); i++) {
+        for (int pause = 0; pause < PAUSES; pause++) {
+            weft__cpu_relax();
+        }
+        if (atomic_load_explicit(&m->state, memory_order_relaxed) == 0 && try_take(m, 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static WEFT__COLD int lock_slow(struct weft_mutex *m, struct weft__g *g, const void *caller)
 {
+    if (spin(m)) {
+        set_owner(m, g);
+        return 0;
+    }
     struct mutex_waiter mw = {.since_ns = weft__clock_ns()};
     int rc = wait_round(m, &mw, false, caller);
     while (rc == WOKEN_TO_RETRY) {

@@ -137,6 +137,7 @@ STRESS_TEST(deadline_and_partner_agree_on_who_came_first)
 /* --- wakes from plain threads into sleeping processors */
 
 static chan *shared;
+static atomic_int n_sending;
 
 static void *send_from_thread(void *arg)
 {
@@ -150,6 +151,7 @@ static void *send_from_thread(void *arg)
         for (uint64_t i = test_random(&x) % 2000; i > 0; i--)
             __asm__ volatile("" ::: "memory");
     }
+    atomic_fetch_sub(&n_sending, 1);
     return NULL;
 }
 
@@ -172,12 +174,13 @@ STRESS_TEST(wakes_from_threads_reach_sleeping_processors)
     shared = weft_chan_make_shared(sizeof(int), 0);
     for (int i = 0; i < COUNT(co); i++)
         co[i] = weft_go_with(receive_all, NULL);
+    atomic_store(&n_sending, COUNT(th));
     for (int i = 0; i < COUNT(th); i++)
         CHECK_EQ(pthread_create(&th[i], NULL, send_from_thread, NULL), 0);
-    while (test_now_ms() < until)
+    while (atomic_load(&n_sending) > 0)
         CHECK_EQ(weft_sleep(5 * WEFT_MS), 0);
     for (int i = 0; i < COUNT(th); i++)
-        CHECK_EQ(pthread_join(th[i], NULL), 0); /* blocks one thread: the others still serve */
+        CHECK_EQ(pthread_join(th[i], NULL), 0);
     chan_close(shared);
     for (int i = 0; i < COUNT(co); i++)
         join(co[i]);
