@@ -86,10 +86,8 @@ enum weft__wait_reason {
 
 enum {
     G_FLAG_PINNED = 1,  /* runs on one M only: p_home's */
-    G_FLAG_PLACED = 2,  /* starts on p_home, then runs anywhere */
     G_FLAG_OWN_FP = 4,  /* fp is saved and restored at its switches */
     G_FLAG_RESULT = 8,  /* entry takes the form that returns an int; handle is set */
-    G_FLAG_DAEMON = 16, /* does not keep a deadlock report away, not counted as left over */
 };
 
 struct weft_runtime;

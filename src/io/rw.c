@@ -20,7 +20,14 @@ ssize_t weft__io_run(struct weft__op *op, enum weft__wait_reason reason, const v
     if (WEFT__UNLIKELY(op->fd < 0)) {
         return -EBADF;
     }
-    ssize_t n = weft__op_try(op, weft__fd_is_own(&weft__park_reactors()->fds, op->fd));
+    struct weft__fd *entry = weft__fd_find(&weft__park_reactors()->fds, op->fd);
+    bool is_own = false;
+    if (entry != NULL) {
+        /* The number may be closed and given to another file while we try: see fdtable.h. */
+        op->life = weft__fd_generation(entry);
+        is_own = atomic_load_explicit(&entry->is_own, memory_order_relaxed);
+    }
+    ssize_t n = weft__op_try(op, is_own);
     if (n != -EAGAIN) {
         return n;
     }

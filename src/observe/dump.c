@@ -101,18 +101,17 @@ int weft_dump(int fd)
 }
 
 /* By the watch thread, which holds the lock of the runtimes. */
-void weft__report_deadlock(struct weft_runtime *rt, bool ends_process)
+void weft__report_deadlock(struct weft_runtime *rt, bool is_certain)
 {
     char line[256];
     struct weft__text t;
     weft__text_init(&t, line, sizeof line);
-    weft__text_add(&t, ends_process ? "weft: deadlock: " : "weft: stall: ");
+    weft__text_add(&t, is_certain ? "weft: deadlock: " : "weft: stall: ");
     weft__text_add(&t, "all ");
     weft__text_dec(&t, weft__live_count(rt));
-    weft__text_add(&t, ends_process
-                           ? " coroutines wait, and nothing can wake one\n"
-                           : " coroutines wait; only another thread of the program, or the caller "
-                             "of weft_block_on(), could still wake one\n");
+    weft__text_add(&t, is_certain ? " coroutines wait, and nothing can wake one\n"
+                                  : " coroutines wait, for a second by now; only another thread "
+                                    "of the program could still wake one\n");
     (void)weft__text_write(&t, 2);
     (void)write_runtime(2, rt);
 }

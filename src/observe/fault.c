@@ -120,6 +120,8 @@ void weft__report_own_stack(void)
     int n = weft__unwind(&frame, &view, pcs, (int)WEFT__COUNT(pcs));
     struct weft__text t;
     weft__text_init(&t, buffer, sizeof buffer);
-    weft__report_pcs(&t, pcs, n);
+    /* Without this function and weft__fatal(). */
+    int skip = n > 2 ? 2 : 0;
+    weft__report_pcs(&t, pcs + skip, n - skip);
     write_text(&t);
 }

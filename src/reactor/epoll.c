@@ -77,7 +77,7 @@ static void end_all(struct weft__fd *entry, int error, struct weft__op_list *out
 
 static uint64_t event_data(const struct weft__fd *entry, int fd)
 {
-    return (uint64_t)(uint32_t)fd | (uint64_t)entry->generation << 32;
+    return (uint64_t)(uint32_t)fd | (uint64_t)weft__fd_generation(entry) << 32;
 }
 
 /* Put the fd into its home's set or change what it is there for.  The kernel's view may differ
@@ -189,7 +189,7 @@ static void handle_event(struct weft__reactor *r, const struct epoll_event *ev,
         ready |= IN | OUT;
     }
     weft__lock(&entry->lock);
-    if (entry->generation == (uint32_t)(ev->data.u64 >> 32)) {
+    if (weft__fd_generation(entry) == (uint32_t)(ev->data.u64 >> 32)) {
         try_waiting(entry, ready, out);
         if (!is_own(entry)) {
             entry->ready = 0; /* level-triggered: the kernel keeps it */
@@ -260,7 +260,7 @@ static int epoll_submit(struct weft__reactor *r, struct weft__op *op)
         }
     }
     weft__lock(&entry->lock);
-    int rc = begin_wait(r, entry, op);
+    int rc = weft__fd_is_another(entry, op) ? -EBADF : begin_wait(r, entry, op);
     if (rc == 0) {
         weft__count(r->n_submitted);
     }

@@ -9,7 +9,7 @@
 
 static void blank(struct weft__fd *entry)
 {
-    entry->generation++;
+    weft__count(entry->generation);
     atomic_store_explicit(&entry->is_own, false, memory_order_relaxed);
     entry->is_closing = false;
     entry->ready = 0;

@@ -18,7 +18,9 @@
 
 struct weft__fd {
     struct weft__lock lock;     /* RANK_FD; protects all below */
-    uint32_t generation;        /* one more for each life of this fd number that we saw end */
+    _Atomic uint32_t generation; /* one more for each life of this fd number that we saw end;
+                                    written under the lock, and noted without it by an operation
+                                    before its first try, which then belongs to that life */
     _Atomic bool is_own;        /* a stream socket made by net/: closed by weft_close() only.
                                    Written under the lock, read by anyone: whoever may use the fd
                                    learned of it after it was adopted */
@@ -44,6 +46,17 @@ struct weft__fd *weft__fd_find(struct weft__fdtable *t, int fd);
 /* Say that fd is a new stream socket of ours: a new generation, nothing registered.  0 or -ENOMEM,
  * -EMFILE. */
 int weft__fd_adopt(struct weft__fdtable *t, int fd);
+
+static inline uint32_t weft__fd_generation(const struct weft__fd *entry)
+{
+    return atomic_load_explicit(&entry->generation, memory_order_relaxed);
+}
+
+/* Has the fd been closed, and perhaps become another file, since the operation was first tried? */
+static inline bool weft__fd_is_another(const struct weft__fd *entry, const struct weft__op *op)
+{
+    return op->life != 0 && op->life != weft__fd_generation(entry);
+}
 
 bool weft__fd_is_own(struct weft__fdtable *t, int fd);
 

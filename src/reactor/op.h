@@ -71,6 +71,7 @@ struct weft__op {
     };
     ssize_t result; /* >= 0 or -errno, valid once complete */
     void *owner;    /* who waits: the scheduler's, the reactor only carries it */
+    uint32_t life;  /* the generation of fd when the operation began; 0: not noted */
 
     /* The reactor's. */
     struct weft__op *next;               /* in a list of completed ones */
@@ -121,6 +122,7 @@ static inline void weft__op_init(struct weft__op *op, enum weft__op_kind kind, i
     op->fd = fd;
     op->owner = owner;
     op->result = 0;
+    op->life = 0;
     op->flags = 0;
     op->is_socket = false;
     op->fd_prev = NULL;

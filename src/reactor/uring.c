@@ -202,7 +202,7 @@ static int close_fd(struct weft__reactor *r, struct weft__fd *entry, struct weft
 static int begin_op(struct weft__reactor *r, struct weft__fd *entry, struct weft__op *op)
 {
     weft__lock(&entry->lock);
-    if (entry->is_closing) {
+    if (entry->is_closing || weft__fd_is_another(entry, op)) {
         weft__unlock(&entry->lock);
         return -EBADF;
     }

@@ -175,7 +175,7 @@ bool weft__deadlock_look(struct weft_runtime *rt, bool is_second_look)
     if (atomic_load_explicit(&rt->inject.starved_count, memory_order_relaxed) != 0) {
         weft__report_no_stack(rt); /* does not return */
     }
-    weft__report_deadlock(rt, rt->exits_on_deadlock);
+    weft__report_deadlock(rt, true);
     if (rt->exits_on_deadlock) {
         end_process();
     }

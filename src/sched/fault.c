@@ -38,6 +38,15 @@ static void die_by(int sig)
     /* Returning repeats the access that faulted. */
 }
 
+/* Without a guard, an overflow that leaves the region of stacks altogether is a fault as well. */
+#define BELOW_BYTES ((uintptr_t)1024 * 1024)
+
+static bool is_below_canary(const struct weft__stack *stack, uintptr_t address)
+{
+    uintptr_t low = (uintptr_t)stack->low;
+    return stack->guard == GUARD_KIND_CANARY && address < low && low - address <= BELOW_BYTES;
+}
+
 static void on_fault(int sig, siginfo_t *info, void *ucontext)
 {
     struct weft__m *m = weft__m_self();
@@ -50,7 +59,8 @@ static void on_fault(int sig, siginfo_t *info, void *ucontext)
         recorded.address = (uintptr_t)info->si_addr;
         recorded.g = g;
         struct weft__stack *stack = weft__stack_find(&m->rt->stacks, recorded.address, &in_guard);
-        recorded.is_overflow = stack != NULL && stack == g->stack && in_guard;
+        recorded.is_overflow = (stack != NULL && stack == g->stack && in_guard) ||
+                               is_below_canary(g->stack, recorded.address);
         weft__frame_signal(&recorded.frame, ucontext);
         weft__watch_post(WATCH_FAULT);
         int64_t until_ns = weft__clock_ns() + REPORT_NS_MAX;

@@ -44,7 +44,7 @@ bool weft__deadlock_look(struct weft_runtime *rt, bool is_second_look);
 
 /* Implemented in observe/. */
 int weft__report_all(int fd, const char *head); /* every live coroutine */
-void weft__report_deadlock(struct weft_runtime *rt, bool ends_process);
+void weft__report_deadlock(struct weft_runtime *rt, bool is_certain);
 void weft__report_no_stack(struct weft_runtime *rt);
 void weft__report_fault(const struct weft__fault *f);
 char *weft__report_who(char *text, unsigned bytes); /* for weft__fatal() */

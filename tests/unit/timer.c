@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * timer.c - sleeping: never too short, seldom much too long, in order, and right at the ends of the
+ * range of time.  The wheel alone is tested in wheel.c.
+ */
+#include "co_test.h"
+
+/* Goal: no sleep ends before its time, and on a machine that is not loaded beyond measure few are
+ * late.
+ * Method: durations around the wheel's slots of 1 ms and its levels of 255 ms.  Half of the sleeps
+ * must be late by less than 2 ms; a loaded machine may spoil the others. */
+CO_TEST(a_sleep_is_never_short_and_rarely_late)
+{
+    static const int64_t base[] = {1,         999,           50 * WEFT_US,   WEFT_MS - 1,
+                                   WEFT_MS,   WEFT_MS + 1,   7 * WEFT_MS,    20 * WEFT_MS,
+                                   WEFT_MS * 60, 254 * WEFT_MS, 255 * WEFT_MS + 1, 257 * WEFT_MS};
+    int n_good = 0, n = 0;
+
+    for (int i = 0; i < COUNT(base); i++)
+        for (int k = 0; k < (base[i] < 10 * WEFT_MS ? 10 : 1); k++, n++) {
+            const int64_t began = weft_now();
+            CHECK_EQ(weft_sleep(base[i]), 0);
+            const int64_t took = weft_now() - began;
+            CHECK_GE(took, base[i]);
+            n_good += took < base[i] + 2 * WEFT_MS;
+        }
+    if (test_scale() == 1)
+        CHECK_GE(n_good, n / 2);
+    return 0;
+}
+
+CO_TEST(a_sleep_of_nothing_returns_at_once)
+{
+    static const int64_t none[] = {0, -1, -WEFT_SEC, INT64_MIN, INT64_MIN + 1};
+    struct weft_stats before = {.size = sizeof before}, after = {.size = sizeof after};
+
+    CHECK_EQ(weft_runtime_stats(NULL, &before), 0);
+    for (int i = 0; i < COUNT(none); i++) {
+        CHECK_EQ(weft_sleep(none[i]), 0);
+        CHECK_EQ(weft_sleep_until(none[i]), 0);
+    }
+    CHECK_EQ(weft_sleep_until(weft_now()), 0);
+    CHECK_EQ(weft_runtime_stats(NULL, &after), 0);
+    CHECK_EQ(before.parks, after.parks);
+    return 0;
+}
+
+/* Goal: durations that overflow the clock wait for ever, and do not wrap into the past. */
+CO_TEST(a_sleep_of_nearly_for_ever_does_not_wrap)
+{
+    static const int64_t far[] = {INT64_MAX,     INT64_MAX - 1, INT64_MAX - WEFT_SEC,
+                                  INT64_MAX / 2, (int64_t)1 << 62, (int64_t)1 << 56};
+
+    for (int i = 0; i < COUNT(far); i++) {
+        WEFT_DEADLINE(s, WEFT_MS)
+            CHECK_EQ(weft_sleep(far[i]), -ETIMEDOUT);
+        WEFT_DEADLINE(s, WEFT_MS)
+            CHECK_EQ(weft_sleep_until(far[i]), -ETIMEDOUT);
+    }
+    CHECK_EQ(weft_deadline_in(INT64_MAX), WEFT_NEVER);
+    CHECK_EQ(weft_deadline_in(INT64_MAX - 1), WEFT_NEVER);
+    CHECK_LE(weft_deadline_in(INT64_MIN), weft_now());
+    CHECK_LE(weft_deadline_in(-1), weft_now());
+    return 0;
+}
+
+enum { SLEEPERS = 400 };
+static int64_t deadline_of[SLEEPERS];
+static int order[SLEEPERS], n_in_order;
+
+static int sleep_and_note(void *arg)
+{
+    const int i = (int)((int64_t *)arg - deadline_of);
+
+    CHECK_EQ(weft_sleep_until(deadline_of[i]), 0);
+    CHECK_GE(weft_now(), deadline_of[i]);
+    order[n_in_order++] = i;
+    return 0;
+}
+
+static int sleep_in_disorder(void *unused)
+{
+    struct weft_co *co[SLEEPERS];
+    uint64_t x = test_seed();
+    const int64_t base = weft_now() + 20 * WEFT_MS;
+
+    (void)unused;
+    for (int i = 0; i < SLEEPERS; i++) {
+        deadline_of[i] = base + (int64_t)(test_random(&x) % 40000) * WEFT_US;
+        co[i] = weft_go_with(sleep_and_note, &deadline_of[i]);
+    }
+    for (int i = 0; i < SLEEPERS; i++)
+        join(co[i]);
+    /* Those of one millisecond may fire in one look, in any order; others must not. */
+    for (int i = 1; i < SLEEPERS; i++)
+        CHECK_GE(deadline_of[order[i]], deadline_of[order[i - 1]] - WEFT_MS);
+    return 0;
+}
+
+TEST(sleepers_wake_in_the_order_of_their_deadlines)
+{
+    struct weft_config config = WEFT_CONFIG_INIT;
+
+    config.procs = 1;
+    CHECK_EQ(weft_run_config(sleep_in_disorder, NULL, &config), 0);
+}
+
+static atomic_bool stop_hogs;
+
+static int hog(void *arg)
+{
+    (void)arg;
+    while (!atomic_load(&stop_hogs))
+        weft_yield();
+    return 0;
+}
+
+/* Goal: timers fire on time although every processor always has something to run.
+ * Method: sixteen coroutines only yield; half of the sleeps must be late by less than 2 ms. */
+CO_TEST(timers_fire_on_time_under_load)
+{
+    struct weft_co *co[16];
+    int n_good = 0;
+
+    for (int i = 0; i < COUNT(co); i++)
+        co[i] = weft_go_with(hog, NULL);
+    for (int i = 0; i < 40; i++) {
+        const int64_t began = weft_now();
+        CHECK_EQ(weft_sleep(2 * WEFT_MS), 0);
+        CHECK_GE(weft_now() - began, 2 * WEFT_MS);
+        n_good += weft_now() - began < 4 * WEFT_MS;
+    }
+    atomic_store(&stop_hogs, true);
+    for (int i = 0; i < COUNT(co); i++)
+        join(co[i]);
+    if (test_scale() == 1)
+        CHECK_GE(n_good, 20);
+    return 0;
+}
+
+static int park_with_far_deadline(void *arg)
+{
+    WEFT_DEADLINE(s, 3600 * WEFT_SEC)
+        CHECK_EQ(chan_recv(arg, NULL), -EPIPE);
+    return 0;
+}
+
+static double cpu_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+    return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
+}
+
+/* Goal: an idle runtime takes no CPU and makes no wake-ups of its own: parked coroutines, timers
+ * that are far away, and a deadline each change nothing.
+ * Method: the counters and the CPU clock over two quiet seconds, slept through by one timer.  The
+ * limits allow for the wake-up of that timer on each of the processors. */
+CO_TEST(an_idle_runtime_takes_no_cpu_and_makes_no_wake_ups)
+{
+    enum { PARKED = 1000 };
+    static struct weft_co *co[PARKED];
+    struct weft_stats before = {.size = sizeof before}, after = {.size = sizeof after};
+    chan *ch = chan_make(0, 0);
+    const int64_t quiet = test_scale() > 1 ? 200 * WEFT_MS : 2 * WEFT_SEC;
+
+    for (int i = 0; i < PARKED; i++)
+        co[i] = weft_go_with(park_with_far_deadline, ch);
+    CHECK_EQ(weft_sleep(100 * WEFT_MS), 0);
+    CHECK_EQ(weft_runtime_stats(NULL, &before), 0);
+    const double cpu = cpu_ms();
+    CHECK_EQ(weft_sleep(quiet), 0);
+    const double used = cpu_ms() - cpu;
+    CHECK_EQ(weft_runtime_stats(NULL, &after), 0);
+    CHECK_LE(after.sleeps - before.sleeps, 3);
+    CHECK_LE(after.wakes - before.wakes, 2);
+    if (test_scale() == 1)
+        CHECK_LE((int)(used * 1000), 10000); /* microseconds */
+    chan_close(ch);
+    for (int i = 0; i < PARKED; i++)
+        join(co[i]);
+    chan_unref(ch);
+    return 0;
+}
