@@ -132,5 +132,4 @@ void weft__report_no_stack(struct weft_runtime *rt)
     weft__text_add(&t, weft__guard_name(rt->stacks.guards.kind));
     weft__text_add(&t, ")\n");
     (void)weft__text_write(&t, 2);
-    weft__sys_exit(2);
 }

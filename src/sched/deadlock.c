@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "../base/sys.h"
 #include "sched.h"
@@ -19,9 +20,29 @@
 
 /* Threads that the sanitizers run in the background; they wake nobody. */
 #ifdef WEFT__TSAN
-#define TOOL_THREADS 1
+static int process_id(void)
+{
+    char text[32];
+    return weft__sys_read_file("/proc/self/stat", text, sizeof text) > 0 ? atoi(text) : 0;
+}
+
+static int loaded_in;
+
+__attribute__((constructor)) static void note_process(void)
+{
+    loaded_in = process_id();
+}
+
+/* ThreadSanitizer has one; in a forked child it starts one at the fork and another one later. */
+static int count_tool_threads(void)
+{
+    return process_id() == loaded_in ? 1 : 2;
+}
 #else
-#define TOOL_THREADS 0
+static int count_tool_threads(void)
+{
+    return 0;
+}
 #endif
 
 static uint64_t count_sleeps(const struct weft_runtime *rt)
@@ -60,7 +81,7 @@ static bool is_quiet(struct weft_runtime *rt)
 /* Threads of the process that are neither ours nor waiting for a runtime. */
 static int count_foreign_threads(void)
 {
-    int ours = 1 + TOOL_THREADS; /* the watch thread */
+    int ours = 1 + count_tool_threads(); /* 1: the watch thread */
     for (struct weft_runtime *rt = weft__runtimes; rt != NULL; rt = rt->next) {
         ours += (int)atomic_load_explicit(&rt->n_running_ms, memory_order_relaxed);
         ours += (int)atomic_load_explicit(&rt->n_blocked_on, memory_order_relaxed);
@@ -173,7 +194,8 @@ bool weft__deadlock_look(struct weft_runtime *rt, bool is_second_look)
         return stall(rt, sleeps, is_second_look);
     }
     if (atomic_load_explicit(&rt->inject.starved_count, memory_order_relaxed) != 0) {
-        weft__report_no_stack(rt); /* does not return */
+        weft__report_no_stack(rt);
+        end_process();
     }
     weft__report_deadlock(rt, true);
     if (rt->exits_on_deadlock) {

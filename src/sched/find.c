@@ -131,16 +131,21 @@ static struct weft__g *look_around(struct weft__p *p)
 /* Run-next is what its P is about to run: taking it would tear a talking pair apart, whose
  * hand-offs then cross CPUs at a thousand times the cost.  So only from a P that does not switch
  * meanwhile. */
-static struct weft__g *steal_run_next(struct weft__p *victim)
+static bool run_next_is_stuck(struct weft__p *victim)
 {
     if (atomic_load_explicit(&victim->run_next, memory_order_relaxed) == NULL) {
-        return NULL;
+        return false;
     }
     uint64_t switches = atomic_load_explicit(&victim->counts.switches, memory_order_relaxed);
     for (int i = 0; i < RUN_NEXT_PAUSES; i++) {
         weft__cpu_relax();
     }
-    if (atomic_load_explicit(&victim->counts.switches, memory_order_relaxed) != switches) {
+    return atomic_load_explicit(&victim->counts.switches, memory_order_relaxed) == switches;
+}
+
+static struct weft__g *steal_run_next(struct weft__p *victim)
+{
+    if (!run_next_is_stuck(victim)) {
         return NULL;
     }
     /* acq_rel [RUN-NEXT]: against its owner. */
@@ -251,7 +256,9 @@ static bool has_work(struct weft__p *p)
         if (q != p && !rt->may_steal) {
             continue;
         }
-        if (weft__runq_count(&q->woken) != 0 || !weft__deque_is_empty(&q->unstarted)) {
+        /* Run-next of a P that goes on switching will be run, or be announced anew. */
+        if (weft__runq_count(&q->woken) != 0 || !weft__deque_is_empty(&q->unstarted) ||
+            (q != p && run_next_is_stuck(q))) {
             return true;
         }
     }

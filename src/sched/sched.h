@@ -131,7 +131,7 @@ struct weft_runtime {
     int procs;
     bool may_steal;
     bool exits_on_deadlock; /* plain weft_run: a deadlock ends the process */
-    bool has_canaries;      /* some stack may be guarded by a canary alone */
+    _Atomic bool has_canaries; /* some stack may be guarded by a canary alone */
 
     _Atomic uint64_t idle[WEFT__IDLE_WORDS] WEFT__ALIGNED_LINE; /* a bit a P that sleeps */
     _Atomic uint32_t n_idle;

@@ -21,8 +21,8 @@ static WEFT__COLD void canary_is_dead(void)
 /* By the coroutine itself, while a report can still name it. */
 static inline void check_canary(const struct weft__m *m, const struct weft__g *g)
 {
-    if (WEFT__UNLIKELY(m->rt->has_canaries) && g->stack->guard == GUARD_KIND_CANARY &&
-        !weft__canary_is_intact(g->stack->low)) {
+    if (WEFT__UNLIKELY(atomic_load_explicit(&m->rt->has_canaries, memory_order_relaxed)) &&
+        g->stack->guard == GUARD_KIND_CANARY && !weft__canary_is_intact(g->stack->low)) {
         canary_is_dead();
     }
 }
@@ -147,6 +147,9 @@ void weft__switch_yield(struct weft__m *m, struct weft__g *g)
      * coroutines that only ever yield to each other. */
     struct weft__g *unstarted =
         weft__deque_is_empty(&p->unstarted) ? NULL : weft__deque_steal(&p->unstarted);
+    if (unstarted == NULL && WEFT__UNLIKELY(weft__inject_has_overflow(&p->rt->inject))) {
+        (void)weft__inject_take(&p->rt->inject, &unstarted, 1, true);
+    }
     if (unstarted != NULL) {
         weft__queue_woken(unstarted, false);
     }
@@ -213,7 +216,7 @@ bool weft__g_bind_stack(struct weft__p *p, struct weft__g *g)
         g->stack = stack;
     }
     if (WEFT__UNLIKELY(stack->guard == GUARD_KIND_CANARY)) {
-        p->rt->has_canaries = true;
+        atomic_store_explicit(&p->rt->has_canaries, true, memory_order_relaxed);
     }
     stack->fiber = weft__san_fiber_renew(stack->fiber);
     weft__san_stack(&g->ctx, stack->low, (size_t)(stack->top - stack->low), stack->fiber);

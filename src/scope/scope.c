@@ -73,6 +73,6 @@ int64_t weft_scope_remaining(void)
     if (g->scope == NULL || g->scope->nearest_ns == INT64_MAX) {
         return WEFT_NEVER;
     }
-    int64_t left_ns = g->scope->nearest_ns - weft__clock_ns();
-    return left_ns > 0 ? left_ns : 0;
+    int64_t now_ns = weft__clock_ns();
+    return g->scope->nearest_ns > now_ns ? g->scope->nearest_ns - now_ns : 0;
 }

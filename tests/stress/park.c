@@ -82,7 +82,7 @@ static int wait_briefly(void *arg)
 
     for (;;) {
         int rc = -1;
-        WEFT_DEADLINE(s, (int64_t)(test_random(&x) % 40) * WEFT_US)
+        WEFT_DEADLINE (s, (int64_t)(test_random(&x) % 40) * WEFT_US)
             rc = chan_recv(arg, &value);
         if (rc == 0)
             atomic_fetch_add(&n_got, 1);
@@ -100,7 +100,7 @@ static int send_briefly(void *arg)
 
     while (test_now_ms() < until) {
         int rc = -1, value = 1;
-        WEFT_DEADLINE(s, (int64_t)(test_random(&x) % 40) * WEFT_US)
+        WEFT_DEADLINE (s, (int64_t)(test_random(&x) % 40) * WEFT_US)
             rc = chan_send(arg, &value);
         if (rc == 0)
             atomic_fetch_add(&n_sent, 1);

@@ -72,8 +72,7 @@ static int wait_with_deadline(void *arg)
         const int64_t timeout = (int64_t)(test_random(&x) % 120) * WEFT_US;
         const int64_t before = weft_now();
         rc = -1;
-        WEFT_DEADLINE(s, timeout)
-        {
+        WEFT_DEADLINE (s, timeout) {
             rc = chan_recv(d->ch, NULL);
             CHECK_EQ(weft_scope_cause(&s), rc == -ETIMEDOUT ? WEFT_CAUSE_THIS : WEFT_CAUSE_NONE);
         }
@@ -121,8 +120,7 @@ static int arm_and_cancel(void *arg)
     chan *ch = chan_make(sizeof value, 1);
 
     do {
-        WEFT_DEADLINE(s, (int64_t)(test_random(&x) % 100000 + 50000) * WEFT_MS)
-        {
+        WEFT_DEADLINE (s, (int64_t)(test_random(&x) % 100000 + 50000) * WEFT_MS) {
             CHECK_EQ(chan_send(ch, &value), 0);
             weft_yield();
             CHECK_EQ(chan_recv(ch, &value), 0);

@@ -353,12 +353,18 @@ static void note_start(void *arg)
 
 static int yield_among_unstarted(void *unused)
 {
+    enum { FEW = 200, MANY = 3000 }; /* in a processor's own queue, and far more than fit into it */
+    static const int counts[] = {FEW, MANY};
+
     (void)unused;
-    for (int i = 0; i < 200; i++)
-        go(note_start, NULL);
-    for (int i = 1; i <= 200; i++) {
-        weft_yield();
-        CHECK_GE(atomic_load(&started), i);
+    for (int k = 0; k < COUNT(counts); k++) {
+        atomic_store(&started, 0);
+        for (int i = 0; i < counts[k]; i++)
+            go(note_start, NULL);
+        for (int i = 1; i <= counts[k]; i++) {
+            weft_yield();
+            CHECK_GE(atomic_load(&started), i);
+        }
     }
     return 0;
 }
@@ -434,6 +440,8 @@ static int start_beside_talkers(void *arg)
     for (int i = 0; i < 2; i++)
         join(co[i]);
     CHECK_GE(atomic_load(&started), N_MUST_START);
+    chan_unref(a);
+    chan_unref(b);
     return 0;
 }
 
@@ -479,6 +487,8 @@ CO_TEST(they_start_although_every_processor_is_talking)
         go(note_start, NULL);
     for (int i = 0; i < 2 * N_PAIRS; i++)
         join(co[i]);
+    for (int i = 0; i < 2 * N_PAIRS; i++)
+        chan_unref(ch[i]);
     return 0;
 }
 
@@ -535,8 +545,7 @@ CO_TEST(a_join_ended_by_its_scope_leaves_the_handle_with_the_caller)
     struct weft_co *co = weft_go_with(sleep_short, NULL);
     int result = 0;
 
-    WEFT_DEADLINE(s, 10 * WEFT_US)
-    {
+    WEFT_DEADLINE (s, 10 * WEFT_US) {
         CHECK_EQ(weft_join(co, &result), -ETIMEDOUT);
         CHECK_EQ(weft_scope_cause(&s), WEFT_CAUSE_THIS);
     }

@@ -17,8 +17,7 @@ CO_TEST(a_deadline_ends_a_wait_and_not_before_its_time)
 {
     const int64_t began = weft_now();
 
-    WEFT_DEADLINE(s, 3 * WEFT_MS)
-    {
+    WEFT_DEADLINE (s, 3 * WEFT_MS) {
         CHECK_EQ(weft_scope_cause(&s), WEFT_CAUSE_NONE);
         CHECK_EQ(wait_for_ever(), -ETIMEDOUT);
         CHECK_EQ(weft_scope_cause(&s), WEFT_CAUSE_THIS);
@@ -64,10 +63,8 @@ CO_TEST(of_several_that_have_passed_the_innermost_answers)
 
 CO_TEST(an_outer_deadline_holds_inside_a_longer_inner_one)
 {
-    WEFT_DEADLINE(outer, WEFT_MS)
-    {
-        WEFT_DEADLINE(inner, WEFT_NEVER)
-        {
+    WEFT_DEADLINE (outer, WEFT_MS) {
+        WEFT_DEADLINE (inner, WEFT_NEVER) {
             CHECK_LE(weft_scope_remaining(), WEFT_MS);
             CHECK_EQ(wait_for_ever(), -ETIMEDOUT);
             CHECK_EQ(weft_scope_remaining(), 0);
@@ -86,9 +83,8 @@ TEST(a_plain_thread_has_no_deadline)
 
 static int leave_by_return(void)
 {
-    WEFT_DEADLINE(s, WEFT_SEC)
-    {
-        WEFT_DEADLINE(t, WEFT_SEC)
+    WEFT_DEADLINE (s, WEFT_SEC) {
+        WEFT_DEADLINE (t, WEFT_SEC)
             return 5;
     }
     return 6;
@@ -103,8 +99,7 @@ CO_TEST(the_block_form_closes_its_scope_however_it_is_left)
     CHECK_EQ(leave_by_return(), 5);
     CHECK_EQ(weft_scope_remaining(), WEFT_NEVER);
     for (int i = 0; i < 3; i++) {
-        WEFT_DEADLINE(s, WEFT_SEC)
-        {
+        WEFT_DEADLINE (s, WEFT_SEC) {
             if (i == 1)
                 break; /* leaves the block, not the loop */
             if (i == 2)
@@ -115,7 +110,7 @@ CO_TEST(the_block_form_closes_its_scope_however_it_is_left)
         laps += 10;
     }
     CHECK_EQ(laps, 31);
-    WEFT_DEADLINE(s, WEFT_SEC)
+    WEFT_DEADLINE (s, WEFT_SEC)
         goto out;
     CHECK(false);
 out:
@@ -129,14 +124,12 @@ CO_TEST(deadlines_that_overflow_saturate)
     static const int64_t past[] = {0, -1, INT64_MIN, INT64_MIN + 1};
 
     for (int i = 0; i < COUNT(never); i++)
-        WEFT_DEADLINE(s, never[i])
-        {
+        WEFT_DEADLINE (s, never[i]) {
             CHECK_EQ(weft_sleep(1000), 0);
             CHECK_GT(weft_scope_remaining(), WEFT_SEC);
         }
     for (int i = 0; i < COUNT(past); i++)
-        WEFT_DEADLINE(s, past[i])
-        {
+        WEFT_DEADLINE (s, past[i]) {
             CHECK_EQ(weft_scope_remaining(), 0);
             CHECK_EQ(wait_for_ever(), -ETIMEDOUT);
         }
@@ -166,8 +159,7 @@ CO_TEST(success_wins_over_a_deadline_that_has_passed)
     while (!weft_done(co))
         weft_yield();
     CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
-    WEFT_DEADLINE(s, -1)
-    {
+    WEFT_DEADLINE (s, -1) {
         CHECK_EQ(chan_send(ch, &value), 0);
         CHECK_EQ(chan_recv(ch, &value), 0);
         CHECK_EQ(weft_mutex_lock(m), 0);
@@ -333,7 +325,7 @@ CO_TEST(a_coroutine_does_not_inherit_the_scopes_of_its_spawner)
 {
     struct weft_co *co = NULL;
 
-    WEFT_DEADLINE(s, WEFT_MS)
+    WEFT_DEADLINE (s, WEFT_MS)
         co = weft_go_with(scope_of_its_own, NULL);
     join(co);
     return 0;

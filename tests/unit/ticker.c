@@ -86,7 +86,7 @@ CO_TEST(a_deadline_ends_the_wait_and_the_tick_is_not_lost)
     struct weft_ticker *t = weft_ticker_make(20 * WEFT_MS, WEFT_TICK_BURST);
     const int64_t made = weft_now();
 
-    WEFT_DEADLINE(s, WEFT_MS)
+    WEFT_DEADLINE (s, WEFT_MS)
         CHECK_EQ(weft_ticker_wait(t), -ETIMEDOUT);
     CHECK_EQ(weft_ticker_wait(t), 1);
     CHECK_GE(weft_now(), made + 19 * WEFT_MS);
@@ -98,7 +98,7 @@ CO_TEST(the_longest_and_the_shortest_period_work)
 {
     struct weft_ticker *t = weft_ticker_make(INT64_MAX, WEFT_TICK_SKIP);
 
-    WEFT_DEADLINE(s, WEFT_MS)
+    WEFT_DEADLINE (s, WEFT_MS)
         CHECK_EQ(weft_ticker_wait(t), -ETIMEDOUT);
     weft_ticker_free(t);
     t = weft_ticker_make(1, WEFT_TICK_SKIP);
@@ -118,9 +118,9 @@ CO_TEST(a_ticker_is_a_case_of_select)
         SELECT
         {
             ON_TICK(t)
-                n_ticks++;
+            n_ticks++;
             ON_AFTER(20 * WEFT_SEC)
-                TEST_FAIL("no tick");
+            TEST_FAIL("no tick");
         }
     weft_ticker_free(t);
     return 0;

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cpus.c - how many processors a runtime takes by default: what affinity and the quotas of cgroups
+ * leave.
+ *
+ * matrix: once
+ */
+#define _GNU_SOURCE
+#include <sched.h>
+#include <sched/cpus.h>
+
+#include "co_test.h"
+
+TEST(a_quota_is_rounded_up_to_whole_processors)
+{
+    CHECK_EQ(weft__cpus_of_quota("100000 100000\n"), 1);
+    CHECK_EQ(weft__cpus_of_quota("150000 100000\n"), 2);
+    CHECK_EQ(weft__cpus_of_quota("200000 100000"), 2);
+    CHECK_EQ(weft__cpus_of_quota("1000 100000\n"), 1);
+    CHECK_EQ(weft__cpus_of_quota("6400000 100000\n"), 64);
+    CHECK_EQ(weft__cpus_of_quota("30000 20000\n"), 2);
+}
+
+TEST(no_quota_and_no_sense_are_no_limit)
+{
+    static const char *const texts[] = {"max 100000\n", "",           "\n",         "max",
+                                        "100000",       "100000 0\n", "0 100000\n", "-1 100000\n",
+                                        "100000 -5\n",  "x y\n"};
+
+    for (int i = 0; i < COUNT(texts); i++)
+        CHECK_EQ(weft__cpus_of_quota(texts[i]), 0);
+}
+
+TEST(a_quota_beyond_all_measure_does_not_overflow)
+{
+    CHECK_GT(weft__cpus_of_quota("9223372036854775807 1\n"), 0);
+    CHECK_GT(weft__cpus_of_quota("9223372036854775807 9223372036854775807\n"), 0);
+    CHECK_GT(weft__cpus_of_quota("99999999999999999999999 3\n"), 0);
+}
+
+static int tell_procs(void *arg)
+{
+    (void)arg;
+    return weft_runtime_procs(NULL);
+}
+
+TEST(affinity_limits_the_default_number_of_processors)
+{
+    cpu_set_t all, one;
+    int cpu = 0;
+
+    unsetenv("WEFT_PROCS");
+    CHECK_EQ(sched_getaffinity(0, sizeof all, &all), 0);
+    CHECK_GE(weft__cpus_usable(), 1);
+    CHECK_LE(weft__cpus_usable(), CPU_COUNT(&all));
+    while (!CPU_ISSET(cpu, &all))
+        cpu++;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    CHECK_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+    CHECK_EQ(weft__cpus_usable(), 1);
+    CHECK_EQ(weft_run(tell_procs, NULL), 1);
+}
+
+/* More processors than CPUs work as well: what is asked for is taken. */
+TEST(a_number_that_is_asked_for_wins)
+{
+    struct weft_config config = WEFT_CONFIG_INIT;
+
+    config.procs = 5;
+    CHECK_EQ(weft_run_config(tell_procs, NULL, &config), 5);
+    setenv("WEFT_PROCS", "3", 1);
+    CHECK_EQ(weft_run(tell_procs, NULL), 3);
+    CHECK_EQ(weft_run_config(tell_procs, NULL, &config), 5);
+}
