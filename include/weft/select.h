@@ -76,7 +76,7 @@ struct weft_case {
  * Errors     -ETIMEDOUT  the deadline of a surrounding scope passed first
  *            -ECANCELED  a surrounding scope was cancelled
  *            -EXDEV      a channel belongs to another runtime and is not shared
- *            -ENOMEM     no memory for more than 64 cases, or for an fd case
+ *            -ENOMEM     no memory for more than 8 cases, or for an fd case
  * Blocks     the coroutine, never the thread.
  * Threads    a coroutine.
  */

@@ -53,11 +53,11 @@ static inline int send_now(struct weft_chan *ch, const void *value, bool wants_l
     struct weft__wait *wake = NULL;
     weft__lock(&ch->lock);
     int rc = weft__chan_send_locked(ch, value, &wake);
-    if (rc != -EAGAIN || !wants_lock) {
-        weft__unlock(&ch->lock);
-    }
     if (wake != NULL) {
         weft__park_wake(wake);
+    }
+    if (rc != -EAGAIN || !wants_lock) {
+        weft__unlock(&ch->lock);
     }
     return rc;
 }
@@ -67,11 +67,11 @@ static inline int recv_now(struct weft_chan *ch, void *value, bool wants_lock)
     struct weft__wait *wake = NULL;
     weft__lock(&ch->lock);
     int rc = weft__chan_recv_locked(ch, value, &wake);
-    if (rc != -EAGAIN || !wants_lock) {
-        weft__unlock(&ch->lock);
-    }
     if (wake != NULL) {
         weft__park_wake(wake);
+    }
+    if (rc != -EAGAIN || !wants_lock) {
+        weft__unlock(&ch->lock);
     }
     return rc;
 }

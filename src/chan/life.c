@@ -28,8 +28,8 @@ static struct weft_chan *make(size_t elem_bytes, size_t capacity, struct weft_ru
         }
     }
     weft__lock_init(&ch->lock, RANK_CHAN);
-    weft__waitq_init(&ch->receivers);
-    weft__waitq_init(&ch->senders);
+    weft__waitq_init(&ch->receivers, &ch->lock);
+    weft__waitq_init(&ch->senders, &ch->lock);
     ch->elem_bytes = (uint32_t)elem_bytes;
     ch->capacity = capacity;
     ch->slots = slots;

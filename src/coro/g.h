@@ -92,6 +92,7 @@ enum {
 
 struct weft_runtime;
 struct weft__scope_frame;
+struct weft__wait;
 struct weft_co;
 
 /* Two cache lines: the first is what a switch touches, the second what spawn and reports do. */
@@ -114,11 +115,9 @@ struct weft__g {
     _Atomic(const char *) site;     /* where it was spawned; a constant string */
     _Atomic(char *) name;           /* NULL, or a block of the runtime's names */
     struct weft_co *handle;         /* what join waits in; NULL for go() */
-    _Atomic(uintptr_t) wait_object; /* what it waits for while parked: an address or an fd */
-    _Atomic(uintptr_t) wait_pc;     /* and from where: a return address into the caller */
+    _Atomic(struct weft__wait *) wait; /* of the last park; lies on its stack */
     _Atomic uint8_t wait_reason;
     uint8_t stack_shift; /* the class of the stack that it wants */
-    uint32_t last_cause; /* scope/: counts scopes that ended a call */
     struct weft__fp_control fp;
 } WEFT__ALIGNED_LINE;
 

@@ -152,6 +152,14 @@ struct weft__g *weft__g_get_shared(struct weft__slabs *s)
     return g;
 }
 
+void weft__g_put_shared(struct weft__slabs *s, struct weft__g *g)
+{
+    weft__lock(&s->lock);
+    g->next = s->free;
+    s->free = g;
+    weft__unlock(&s->lock);
+}
+
 /* Under the lock. */
 static bool make_names(struct weft__slabs *s)
 {

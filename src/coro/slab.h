@@ -45,6 +45,7 @@ void weft__g_put(struct weft__slabs *s, struct weft__g_cache *cache, struct weft
 
 /* For plain threads, which have no cache: both take the lock. */
 struct weft__g *weft__g_get_shared(struct weft__slabs *s);
+void weft__g_put_shared(struct weft__slabs *s, struct weft__g *g);
 void weft__g_cache_flush(struct weft__slabs *s, struct weft__g_cache *cache);
 
 /* A block for a name, with the text cut to fit; NULL for lack of memory. */

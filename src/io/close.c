@@ -22,6 +22,15 @@ int weft__io_adopt(int fd)
     return fd;
 }
 
+int weft__io_pause(int64_t delay_ns, const void *caller)
+{
+    struct weft__wait w;
+    weft__park_init(&w);
+    weft__park_until(&w, weft__clock_after(weft__clock_ns(), delay_ns), 0);
+    weft__park_begin(&w, WAIT_SLEEP, NULL, caller);
+    return weft__park_wait(&w);
+}
+
 int weft__io_wait_for_descriptor(int64_t delay_ns, const void *caller)
 {
     struct weft__fd_waits *waits = weft__park_fd_waits();

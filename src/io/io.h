@@ -12,6 +12,9 @@ ssize_t weft__io_run(struct weft__op *op, enum weft__wait_reason reason, const v
 /* A new socket of ours: known to the reactor from here on.  fd, or -errno: then it is closed. */
 int weft__io_adopt(int fd);
 
+/* Wait for a while: for what has no event.  0, or -ETIMEDOUT of a surrounding scope. */
+int weft__io_pause(int64_t delay_ns, const void *caller);
+
 /* Wait until a descriptor may be free again: a weft_close() or at most delay_ns.  0, or -ETIMEDOUT
  * of a surrounding scope. */
 int weft__io_wait_for_descriptor(int64_t delay_ns, const void *caller);

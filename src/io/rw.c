@@ -24,7 +24,7 @@ ssize_t weft__io_run(struct weft__op *op, enum weft__wait_reason reason, const v
     bool is_own = false;
     if (entry != NULL) {
         /* The number may be closed and given to another file while we try: see fdtable.h. */
-        op->life = weft__fd_generation(entry);
+        op->life = weft__fd_life(entry);
         is_own = atomic_load_explicit(&entry->is_own, memory_order_relaxed);
     }
     ssize_t n = weft__op_try(op, is_own);

@@ -29,8 +29,10 @@ bool weft__snapshot_take(struct weft__snapshot *s, struct weft__g *g)
     s->id = atomic_load_explicit(&g->id, memory_order_relaxed);
     s->site = atomic_load_explicit(&g->site, memory_order_relaxed);
     s->wait_reason = atomic_load_explicit(&g->wait_reason, memory_order_relaxed);
-    s->wait_object = atomic_load_explicit(&g->wait_object, memory_order_relaxed);
-    s->wait_pc = atomic_load_explicit(&g->wait_pc, memory_order_relaxed);
+    struct weft__wait wait;
+    copy_or_zero(&wait, atomic_load_explicit(&g->wait, memory_order_relaxed), sizeof wait);
+    s->wait_object = (uintptr_t)wait.object;
+    s->wait_pc = (uintptr_t)wait.caller;
     copy_or_zero(s->name, atomic_load_explicit(&g->name, memory_order_relaxed), sizeof s->name);
     s->name[sizeof s->name - 1] = 0;
     struct weft__stack *stack = NULL;

@@ -48,6 +48,7 @@ void weft__park_init(struct weft__wait *w)
 {
     struct weft__g *g = current();
     w->g = g;
+    w->waiters = NULL;
     atomic_init(&w->claimed, 0);
     w->is_contested = false;
     w->timer_won = false;
@@ -80,8 +81,9 @@ void weft__park_begin(struct weft__wait *w, enum weft__wait_reason reason, const
         return;
     }
     atomic_store_explicit(&g->wait_reason, (uint8_t)reason, memory_order_relaxed);
-    atomic_store_explicit(&g->wait_object, (uintptr_t)object, memory_order_relaxed);
-    atomic_store_explicit(&g->wait_pc, (uintptr_t)caller, memory_order_relaxed);
+    w->object = object;
+    w->caller = caller;
+    atomic_store_explicit(&g->wait, w, memory_order_relaxed);
     /* Whoever finds the waiter finds this first: it is published by the lock, the wheel or the
      * reactor that makes the waiter visible. */
     atomic_store_explicit(&g->state, G_PARKING, memory_order_relaxed);

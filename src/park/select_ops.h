@@ -27,6 +27,9 @@ struct weft__select_ops {
      * wait whose claim was won by it and that is to be woken after the unlock. */
     bool (*try_locked)(struct weft_case *c, struct weft__wait **wake);
 
+    /* try_locked has carried it out, and the lock is free again: what remains to do; or NULL. */
+    void (*taken)(struct weft_case *c);
+
     /* Under the lock: link w, with w->wait and w->index set, and take it out again if it still is
      * linked. */
     void (*link)(struct weft_case *c, struct weft__waiter *w);

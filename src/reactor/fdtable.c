@@ -4,12 +4,14 @@
 
 #include <errno.h>
 
+#include "../base/compiler.h"
 #include "../base/fatal.h"
 #include "../base/sys.h"
 
 static void blank(struct weft__fd *entry)
 {
-    weft__count(entry->generation);
+    uint32_t next = (weft__fd_generation(entry) + 2) & ~1u;
+    atomic_store_explicit(&entry->generation, next, memory_order_relaxed);
     atomic_store_explicit(&entry->is_own, false, memory_order_relaxed);
     entry->is_closing = false;
     entry->ready = 0;
@@ -86,6 +88,17 @@ int weft__fd_adopt(struct weft__fdtable *t, int fd)
     return 0;
 }
 
+uint32_t weft__fd_life(struct weft__fd *entry)
+{
+    uint32_t life = weft__fd_generation(entry);
+    if (WEFT__UNLIKELY((life & 1) != 0)) {
+        weft__lock(&entry->lock);
+        life = weft__fd_generation(entry);
+        weft__unlock(&entry->lock);
+    }
+    return life;
+}
+
 bool weft__fd_is_own(struct weft__fdtable *t, int fd)
 {
     struct weft__fd *entry = weft__fd_find(t, fd);
@@ -114,6 +127,7 @@ void weft__fd_unlink(struct weft__fd *entry, struct weft__op *op)
 int weft__fd_close(struct weft__fd *entry, int fd)
 {
     WEFT__ASSERT(entry->in_flight == NULL);
+    weft__count(entry->generation); /* odd: see weft__fd_life() */
     int rc = weft__sys_close(fd);
     blank(entry);
     return rc;

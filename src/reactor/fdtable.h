@@ -18,9 +18,9 @@
 
 struct weft__fd {
     struct weft__lock lock;     /* RANK_FD; protects all below */
-    _Atomic uint32_t generation; /* one more for each life of this fd number that we saw end;
-                                    written under the lock, and noted without it by an operation
-                                    before its first try, which then belongs to that life */
+    _Atomic uint32_t generation; /* even, another one for each life of this fd number; odd while
+                                    one ends; written under the lock, and noted without it by an
+                                    operation before its first try, which belongs to that life */
     _Atomic bool is_own;        /* a stream socket made by net/: closed by weft_close() only.
                                    Written under the lock, read by anyone: whoever may use the fd
                                    learned of it after it was adopted */
@@ -51,6 +51,10 @@ static inline uint32_t weft__fd_generation(const struct weft__fd *entry)
 {
     return atomic_load_explicit(&entry->generation, memory_order_relaxed);
 }
+
+/* The life that an operation which begins now belongs to.  Between close(2) and the end of our own
+ * close the number may be somebody's new file already: then this waits until the entry is blank. */
+uint32_t weft__fd_life(struct weft__fd *entry);
 
 /* Has the fd been closed, and perhaps become another file, since the operation was first tried? */
 static inline bool weft__fd_is_another(const struct weft__fd *entry, const struct weft__op *op)

@@ -83,7 +83,7 @@ static int count_foreign_threads(void)
 {
     int ours = 1 + count_tool_threads(); /* 1: the watch thread */
     for (struct weft_runtime *rt = weft__runtimes; rt != NULL; rt = rt->next) {
-        ours += (int)atomic_load_explicit(&rt->n_running_ms, memory_order_relaxed);
+        ours += (int)atomic_load_explicit(&rt->n_threads, memory_order_relaxed);
         ours += (int)atomic_load_explicit(&rt->n_blocked_on, memory_order_relaxed);
     }
     int all = weft__sys_thread_count();

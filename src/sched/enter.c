@@ -23,6 +23,7 @@ static bool in_coroutine(void)
 
 static void block_wait_add(struct weft_runtime *rt, struct weft__block_wait *b)
 {
+    atomic_fetch_add_explicit(&rt->n_inside, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&rt->n_blocked_on, 1, memory_order_relaxed);
     weft__lock(&rt->waits_lock);
     b->next = rt->block_waits;
@@ -59,6 +60,10 @@ static void block_wait_remove(struct weft_runtime *rt, struct weft__block_wait *
         }
     }
     unlock_and_look(rt);
+    /* The last touch of rt: weft__runtime_stop() waits for it.  release [INSIDE-LEFT] */
+    _Atomic uint32_t *n_inside = &rt->n_inside;
+    atomic_fetch_sub_explicit(n_inside, 1, memory_order_release);
+    weft__sys_futex_wake(n_inside, INT32_MAX);
 }
 
 /* Wait on a plain thread until co is done; 0, or -EDEADLK if the watch thread says that it never
@@ -105,7 +110,9 @@ static int run_in(struct weft_runtime *rt, int (*fn)(void *), void *arg, const c
         rc = wait_until_done(rt, co, &entry);
     }
     block_wait_remove(rt, &entry);
-    if (rc == 0 && result != NULL) {
+    if (rc == 0 && co->was_abandoned) {
+        rc = -ESHUTDOWN;
+    } else if (rc == 0 && result != NULL) {
         *result = co->result;
     }
     if (rc == -ENOMEM) {

@@ -47,28 +47,40 @@ static bool is_below_canary(const struct weft__stack *stack, uintptr_t address)
     return stack->guard == GUARD_KIND_CANARY && address < low && low - address <= BELOW_BYTES;
 }
 
+static void record(int sig, const siginfo_t *info, const void *ucontext, struct weft__m *m)
+{
+    struct weft__g *g = m->cur;
+    bool in_guard = false;
+    recorded.signal = sig;
+    recorded.address = (uintptr_t)info->si_addr;
+    recorded.g = g;
+    struct weft__stack *stack = weft__stack_find(&m->rt->stacks, recorded.address, &in_guard);
+    recorded.is_overflow = (stack != NULL && stack == g->stack && in_guard) ||
+                           is_below_canary(g->stack, recorded.address);
+    weft__frame_signal(&recorded.frame, ucontext);
+    weft__watch_post(WATCH_FAULT);
+}
+
+static void wait_for_report(void)
+{
+    int64_t until_ns = weft__clock_ns() + REPORT_NS_MAX;
+    /* acquire [FAULT-REPORT] */
+    while (atomic_load_explicit(&is_reported, memory_order_acquire) == 0 &&
+           weft__clock_ns() < until_ns) {
+        weft__sys_futex_wait(&is_reported, 0, until_ns);
+    }
+}
+
 static void on_fault(int sig, siginfo_t *info, void *ucontext)
 {
     struct weft__m *m = weft__m_self();
     struct weft__g *g = m != NULL ? m->cur : NULL;
     /* si_code <= 0: somebody sent the signal; nothing is wrong with this thread's stack. */
-    if (g != NULL && info->si_code > 0 &&
-        atomic_exchange_explicit(&is_recording, 1, memory_order_relaxed) == 0) {
-        bool in_guard = false;
-        recorded.signal = sig;
-        recorded.address = (uintptr_t)info->si_addr;
-        recorded.g = g;
-        struct weft__stack *stack = weft__stack_find(&m->rt->stacks, recorded.address, &in_guard);
-        recorded.is_overflow = (stack != NULL && stack == g->stack && in_guard) ||
-                               is_below_canary(g->stack, recorded.address);
-        weft__frame_signal(&recorded.frame, ucontext);
-        weft__watch_post(WATCH_FAULT);
-        int64_t until_ns = weft__clock_ns() + REPORT_NS_MAX;
-        /* acquire [FAULT-REPORT] */
-        while (atomic_load_explicit(&is_reported, memory_order_acquire) == 0 &&
-               weft__clock_ns() < until_ns) {
-            weft__sys_futex_wait(&is_reported, 0, until_ns);
+    if (g != NULL && info->si_code > 0) {
+        if (atomic_exchange_explicit(&is_recording, 1, memory_order_relaxed) == 0) {
+            record(sig, info, ucontext, m);
         }
+        wait_for_report(); /* the second to fault must not end the process before */
     }
     die_by(sig);
     if (info->si_code <= 0) {

@@ -273,13 +273,14 @@ static void sleep_until_work(struct weft__p *p)
         weft__idle_end(p);
         return;
     }
+    /* Counted before anybody is asked to look: the look must find the count at rest. */
+    weft__count(p->counts.sleeps);
     int64_t deadline_ns = atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed);
     if (deadline_ns == INT64_MAX &&
         atomic_load_explicit(&rt->n_idle, memory_order_relaxed) == (uint32_t)rt->procs &&
         weft__reactors_in_flight(&rt->reactors) == 0 && weft__live_count(rt) != 0) {
         weft__watch_ask_deadlock(rt); /* it looks again, and more closely */
     }
-    weft__count(p->counts.sleeps);
     struct weft__op_list done;
     weft__op_list_init(&done);
     rt->reactors.driver->wait(p->reactor, deadline_ns, &done);
@@ -322,7 +323,7 @@ static struct weft__g *find_candidate(struct weft__p *p)
             return g;
         }
     }
-    if ((g = weft__inject_take_starved(&p->rt->inject)) != NULL) {
+    if ((g = weft__starved_take(p)) != NULL) {
         if (weft__g_bind_stack(p, g)) {
             return g;
         }
@@ -351,5 +352,6 @@ struct weft__g *weft__find(struct weft__m *m)
             return found(p, g);
         }
         weft__inject_starve(&p->rt->inject, g);
+        weft__idle_wake_all(p->rt); /* a P that sleeps may have a stack in its cache */
     }
 }

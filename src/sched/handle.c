@@ -30,7 +30,7 @@ struct weft_co *weft__handle_make(struct weft__p *p)
     }
     if (co != NULL) {
         weft__lock_init(&co->lock, RANK_CHAN);
-        weft__waitq_init(&co->waiters);
+        weft__waitq_init(&co->waiters, &co->lock);
     }
     return co;
 }
@@ -88,43 +88,31 @@ bool weft__handle_release(struct weft_co *co)
     return (last_touch(co, CO_RELEASED) & CO_RELEASED) == 0;
 }
 
+/* Under the lock: everybody who waits is claimed and woken.  The woken may release the handle at
+ * once; its memory stays until our own last touch. */
+static void end_waits(struct weft_co *co)
+{
+    struct weft__waiter *w;
+    while ((w = weft__waitq_claim_first(&co->waiters)) != NULL) {
+        weft__wait_wake(w->wait);
+    }
+}
+
 void weft__handle_finish(struct weft_co *co, int result)
 {
-    struct weft__waiter *ended = NULL;
-    struct weft__waiter *w;
     weft__lock(&co->lock);
     co->result = result;
     co->g = NULL;
     co->has_ended = true;
-    while ((w = weft__waitq_claim_first(&co->waiters)) != NULL) {
-        w->next = ended; /* claimed: it stays until we wake it */
-        ended = w;
-    }
+    end_waits(co);
     weft__unlock(&co->lock);
     (void)last_touch(co, CO_DONE);
-    while (ended != NULL) {
-        struct weft__waiter *next = ended->next;
-        weft__wait_wake(ended->wait);
-        ended = next;
-    }
 }
 
 void weft__handle_abandon(struct weft_co *co, int result)
 {
-    struct weft__waiter *next;
     weft__lock(&co->lock);
-    co->result = result;
-    co->g = NULL;
-    co->has_ended = true;
-    for (struct weft__waiter *w = co->waiters.first; w != NULL; w = next) {
-        next = w->next;
-        if (w->wait->g == NULL) {
-            weft__waitq_remove(&co->waiters, w);
-            if (weft__wait_claim(w->wait, w->index)) {
-                weft__wait_wake(w->wait);
-            }
-        }
-    }
+    co->was_abandoned = true;
     weft__unlock(&co->lock);
-    (void)last_touch(co, CO_DONE);
+    weft__handle_finish(co, result);
 }

@@ -21,6 +21,7 @@ struct weft_co {
     _Atomic uint32_t state;
     int result;
     bool has_ended;
+    bool was_abandoned; /* it never ended: its runtime was stopped */
     struct weft__g *g; /* the coroutine, until has_ended */
     struct weft__waitq waiters;
 };
@@ -62,7 +63,7 @@ bool weft__handle_release(struct weft_co *co);
 /* The coroutine has ended with `result`: everybody who waits is claimed and made runnable. */
 void weft__handle_finish(struct weft_co *co, int result);
 
-/* It never will: the runtime has been stopped.  Only plain threads that wait are woken. */
+/* It never will: its runtime has been stopped.  Those who wait get `result`. */
 void weft__handle_abandon(struct weft_co *co, int result);
 
 #endif

@@ -53,8 +53,30 @@ static struct weft__p *take_idle(struct weft_runtime *rt)
     return NULL;
 }
 
+/* Does any P sleep?  By its bit, which is set last. */
+static bool has_idle(const struct weft_runtime *rt)
+{
+    for (int w = 0; w < WEFT__IDLE_WORDS; w++) {
+        if (atomic_load_explicit(&rt->idle[w], memory_order_relaxed) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Nobody spins after all.  Others may have seen the count and left their work to a spinner that does
+ * not exist: if a P sleeps now, the caller must try once more. */
+static bool end_false_spin(struct weft_runtime *rt)
+{
+    weft__perturb();
+    atomic_fetch_sub_explicit(&rt->n_spinning, 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst); /* [IDLE-DEKKER] */
+    return has_idle(rt);
+}
+
 void weft__idle_wake_one(struct weft_runtime *rt)
 {
+again:
     atomic_thread_fence(memory_order_seq_cst); /* [IDLE-DEKKER] */
     if (atomic_load_explicit(&rt->n_idle, memory_order_relaxed) == 0 ||
         atomic_load_explicit(&rt->n_spinning, memory_order_relaxed) != 0) {
@@ -67,11 +89,11 @@ void weft__idle_wake_one(struct weft_runtime *rt)
     }
     /* n_spinning counts the P that we wake from here on; it finds its bit gone and takes over. */
     struct weft__p *p = take_idle(rt);
-    if (p == NULL) {
-        atomic_fetch_sub_explicit(&rt->n_spinning, 1, memory_order_relaxed);
-        return;
+    if (p != NULL) {
+        wake_sleeper(p);
+    } else if (end_false_spin(rt)) {
+        goto again;
     }
-    wake_sleeper(p);
 }
 
 /*
@@ -100,7 +122,9 @@ bool weft__idle_wake_p(struct weft__p *p)
     atomic_fetch_add_explicit(&rt->n_spinning, 1, memory_order_relaxed);
     /* acq_rel [IDLE-BIT] */
     if ((atomic_fetch_and_explicit(word, ~bit, memory_order_acq_rel) & bit) == 0) {
-        atomic_fetch_sub_explicit(&rt->n_spinning, 1, memory_order_relaxed);
+        if (end_false_spin(rt)) {
+            weft__idle_wake_one(rt);
+        }
         return false;
     }
     atomic_fetch_sub_explicit(&rt->n_idle, 1, memory_order_relaxed);
@@ -132,6 +156,7 @@ void weft__idle_announce(struct weft__p *p)
     }
     weft__perturb();
     atomic_fetch_add_explicit(&rt->n_idle, 1, memory_order_relaxed);
+    weft__perturb();
     /* release [IDLE-BIT]: publishes what this P did to the one who wakes it. */
     atomic_fetch_or_explicit(&rt->idle[p->index / 64], (uint64_t)1 << (p->index % 64),
                              memory_order_release);

@@ -77,6 +77,7 @@ static void *m_main(void *arg)
         }
     }
     weft__fault_thread_end(m);
+    atomic_fetch_sub_explicit(&m->rt->n_threads, 1, memory_order_relaxed);
     weft__m_set_self(NULL);
     /* release [M-LEFT]: pairs with the wait in stop.c.  The thread itself is joined after it. */
     atomic_fetch_sub_explicit(&m->rt->n_running_ms, 1, memory_order_release);
@@ -106,6 +107,9 @@ int weft__m_start(struct weft_runtime *rt, struct weft__p *p)
     weft__unlock(&rt->m_lock);
     atomic_fetch_add_explicit(&rt->n_running_ms, 1, memory_order_relaxed);
     int rc = weft__sys_thread_start(&m->thread, M_STACK_BYTES, m_main, m, name);
+    if (rc == 0) {
+        atomic_fetch_add_explicit(&rt->n_threads, 1, memory_order_relaxed);
+    }
     if (rc != 0) {
         atomic_fetch_sub_explicit(&rt->n_running_ms, 1, memory_order_relaxed);
         weft__lock(&rt->m_lock);

@@ -64,6 +64,17 @@ static WEFT__COLD struct weft__g *take_bound(struct weft__p *p)
     return g;
 }
 
+/* One that waits for a stack, for this P to try; pinned ones go back to where they belong. */
+struct weft__g *weft__starved_take(struct weft__p *p)
+{
+    struct weft__g *g;
+    while ((g = weft__inject_take_starved(&p->rt->inject)) != NULL &&
+           (g->flags & G_FLAG_PINNED) != 0 && g->p_home != p->index) {
+        weft__queue_bound(&p->rt->p[g->p_home], g);
+    }
+    return g;
+}
+
 /* Put g (or nothing) into run-next and take out what was there. */
 static inline struct weft__g *swap_run_next(struct weft__p *p, struct weft__g *g)
 {

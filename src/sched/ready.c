@@ -7,6 +7,33 @@
 #include "../base/sys.h"
 #include "sched.h"
 
+/*
+ * Threads that are making a coroutine of a runtime runnable that is not theirs.  The coroutine may
+ * run, end its program and its runtime be stopped while such a thread still looks for a P to wake:
+ * the runtime's memory must outlive that.  Static, so that it can be touched last.
+ */
+static _Atomic uint32_t foreign_wakes;
+
+void weft__foreign_wake_begin(void)
+{
+    /* seq_cst [FOREIGN-WAKE]: before the coroutine can be seen to run. */
+    atomic_fetch_add_explicit(&foreign_wakes, 1, memory_order_seq_cst);
+}
+
+void weft__foreign_wake_end(void)
+{
+    /* release [FOREIGN-WAKE]: the runtime is not touched any more. */
+    atomic_fetch_sub_explicit(&foreign_wakes, 1, memory_order_release);
+}
+
+void weft__foreign_wakes_end(void)
+{
+    /* acquire [FOREIGN-WAKE]: a wake takes a microsecond, so a nap is the exception. */
+    while (atomic_load_explicit(&foreign_wakes, memory_order_acquire) != 0) {
+        weft__sys_nap(100000);
+    }
+}
+
 static WEFT__COLD _Noreturn void was_not_waiting(void)
 {
     weft__fatal("internal: a coroutine that does not wait was made runnable");
@@ -27,23 +54,9 @@ static void ready_alone(struct weft__g *g, bool run_next)
     }
 }
 
-/*
- * Make a parked or parking coroutine runnable.  The caller has won the claim of its wait, so nobody
- * else is here for the same wait.
- */
-void weft__g_ready(struct weft__g *g, bool run_next)
+/* In a runtime of several Ps. */
+static void ready_shared(struct weft__g *g, bool run_next)
 {
-    struct weft_runtime *rt = g->rt;
-    if (rt->procs == 1) {
-        struct weft__m *m = weft__m_self();
-        if (WEFT__LIKELY(m != NULL && m->rt == rt)) {
-            ready_alone(g, run_next);
-        } else {
-            weft__inject_ask_ready(&rt->inject, g);
-            weft__idle_wake_one(rt);
-        }
-        return;
-    }
     uint32_t state = atomic_load_explicit(&g->state, memory_order_relaxed);
     for (;;) {
         uint32_t to = state == G_PARKED ? G_RUNNABLE : G_NOTIFIED;
@@ -62,6 +75,36 @@ void weft__g_ready(struct weft__g *g, bool run_next)
         weft__queue_woken(g, run_next);
     }
     /* Else it still stands on its stack: the next context, or it itself, finds NOTIFIED. */
+}
+
+/* From a plain thread or another runtime. */
+static WEFT__COLD void ready_foreign(struct weft_runtime *rt, struct weft__g *g)
+{
+    weft__foreign_wake_begin();
+    if (rt->procs == 1) {
+        weft__inject_ask_ready(&rt->inject, g);
+        weft__idle_wake_one(rt);
+    } else {
+        ready_shared(g, false);
+    }
+    weft__foreign_wake_end();
+}
+
+/*
+ * Make a parked or parking coroutine runnable.  The caller has won the claim of its wait, so nobody
+ * else is here for the same wait.
+ */
+void weft__g_ready(struct weft__g *g, bool run_next)
+{
+    struct weft_runtime *rt = g->rt;
+    struct weft__m *m = weft__m_self();
+    if (WEFT__UNLIKELY(m == NULL || m->rt != rt)) {
+        ready_foreign(rt, g);
+    } else if (rt->procs == 1) {
+        ready_alone(g, run_next);
+    } else {
+        ready_shared(g, run_next);
+    }
 }
 
 /* By the M of a runtime of one P: do what other threads asked for. */

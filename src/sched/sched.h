@@ -149,6 +149,8 @@ struct weft_runtime {
     _Atomic uint32_t is_stopping;
 
     _Atomic uint64_t foreign_spawned; /* by threads that have no P */
+    _Atomic uint32_t n_inside;     /* a futex: plain threads that are about to touch rt again */
+    _Atomic uint32_t n_threads;    /* Ms that have a thread, for the verdict of deadlock.c */
     _Atomic uint32_t n_blocked_on;    /* plain threads in weft_run and weft_block_on */
     struct weft__lock waits_lock;     /* RANK_START; protects block_waits, look_deferred */
     struct weft__block_wait *block_waits;
@@ -170,10 +172,14 @@ void weft__queue_woken(struct weft__g *g, bool run_next);
 void weft__queue_unstarted(struct weft__p *p, struct weft__g *g);
 void weft__queue_bound(struct weft__p *p, struct weft__g *g);
 struct weft__g *weft__queue_pick(struct weft__p *p);
+struct weft__g *weft__starved_take(struct weft__p *p);
 
 /* ready.c */
 void weft__g_ready(struct weft__g *g, bool run_next);
 void weft__ready_asked(struct weft_runtime *rt);
+void weft__foreign_wake_begin(void);
+void weft__foreign_wake_end(void);
+void weft__foreign_wakes_end(void); /* wait until there is none under way */
 void weft__wait_wake(struct weft__wait *w);
 void weft__op_done(struct weft__op *op);
 

@@ -45,7 +45,7 @@ static inline void fill(struct weft__g *g, void *arg, const char *site, uint64_t
     g->arg = arg;
     g->handle = NULL;
     g->stack_shift = g->rt->stacks.default_shift;
-    g->last_cause = 0;
+    atomic_store_explicit(&g->wait, NULL, memory_order_relaxed);
     atomic_store_explicit(&g->id, id, memory_order_relaxed);
     atomic_store_explicit(&g->site, site, memory_order_relaxed);
     atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_relaxed);
@@ -134,10 +134,14 @@ out_of_memory:
 bool weft__spawn_foreign(struct weft_runtime *rt, int (*fn)(void *), void (*plain)(void *),
                          void *arg, const char *site, const char *name, struct weft_co *co)
 {
-    char *kept_name = name != NULL ? weft__g_name_make(&rt->slabs, name) : NULL;
     struct weft__g *g = weft__g_get_shared(&rt->slabs);
-    if (g == NULL || (name != NULL && kept_name == NULL)) {
-        return false; /* what was taken goes with the runtime */
+    if (g == NULL) {
+        return false;
+    }
+    char *kept_name = name != NULL ? weft__g_name_make(&rt->slabs, name) : NULL;
+    if (name != NULL && kept_name == NULL) {
+        weft__g_put_shared(&rt->slabs, g);
+        return false;
     }
     fill(g, arg, site, take_id_block());
     atomic_store_explicit(&g->name, kept_name, memory_order_relaxed);
@@ -149,11 +153,13 @@ bool weft__spawn_foreign(struct weft_runtime *rt, int (*fn)(void *), void (*plai
     } else {
         g->entry.plain = plain;
     }
+    weft__foreign_wake_begin();
     weft__inject_add(&rt->inject, g);
     /* release [LIVE-COUNT]: whoever counts it finds it queued, or a P awake that took it.  A P that
      * ran it before it was counted, and sleeps again, is woken once more and looks again. */
     atomic_fetch_add_explicit(&rt->foreign_spawned, 1, memory_order_release);
     weft__idle_wake_one(rt);
+    weft__foreign_wake_end();
     return true;
 }
 

@@ -110,7 +110,7 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
     weft__lock_init(&rt->m_lock, RANK_IDLE);
     weft__lock_init(&rt->waits_lock, RANK_START);
     weft__lock_init(&rt->fd_waits.lock, RANK_CHAN);
-    weft__waitq_init(&rt->fd_waits.queue);
+    weft__waitq_init(&rt->fd_waits.queue, &rt->fd_waits.lock);
     weft__inject_init(&rt->inject);
     weft__slabs_init(&rt->slabs, rt);
     if ((rc = start_stacks(rt, &c)) != 0) {

@@ -44,6 +44,9 @@ static void wake_spares(struct weft_runtime *rt)
 {
     weft__lock(&rt->m_lock);
     for (struct weft__m *m = rt->ms; m != NULL; m = m->next) {
+        /* The word changes, so that one that is about to wait does not: it then sees is_stopping.
+         * release [M-ASSIGN] */
+        atomic_store_explicit(&m->assigned, 1, memory_order_release);
         weft__sys_futex_wake(&m->assigned, 1);
     }
     weft__unlock(&rt->m_lock);
@@ -60,19 +63,64 @@ static void free_ms(struct weft_runtime *rt)
     }
 }
 
-static void abandon_coroutines(struct weft_runtime *rt)
+/* Take a coroutine that waits out of the objects that it waits in: a channel, say, may be shared and
+ * live on.  Whoever is about to wake it holds the object's lock until it is done. */
+static void unlink_waiters(struct weft__g *g)
+{
+    struct weft__wait *wait = atomic_load_explicit(&g->wait, memory_order_relaxed);
+    struct weft__waiter *w = wait != NULL ? wait->waiters : NULL;
+    for (; w != NULL; w = w->sibling) {
+        weft__lock(w->queue->lock);
+        weft__waitq_remove(w->queue, w);
+        weft__unlock(w->queue->lock);
+    }
+}
+
+static void for_each_left(struct weft_runtime *rt, void (*fn)(struct weft__g *g))
 {
     struct weft__slab *slab = atomic_load_explicit(&rt->slabs.all, memory_order_relaxed);
     for (; slab != NULL; slab = slab->next) {
         uint32_t used = atomic_load_explicit(&slab->used, memory_order_relaxed);
         for (uint32_t i = 0; i < used; i++) {
-            struct weft__g *g = &slab->g[i];
-            if (atomic_load_explicit(&g->state, memory_order_relaxed) != G_FREE &&
-                g->handle != NULL) {
-                weft__handle_abandon(g->handle, -ECANCELED);
+            if (atomic_load_explicit(&slab->g[i].state, memory_order_relaxed) != G_FREE) {
+                fn(&slab->g[i]);
             }
         }
     }
+}
+
+static void abandon(struct weft__g *g)
+{
+    if (g->handle != NULL) {
+        weft__handle_abandon(g->handle, -ECANCELED);
+    }
+}
+
+static void unlink_if_parked(struct weft__g *g)
+{
+    if (atomic_load_explicit(&g->state, memory_order_relaxed) == G_PARKED) {
+        unlink_waiters(g);
+    }
+}
+
+/* Coroutines that will never end: nothing may lead to their stacks any more, and whoever joins one
+ * from elsewhere gets -ECANCELED as its result. */
+static void discard_coroutines(struct weft_runtime *rt)
+{
+    for_each_left(rt, unlink_if_parked);
+    for_each_left(rt, abandon);
+}
+
+/* Plain threads in weft_block_on(), which have just been told, and threads that are in the middle of
+ * waking one of our coroutines. */
+static void wait_for_guests(struct weft_runtime *rt)
+{
+    uint32_t n;
+    /* acquire [INSIDE-LEFT] */
+    while ((n = atomic_load_explicit(&rt->n_inside, memory_order_acquire)) != 0) {
+        weft__sys_futex_wait(&rt->n_inside, n, INT64_MAX);
+    }
+    weft__foreign_wakes_end();
 }
 
 int64_t weft__runtime_stop(struct weft_runtime *rt, int64_t deadline_ns)
@@ -89,7 +137,8 @@ int64_t weft__runtime_stop(struct weft_runtime *rt, int64_t deadline_ns)
     free_ms(rt);
     int64_t left = (int64_t)weft__live_count(rt);
     weft__reactors_stop(&rt->reactors); /* the kernel lets go of the buffers on the stacks */
-    abandon_coroutines(rt);
+    discard_coroutines(rt);
+    wait_for_guests(rt);
     for (int i = 0; i < rt->procs; i++) {
         weft__handle_cache_free(&rt->p[i].handles);
     }

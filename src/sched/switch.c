@@ -56,7 +56,7 @@ static inline void run_post(struct weft__m *m)
         struct weft__p *p = m->p;
         struct weft__stack *stack = g->stack;
         g->stack = NULL;
-        struct weft__g *starved = weft__inject_take_starved(&p->rt->inject);
+        struct weft__g *starved = weft__starved_take(p);
         if (WEFT__UNLIKELY(starved != NULL && starved->stack_shift == stack->shift)) {
             starved->stack = stack;
             weft__g_bind_stack(p, starved);
@@ -182,7 +182,7 @@ static _Noreturn void finish(struct weft__g *g, int result)
         weft__g_name_free(&p->rt->slabs, name);
     }
     if (WEFT__UNLIKELY((g->flags & G_FLAG_PINNED) != 0)) {
-        atomic_fetch_sub_explicit(&p->pinned_count, 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&p->rt->p[g->p_home].pinned_count, 1, memory_order_relaxed);
     }
     weft__count(p->counts.ended);
     atomic_store_explicit(&g->state, G_DEAD, memory_order_relaxed);

@@ -29,6 +29,9 @@ struct weft__p;
 
 struct weft__wait {
     struct weft__g *g; /* NULL: a plain thread waits on thread_word */
+    struct weft__waiter *waiters; /* where it is linked; chained by sibling */
+    const void *object;           /* for reports: what it waits for, an address or an fd */
+    const void *caller;           /* and from where: a return address into the user\'s code */
     _Atomic uint32_t claimed;
     _Atomic uint32_t thread_word; /* 0 waiting, 1 woken */
     bool is_contested;
@@ -66,6 +69,8 @@ struct weft__op_set {
 /* A place in the queue of a channel, lock, handle, ...; linked under that object's lock. */
 struct weft__waiter {
     struct weft__waiter *next, **prev_next; /* prev_next is NULL when not linked */
+    struct weft__waiter *sibling;           /* the next waiter of the same wait */
+    struct weft__waitq *queue;              /* where it was linked */
     struct weft__wait *wait;
     void *value; /* where a value is copied to or from */
     int index;   /* what the wait's value becomes */
@@ -74,6 +79,7 @@ struct weft__waiter {
 
 struct weft__waitq {
     struct weft__waiter *first, **last;
+    struct weft__lock *lock; /* the object's, which protects the queue */
 };
 
 /* Those who wait until the process has a free descriptor again: one a runtime. */
@@ -83,14 +89,25 @@ struct weft__fd_waits {
     _Atomic uint32_t count;
 };
 
-static inline void weft__waitq_init(struct weft__waitq *q)
+static inline void weft__waitq_init(struct weft__waitq *q, struct weft__lock *lock)
 {
+    q->lock = lock;
     q->first = NULL;
     q->last = &q->first;
 }
 
+/* Every waiter hangs on its wait as well: a coroutine that is discarded while it waits must be
+ * taken out of objects that live on. */
+static inline void weft__waiter_note(struct weft__waitq *q, struct weft__waiter *w)
+{
+    w->queue = q;
+    w->sibling = w->wait->waiters;
+    w->wait->waiters = w;
+}
+
 static inline void weft__waitq_add(struct weft__waitq *q, struct weft__waiter *w)
 {
+    weft__waiter_note(q, w);
     w->next = NULL;
     w->prev_next = q->last;
     *q->last = w;
@@ -99,6 +116,7 @@ static inline void weft__waitq_add(struct weft__waitq *q, struct weft__waiter *w
 
 static inline void weft__waitq_add_first(struct weft__waitq *q, struct weft__waiter *w)
 {
+    weft__waiter_note(q, w);
     w->next = q->first;
     w->prev_next = &q->first;
     if (w->next != NULL) {

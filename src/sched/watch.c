@@ -116,6 +116,9 @@ void weft__watch_end(struct weft_runtime *rt)
             break;
         }
     }
+    if (weft__runtimes != NULL) {
+        weft__watch_post(WATCH_DEADLOCK); /* a look at another may have waited for this one */
+    }
     bool is_last = --n_runtimes == 0;
     uint64_t last_thread = thread;
     if (is_last) {

@@ -103,7 +103,7 @@ static void unlock_all(struct weft__select *s)
 }
 
 /* Can case i go on now?  Carries it out then.  `locked`: its lock is held already. */
-static bool try_case(struct weft__select *s, int i, bool locked, struct weft__wait **wake)
+static bool try_case(struct weft__select *s, int i, bool locked)
 {
     struct weft_case *c = &s->cases[i];
     struct weft__select_at *at = &s->at[i];
@@ -111,7 +111,11 @@ static bool try_case(struct weft__select *s, int i, bool locked, struct weft__wa
         if (!locked) {
             weft__lock(at->lock);
         }
-        bool done = at->ops->try_locked(c, wake);
+        struct weft__wait *wake = NULL;
+        bool done = at->ops->try_locked(c, &wake);
+        if (wake != NULL) {
+            weft__park_wake(wake);
+        }
         if (!locked) {
             weft__unlock(at->lock);
         }
@@ -121,14 +125,24 @@ static bool try_case(struct weft__select *s, int i, bool locked, struct weft__wa
 }
 
 /* Step 1, and step 2's second look: the index of the case carried out, or -1. */
-static int try_all(struct weft__select *s, bool locked, struct weft__wait **wake)
+static int try_all(struct weft__select *s, bool locked)
 {
     for (int k = 0; k < s->n; k++) {
-        if (try_case(s, s->order[k], locked, wake)) {
+        if (try_case(s, s->order[k], locked)) {
             return s->order[k];
         }
     }
     return -1;
+}
+
+/* A case was carried out without waiting, and no lock is held any more. */
+static int taken(struct weft__select *s, int chosen)
+{
+    const struct weft__select_at *at = &s->at[chosen];
+    if (at->lock != NULL && at->ops->taken != NULL) {
+        at->ops->taken(&s->cases[chosen]);
+    }
+    return chosen;
 }
 
 static void link_all(struct weft__select *s)
@@ -158,14 +172,14 @@ static void unlink_all(struct weft__select *s, int but)
 /* Nothing could go on when each case was looked at alone.  Is that so of all of them at one moment?
  * A value that another coroutine moves from a channel not yet looked at to one looked at before
  * must not make a select take its default. */
-static int try_all_at_once(struct weft__select *s, struct weft__wait **wake)
+static int try_all_at_once(struct weft__select *s)
 {
     sort_locks(s);
     if (s->n_locks < 2) {
         return -1;
     }
     lock_all(s);
-    int chosen = try_all(s, true, wake);
+    int chosen = try_all(s, true);
     unlock_all(s);
     return chosen;
 }
@@ -173,19 +187,15 @@ static int try_all_at_once(struct weft__select *s, struct weft__wait **wake)
 /* Steps 2 to 4. */
 static int wait_for_one(struct weft__select *s, const void *caller)
 {
-    struct weft__wait *wake = NULL;
     sort_locks(s);
     weft__park_init(&s->wait);
     weft__park_contest(&s->wait);
     weft__select_set_timer(s);
     lock_all(s);
-    int chosen = try_all(s, true, &wake);
+    int chosen = try_all(s, true);
     if (chosen >= 0) {
         unlock_all(s);
-        if (wake != NULL) {
-            weft__park_wake(wake);
-        }
-        return chosen;
+        return taken(s, chosen);
     }
     enum weft__wait_reason reason =
         s->n_locks + s->n_fds == 0 && s->timer_case < 0 ? WAIT_SELECT_NONE : WAIT_SELECT;
@@ -216,22 +226,18 @@ static int wait_for_one(struct weft__select *s, const void *caller)
 
 static int select_with(struct weft__select *s, const void *caller)
 {
-    struct weft__wait *wake = NULL;
     int rc = weft__select_prepare(s);
     if (rc != 0) {
         return rc;
     }
     shuffle(s);
     weft__select_poll_fds(s);
-    int chosen = try_all(s, false, &wake);
+    int chosen = try_all(s, false);
     if (chosen < 0 && s->default_case >= 0) {
-        chosen = try_all_at_once(s, &wake);
+        chosen = try_all_at_once(s);
         chosen = chosen >= 0 ? chosen : s->default_case;
     }
-    if (wake != NULL) {
-        weft__park_wake(wake);
-    }
-    return chosen >= 0 ? chosen : wait_for_one(s, caller);
+    return chosen >= 0 ? taken(s, chosen) : wait_for_one(s, caller);
 }
 
 static WEFT__COLD int select_many(struct weft__select *s, const void *caller)

@@ -15,7 +15,8 @@ int weft__stack_shift(size_t bytes)
         return -1;
     }
     int shift = WEFT__STACK_SHIFT_MIN;
-    while (((size_t)1 << shift) < bytes) {
+    size_t page_bytes = weft__sys_page_bytes();
+    while (((size_t)1 << shift) < bytes || ((size_t)1 << shift) < 4 * page_bytes) {
         shift++;
     }
     return shift;

@@ -80,7 +80,7 @@ int weft__guards_init(struct weft__guards *g, enum weft_guard wanted)
 
 size_t weft__guard_bytes(size_t stack_bytes)
 {
-    size_t quarter = stack_bytes / 4;
+    size_t quarter = stack_bytes / 4; /* a page at least: weft__stack_shift() sees to it */
     return quarter < GUARD_BYTES_MAX ? quarter : GUARD_BYTES_MAX;
 }
 

@@ -86,17 +86,16 @@ static int check(const struct weft_case *c, const struct weft_runtime *rt)
     return 0;
 }
 
-/* The handle is released here under its own lock, and its memory rests in a cache for long enough
- * that the unlock does not touch another's. */
+/* The handle is released without its lock: the one who comes second frees it. */
 static bool try_locked(struct weft_case *c, struct weft__wait **wake)
 {
     (void)wake;
-    struct weft_co *co = c->object;
-    if (!co->has_ended) {
-        return false;
-    }
-    c->rc = take_result(co, c->value);
-    return true;
+    return ((struct weft_co *)c->object)->has_ended;
+}
+
+static void taken(struct weft_case *c)
+{
+    c->rc = take_result(c->object, c->value);
 }
 
 static void link_waiter(struct weft_case *c, struct weft__waiter *w)
@@ -112,13 +111,14 @@ static void unlink_waiter(struct weft_case *c, struct weft__waiter *w)
 static void won(struct weft_case *c, struct weft__waiter *w)
 {
     (void)w;
-    c->rc = take_result(c->object, c->value);
+    taken(c);
 }
 
 const struct weft__select_ops weft__join_ops = {
     .lock_of = lock_of,
     .check = check,
     .try_locked = try_locked,
+    .taken = taken,
     .link = link_waiter,
     .unlink = unlink_waiter,
     .won = won,

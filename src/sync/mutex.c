@@ -45,7 +45,7 @@ struct weft_mutex *weft_mutex_make(void)
     struct weft_mutex *m = weft__alloc(sizeof *m);
     if (m != NULL) {
         weft__lock_init(&m->lock, RANK_CHAN);
-        weft__waitq_init(&m->waiters);
+        weft__waitq_init(&m->waiters, &m->lock);
     }
     return m;
 }
@@ -177,11 +177,10 @@ static WEFT__COLD void unlock_slow(struct weft_mutex *m)
         /* release [MUTEX-HELD]: publishes what the holder wrote. */
         atomic_store_explicit(&m->state, 0, memory_order_release);
     }
-    struct weft__wait *wake = w != NULL ? w->wait : NULL;
-    weft__unlock(&m->lock);
-    if (wake != NULL) {
-        weft__park_wake(wake);
+    if (w != NULL) {
+        weft__park_wake(w->wait);
     }
+    weft__unlock(&m->lock);
 }
 
 void weft_mutex_unlock(struct weft_mutex *m)

@@ -23,7 +23,7 @@ struct weft_wait_group *weft_wg_make(void)
     struct weft_wait_group *wg = weft__alloc(sizeof *wg);
     if (wg != NULL) {
         weft__lock_init(&wg->lock, RANK_CHAN);
-        weft__waitq_init(&wg->waiters);
+        weft__waitq_init(&wg->waiters, &wg->lock);
     }
     return wg;
 }
