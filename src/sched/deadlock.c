@@ -57,7 +57,6 @@ static uint64_t count_sleeps(const struct weft_runtime *rt)
 /* Asleep, with no queue, timer or operation that could end the sleep. */
 static bool is_quiet(struct weft_runtime *rt)
 {
-    /* The count first: what it counts is then found in a queue or on a P that is awake. */
     if (weft__live_count(rt) == 0 ||
         atomic_load_explicit(&rt->n_idle, memory_order_relaxed) != (uint32_t)rt->procs ||
         !weft__inject_is_empty(&rt->inject) || weft__inject_has_overflow(&rt->inject) ||

@@ -14,6 +14,7 @@ struct reader {
     int fd;
     uint64_t id;
     _Atomic int n_read;
+    _Atomic bool may_end;
 };
 
 /* Is some operation in flight on the fd? */
@@ -40,6 +41,7 @@ static int read_own_id(void *arg)
         r->n_read++;
     }
     CHECK(n == -EBADF || n == 0);
+    CHECK(r->may_end); /* nobody has closed it yet */
     return 0;
 }
 
@@ -66,6 +68,7 @@ static int open_and_close(void *arg)
         /* A reader between two reads would rightly use the next socket of that number. */
         while (r.n_read < n || !is_waited_on(fds[0]))
             weft_yield();
+        r.may_end = true;
         if (test_random(&random) % 2) {
             CHECK_EQ(weft_close(fds[0]), 0); /* under the reader */
             join(co);
