@@ -183,7 +183,8 @@ WEFT_API bool weft__select_next(struct weft__select_block *b);
 #define WEFT_ON_AFTER(timeout_ns) WEFT__ON(weft_case_after(timeout_ns))
 #define WEFT_ON_DEFAULT WEFT__ON(weft_case_default())
 #define WEFT_ON_ERROR(rc_name)                                                                     \
-    for (int rc_name __attribute__((unused)) = weft__sel.chosen; weft__sel.pass == 1 && weft__sel.chosen < 0;              \
+    for (int rc_name __attribute__((unused)) = weft__sel.chosen;                                   \
+         weft__sel.pass == 1 && weft__sel.chosen < 0;                                              \
          weft__sel.chosen = 0, weft__sel.n = WEFT_SELECT_BLOCK_MAX + 1)
 /* Inside a clause: the `rc` of its case. */
 #define WEFT_SELECT_RC (weft__sel.cases[weft__sel.chosen].rc)

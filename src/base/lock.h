@@ -10,8 +10,8 @@
  * free.  Sections are some 50 ns long; a longer wait means that the holder lost its CPU, and a nap
  * of some 50 us gives it one, whatever the priorities are.
  *
- * Rejected: a futex that the unlock wakes.  The unlock must then be a read-modify-write as well, 9 ns
- * of the 30 of a channel operation.
+ * Rejected: a futex that the unlock wakes.  The unlock must then be a read-modify-write as well, 9
+ * ns of the 30 of a channel operation.
  */
 #ifndef WEFT_BASE_LOCK_H
 #define WEFT_BASE_LOCK_H

@@ -137,8 +137,8 @@ ssize_t weft__sys_copy_memory(void *to, const void *from, size_t bytes)
     }
     struct iovec local = {.iov_base = to, .iov_len = bytes};
     struct iovec remote = {.iov_base = (void *)(uintptr_t)from, .iov_len = bytes};
-    ssize_t n = weft__result_long(
-        syscall(SYS_process_vm_readv, getpid(), &local, 1L, &remote, 1L, 0L));
+    ssize_t n =
+        weft__result_long(syscall(SYS_process_vm_readv, getpid(), &local, 1L, &remote, 1L, 0L));
     if (n == -ENOSYS || n == -EPERM) { /* an emulator, or a filter */
         atomic_store_explicit(&has_no_call, true, memory_order_relaxed);
         return copy_through_pipe(to, from, bytes);

@@ -7,9 +7,9 @@
 #include "wait.h"
 
 /*
- * `state` decides who frees it: the coroutine sets DONE as its last touch, the holder RELEASED by join
- * or detach as his; whoever comes second frees.  has_ended says the same as DONE a moment earlier,
- * under the lock, to those who want to wait.
+ * `state` decides who frees it: the coroutine sets DONE as its last touch, the holder RELEASED by
+ * join or detach as his; whoever comes second frees.  has_ended says the same as DONE a moment
+ * earlier, under the lock, to those who want to wait.
  */
 enum {
     CO_DONE = 1,
@@ -22,14 +22,15 @@ struct weft_co {
     int result;
     bool has_ended;
     bool was_abandoned; /* it never ended: its runtime was stopped */
-    struct weft__g *g; /* the coroutine, until has_ended */
+    struct weft__g *g;  /* the coroutine, until has_ended */
     struct weft__waitq waiters;
 };
 
 struct weft__p;
 
-/* The handles that a P keeps for new coroutines, the oldest first: a released one rests for a while,
- * so that a handle that is joined twice is found out instead of being some other coroutine's. */
+/* The handles that a P keeps for new coroutines, the oldest first: a released one rests for a
+ * while, so that a handle that is joined twice is found out instead of being some other
+ * coroutine's. */
 #define WEFT__HANDLES_MAX 64
 struct weft__handle_cache {
     struct weft_co *ring[WEFT__HANDLES_MAX];

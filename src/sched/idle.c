@@ -64,8 +64,8 @@ static bool has_idle(const struct weft_runtime *rt)
     return false;
 }
 
-/* Nobody spins after all.  Others may have seen the count and left their work to a spinner that does
- * not exist: if a P sleeps now, the caller must try once more. */
+/* Nobody spins after all.  Others may have seen the count and left their work to a spinner that
+ * does not exist: if a P sleeps now, the caller must try once more. */
 static bool end_false_spin(struct weft_runtime *rt)
 {
     weft__perturb();

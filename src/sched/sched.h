@@ -86,7 +86,7 @@ struct weft__p {
     bool is_spinning;   /* counted in rt->n_spinning */
     bool must_hand_off; /* a test asked for another thread */
     int64_t polled_ns;  /* when it last polled */
-    int64_t oldest_ns; /* when the oldest unstarted coroutine last had its turn */
+    int64_t oldest_ns;  /* when the oldest unstarted coroutine last had its turn */
     uint64_t random;
     uint64_t id_next, id_end; /* coroutine numbers set aside for this P */
     struct weft__g_cache g_cache;
@@ -130,7 +130,7 @@ struct weft_runtime {
     struct weft__p *p; /* `procs` of them */
     int procs;
     bool may_steal;
-    bool exits_on_deadlock; /* plain weft_run: a deadlock ends the process */
+    bool exits_on_deadlock;    /* plain weft_run: a deadlock ends the process */
     _Atomic bool has_canaries; /* some stack may be guarded by a canary alone */
 
     _Atomic uint64_t idle[WEFT__IDLE_WORDS] WEFT__ALIGNED_LINE; /* a bit a P that sleeps */
@@ -149,13 +149,13 @@ struct weft_runtime {
     _Atomic uint32_t is_stopping;
 
     _Atomic uint64_t foreign_spawned; /* by threads that have no P */
-    _Atomic uint32_t n_inside;     /* a futex: plain threads that are about to touch rt again */
-    _Atomic uint32_t n_threads;    /* Ms that have a thread, for the verdict of deadlock.c */
+    _Atomic uint32_t n_inside;        /* a futex: plain threads that are about to touch rt again */
+    _Atomic uint32_t n_threads;       /* Ms that have a thread, for the verdict of deadlock.c */
     _Atomic uint32_t n_blocked_on;    /* plain threads in weft_run and weft_block_on */
     struct weft__lock waits_lock;     /* RANK_START; protects block_waits, look_deferred */
     struct weft__block_wait *block_waits;
     bool look_deferred;      /* a look met one of them on its way: it asks for another */
-    uint64_t stall_sleeps;          /* the watch thread's: sleeps when a stall was first seen */
+    uint64_t stall_sleeps;   /* the watch thread's: sleeps when a stall was first seen */
     bool stall_reported;     /* the watch thread's */
     _Atomic bool wants_look; /* the watch thread shall look for a deadlock */
     struct weft__fd_waits fd_waits;

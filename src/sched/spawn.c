@@ -154,8 +154,8 @@ bool weft__spawn_foreign(struct weft_runtime *rt, int (*fn)(void *), void (*plai
         g->entry.plain = plain;
     }
     weft__foreign_wake_begin();
-    /* Counted first, so that it is there when the coroutine asks.  A look at a deadlock between this
-     * and the next line finds a caller that is not at rest, or a foreign thread. */
+    /* Counted first, so that it is there when the coroutine asks.  A look at a deadlock between
+     * this and the next line finds a caller that is not at rest, or a foreign thread. */
     atomic_fetch_add_explicit(&rt->foreign_spawned, 1, memory_order_relaxed);
     weft__inject_add(&rt->inject, g);
     weft__idle_wake_one(rt);

@@ -63,8 +63,8 @@ static void free_ms(struct weft_runtime *rt)
     }
 }
 
-/* Take a coroutine that waits out of the objects that it waits in: a channel, say, may be shared and
- * live on.  Whoever is about to wake it holds the object's lock until it is done. */
+/* Take a coroutine that waits out of the objects that it waits in: a channel, say, may be shared
+ * and live on.  Whoever is about to wake it holds the object's lock until it is done. */
 static void unlink_waiters(struct weft__g *g)
 {
     struct weft__wait *wait = atomic_load_explicit(&g->wait, memory_order_relaxed);
@@ -111,8 +111,8 @@ static void discard_coroutines(struct weft_runtime *rt)
     for_each_left(rt, abandon);
 }
 
-/* Plain threads in weft_block_on(), which have just been told, and threads that are in the middle of
- * waking one of our coroutines. */
+/* Plain threads in weft_block_on(), which have just been told, and threads that are in the middle
+ * of waking one of our coroutines. */
 static void wait_for_guests(struct weft_runtime *rt)
 {
     uint32_t n;

@@ -86,7 +86,7 @@ int weft__timers_fire(struct weft__p *self, struct weft__p *p, int64_t now_ns)
         struct weft__timer *t = weft__wheel_advance(&p->wheel, now_ns, BATCH);
         while (t != NULL) {
             struct weft__timer *next = t->next; /* t is gone once it has fired */
-            weft__count(self->counts.timers); /* before the coroutine can ask */
+            weft__count(self->counts.timers);   /* before the coroutine can ask */
             fire(self, t);
             t = next;
             in_batch++;

@@ -28,7 +28,7 @@
 struct weft__p;
 
 struct weft__wait {
-    struct weft__g *g; /* NULL: a plain thread waits on thread_word */
+    struct weft__g *g;            /* NULL: a plain thread waits on thread_word */
     struct weft__waiter *waiters; /* where it is linked; chained by sibling */
     const void *object;           /* for reports: what it waits for, an address or an fd */
     const void *caller;           /* and from where: a return address into the user\'s code */

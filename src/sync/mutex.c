@@ -105,8 +105,8 @@ static int wait_round(struct weft_mutex *m, struct mutex_waiter *mw, bool was_wo
 }
 
 /* Sections are short and their holder mostly runs on another P: wait for it for some microseconds
- * before parking, which costs more than that.  With pauses between the looks: the holder goes faster
- * while nobody pulls the line from its cache, and may take the mutex again some times. */
+ * before parking, which costs more than that.  With pauses between the looks: the holder goes
+ * faster while nobody pulls the line from its cache, and may take the mutex again some times. */
 static bool spin(struct weft_mutex *m)
 {
     for (int i = 0; i < LOOKS_MAX && weft__park_may_spin(); i++) {

@@ -83,8 +83,8 @@ static int open_and_close(void *arg)
     return 0;
 }
 
-/* Goal: 8 coroutines that open, use and close connections get each other's numbers all the time, and
- * never each other's bytes or events.
+/* Goal: 8 coroutines that open, use and close connections get each other's numbers all the time,
+ * and never each other's bytes or events.
  * Method: every connection has an id, and each message on it is that id. */
 STRESS_TEST(numbers_that_come_back_bring_nothing_of_their_past)
 {
@@ -152,8 +152,8 @@ static int feed(void *arg)
     return 0;
 }
 
-/* Goal: a close in the middle of reads, writes, polls, selects and deadlines on the same fd ends all
- * of them, once, and the other end sees it.
+/* Goal: a close in the middle of reads, writes, polls, selects and deadlines on the same fd ends
+ * all of them, once, and the other end sees it.
  * Method: a number is not used again before all have seen the close, since a call that comes later
  * would rightly use the new socket. */
 STRESS_TEST(a_close_races_with_everything_and_ends_all_of_it)

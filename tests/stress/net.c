@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* net.c - many bytes and many connections: every byte arrives once, in order, whatever the timing. */
+/* net.c - many bytes and many connections: every byte arrives once, in order, whatever the timing.
+ * */
 #define _GNU_SOURCE
 #include "net_test.h"
 
@@ -98,8 +99,8 @@ static void check_stream(void (*make)(int fds[2]), size_t bytes, bool with_deadl
 {
     int fds[2];
     make(fds);
-    /* A smaller receive buffer of a TCP connection that is open already makes the kernel itself stop
-     * for 200 ms at a time: its segments are larger than the window. */
+    /* A smaller receive buffer of a TCP connection that is open already makes the kernel itself
+     * stop for 200 ms at a time: its segments are larger than the window. */
     CHECK_EQ(weft_set_buffers(fds[0], 16384, 4096), 0);
     CHECK_EQ(weft_set_buffers(fds[1], 16384, 4096), 0);
     struct stream out = {.fd = fds[0], .bytes = bytes, .random = test_seed(),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * park.c - storms of waits and wakes from everywhere at once: no wake is lost (that would hang), none
- * comes twice (that would break a count), and processors that sleep in between hide neither.
+ * park.c - storms of waits and wakes from everywhere at once: no wake is lost (that would hang),
+ * none comes twice (that would break a count), and processors that sleep in between hide neither.
  */
 #include <pthread.h>
 

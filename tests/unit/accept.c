@@ -272,8 +272,8 @@ static int serve(void *arg)
     return 0;
 }
 
-/* Goal: with no descriptor left, 50 clients waiting and 2 s of time, an accept loop waits at most 200
- * times and uses no CPU to speak of; once there are descriptors, all 50 are served. */
+/* Goal: with no descriptor left, 50 clients waiting and 2 s of time, an accept loop waits at most
+ * 200 times and uses no CPU to speak of; once there are descriptors, all 50 are served. */
 CO_TEST(an_accept_loop_does_not_spin_at_emfile)
 {
     struct weft_addr at;
@@ -332,7 +332,8 @@ CO_TEST(a_close_lets_an_accept_go_on_at_once)
     return 0;
 }
 
-/* Goal: a deadline ends the wait for a descriptor, too; the connection is still there afterwards. */
+/* Goal: a deadline ends the wait for a descriptor, too; the connection is still there afterwards.
+ * */
 CO_TEST(a_deadline_ends_an_accept_at_emfile)
 {
     struct weft_addr at;

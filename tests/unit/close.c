@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* close.c - the end of an fd that others are waiting on, from everywhere, and its number afterwards. */
+/* close.c - the end of an fd that others are waiting on, from everywhere, and its number
+ * afterwards. */
 #define _GNU_SOURCE
 #include <sys/eventfd.h>
 #include <sys/uio.h>
@@ -204,8 +205,8 @@ CO_TEST(a_call_after_the_close_is_ebadf)
 /* Goal: a number that is used again at once belongs to its new socket alone: what was in flight on
  * the old one, and events of it that are still under way, touch nothing of the new one, whoever
  * made it.
- * Method: a byte comes for the old socket right before its close; the new one of the same number must
- * not be readable before its own byte comes. */
+ * Method: a byte comes for the old socket right before its close; the new one of the same number
+ * must not be readable before its own byte comes. */
 CO_TEST(a_number_used_again_sees_nothing_of_its_past)
 {
     for (int i = 0; i < scaled(400); i++) {
@@ -236,7 +237,8 @@ CO_TEST(a_number_used_again_sees_nothing_of_its_past)
     return 0;
 }
 
-/* Goal: a foreign fd may be closed by close() when nobody waits on it, and its number used again. */
+/* Goal: a foreign fd may be closed by close() when nobody waits on it, and its number used again.
+ * */
 CO_TEST(a_foreign_fd_may_be_closed_by_close)
 {
     for (int i = 0; i < 200; i++) {

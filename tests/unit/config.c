@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * config.c - what a configuration and the environment may say, which of them wins, and that nonsense
- * is refused in one line that names it and what is allowed.
+ * config.c - what a configuration and the environment may say, which of them wins, and that
+ * nonsense is refused in one line that names it and what is allowed.
  *
  * matrix: once
  */

@@ -79,8 +79,8 @@ static int count_lines(const char *text)
     return n;
 }
 
-/* Goal: under auto, epoll steps in, says whose refusal it was, and works; io_uring asked for by name
- * fails with 125 and says what is the matter. */
+/* Goal: under auto, epoll steps in, says whose refusal it was, and works; io_uring asked for by
+ * name fails with 125 and says what is the matter. */
 static void check_step_down(const char *reason)
 {
     char described[200] = "", said[2000];
@@ -133,8 +133,8 @@ TEST(where_only_the_use_of_io_uring_is_refused_epoll_steps_in)
     );
 }
 
-/* Goal: a user without any locked memory gets a smaller ring or epoll, and a runtime that works, also
- * with many processors. */
+/* Goal: a user without any locked memory gets a smaller ring or epoll, and a runtime that works,
+ * also with many processors. */
 TEST(without_locked_memory_a_user_gets_a_runtime)
 {
     struct rlimit none = {0, 0};

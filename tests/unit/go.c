@@ -497,7 +497,8 @@ CO_TEST(they_start_although_every_processor_is_talking)
 /* Goal: the processor that a coroutine sees is that of the thread that runs it now, whatever thread
  * ran it before; a processor keeps its thread where nobody asks for a hand-off.  And a call reports
  * its own error, not what some thread has in errno.
- * Method: sixteen coroutines wander, and compare with a table of which thread each processor has. */
+ * Method: sixteen coroutines wander, and compare with a table of which thread each processor has.
+ * */
 static atomic_uintptr_t thread_of[WEFT_PROCS_MAX];
 
 static int wander(void *arg)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * guard.c - stacks and what protects them: sizes, guards that fault, the budget of mprotect, and the
- * memory that goes back after a burst.
+ * guard.c - stacks and what protects them: sizes, guards that fault, the budget of mprotect, and
+ * the memory that goes back after a burst.
  */
 #include <base/self.h>
 #include <sched/sched.h>
@@ -238,8 +238,8 @@ static void touch_and_park(void *arg)
     park(arg);
 }
 
-/* Goal: after a burst of coroutines the memory of their stacks goes back, but for a bounded number of
- * hot ones; many bursts do not add up.
+/* Goal: after a burst of coroutines the memory of their stacks goes back, but for a bounded number
+ * of hot ones; many bursts do not add up.
  * Method: bursts of 10,000 that touch 32 KiB each, 320 MB.  When they are over, the shared list may
  * keep 1,024 of them, and each processor 64. */
 CO_TEST(memory_goes_back_after_a_burst)
@@ -263,8 +263,8 @@ CO_TEST(memory_goes_back_after_a_burst)
     return 0;
 }
 
-/* Goal: a parked coroutine touches one page of its stack, not more, unless a canary is all that guards
- * it: that is in another page. */
+/* Goal: a parked coroutine touches one page of its stack, not more, unless a canary is all that
+ * guards it: that is in another page. */
 CO_TEST(a_parked_coroutine_costs_one_page)
 {
     enum { N = 5000 };

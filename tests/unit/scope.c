@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * scope.c - deadline scopes: nesting, who is to blame, leaving the block form by every way, and every
- * call that can block inside one whose deadline has passed.
+ * scope.c - deadline scopes: nesting, who is to blame, leaving the block form by every way, and
+ * every call that can block inside one whose deadline has passed.
  */
 #include <poll.h>
 #include <sys/socket.h>
@@ -90,8 +90,8 @@ static int leave_by_return(void)
     return 6;
 }
 
-/* Goal: however the block is left, its scope is closed: else the next end of one would be fatal, and
- * so would be the end of the coroutine. */
+/* Goal: however the block is left, its scope is closed: else the next end of one would be fatal,
+ * and so would be the end of the coroutine. */
 CO_TEST(the_block_form_closes_its_scope_however_it_is_left)
 {
     int laps = 0;

@@ -44,8 +44,8 @@ static int do_later(void *arg)
     return 0;
 }
 
-/* Goal: of an fd to read, an fd to write, a channel and a timer, whichever comes first is chosen, with
- * its rc, and nothing is left in flight. */
+/* Goal: of an fd to read, an fd to write, a channel and a timer, whichever comes first is chosen,
+ * with its rc, and nothing is left in flight. */
 CO_TEST(an_fd_waits_beside_channels_and_timers)
 {
     for (int m = 0; m < COUNT(makers); m++) {
@@ -196,8 +196,8 @@ CO_TEST(the_end_of_the_stream_is_readable)
     return 0;
 }
 
-/* Goal: the deadline of a scope ends a select of fds, which leaves nothing in flight; the bytes that
- * come later are still read. */
+/* Goal: the deadline of a scope ends a select of fds, which leaves nothing in flight; the bytes
+ * that come later are still read. */
 CO_TEST(a_deadline_ends_a_select_of_fds)
 {
     for (int m = 0; m < COUNT(makers); m++) {

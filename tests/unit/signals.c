@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * signals.c - signals and I/O: a signalfd in a select, which threads may be interrupted, storms, and
- * no SIGPIPE.
+ * signals.c - signals and I/O: a signalfd in a select, which threads may be interrupted, storms,
+ * and no SIGPIPE.
  */
 #define _GNU_SOURCE
 #include <sys/signalfd.h>
