@@ -105,8 +105,8 @@ static inline void weft__scope_leave(struct weft_scope *s)
 
 #define WEFT_DEADLINE(name, timeout_ns)                                                            \
     for (struct weft_scope name __attribute__((cleanup(weft__scope_leave))),                       \
-         *weft__once_##name = weft__scope_open(&name, timeout_ns);
-*weft__once_##name != NULL; weft__once_##name = NULL)
+         *weft__once_##name = weft__scope_open(&name, timeout_ns);                                 \
+         weft__once_##name != NULL; weft__once_##name = NULL)
 
 WEFT_END_DECLS
 #endif
