@@ -11,6 +11,16 @@
 #define BATCH (CACHE_MAX / 2)
 #define NAMES_PER_BLOCK 64
 
+/* The leak checker does not look into mapped memory by itself; what a live coroutine's descriptor
+ * points to is no leak when the program ends by exit(). */
+#ifdef WEFT__ASAN
+void __lsan_register_root_region(const void *p, size_t bytes);
+void __lsan_unregister_root_region(const void *p, size_t bytes);
+#else
+#define __lsan_register_root_region(p, bytes) ((void)0)
+#define __lsan_unregister_root_region(p, bytes) ((void)0)
+#endif
+
 struct weft__name_block {
     struct weft__name_block *next;
     char names[NAMES_PER_BLOCK][WEFT__G_NAME_BYTES];
@@ -27,6 +37,7 @@ void weft__slabs_free(struct weft__slabs *s)
     struct weft__slab *slab = atomic_load_explicit(&s->all, memory_order_relaxed);
     while (slab != NULL) {
         struct weft__slab *next = slab->next;
+        __lsan_unregister_root_region(slab, sizeof *slab);
         weft__sys_munmap(slab, sizeof *slab);
         slab = next;
     }
@@ -45,6 +56,7 @@ static struct weft__slab *slab_make(struct weft__slabs *s)
     if (weft__sys_is_error(slab)) {
         return NULL;
     }
+    __lsan_register_root_region(slab, sizeof *slab);
     slab->next = atomic_load_explicit(&s->all, memory_order_relaxed);
     /* release [SLAB-ALL]: the dump walks the list without the lock. */
     atomic_store_explicit(&s->all, slab, memory_order_release);

@@ -24,6 +24,7 @@ struct weft__fd {
     _Atomic bool is_own;        /* a stream socket made by net/: closed by weft_close() only.
                                    Written under the lock, read by anyone: whoever may use the fd
                                    learned of it after it was adopted */
+    _Atomic uint32_t inside;    /* tries under way, and WEFT__FD_CLOSING; see weft__fd_enter() */
     bool is_closing;            /* a CLOSE has begun; no new operation is taken (-EBADF) */
     uint8_t ready;              /* epoll: events that came while nobody waited (bit 0 in, 1 out) */
     uint8_t registered;         /* epoll: the directions it is registered for now */
@@ -46,6 +47,33 @@ struct weft__fd *weft__fd_find(struct weft__fdtable *t, int fd);
 /* Say that fd is a new stream socket of ours: a new generation, nothing registered.  0 or -ENOMEM,
  * -EMFILE. */
 int weft__fd_adopt(struct weft__fdtable *t, int fd);
+
+/*
+ * A try on a socket of ours, without the entry's lock: between enter and leave the fd is not closed,
+ * so that the number cannot become another file under the system call.  weft__fd_close() waits for
+ * those inside; they are inside one system call that does not block.
+ *
+ * [FD-INSIDE]  enter adds 1 and then looks at the closing bit; close sets the bit and then looks at
+ * the count.  Both are read-modify-writes of one word, so one of the two sees the other.
+ */
+#define WEFT__FD_CLOSING 0x80000000u
+
+static inline bool weft__fd_enter(struct weft__fd *entry)
+{
+    /* acquire [FD-INSIDE]: not before the last life has ended. */
+    uint32_t before = atomic_fetch_add_explicit(&entry->inside, 1, memory_order_acquire);
+    if ((before & WEFT__FD_CLOSING) != 0) {
+        atomic_fetch_sub_explicit(&entry->inside, 1, memory_order_relaxed);
+        return false;
+    }
+    return true;
+}
+
+static inline void weft__fd_leave(struct weft__fd *entry)
+{
+    /* release [FD-INSIDE]: the system call is over. */
+    atomic_fetch_sub_explicit(&entry->inside, 1, memory_order_release);
+}
 
 static inline uint32_t weft__fd_generation(const struct weft__fd *entry)
 {

@@ -11,6 +11,28 @@
 #include "../base/compiler.h"
 #include "../base/sys.h"
 
+/* [RING-REUSE]  A new ring may be mapped where an old one was, and its memory was the old owner's until
+ * then.  The kernel orders that, but unseen: so the program orders it as well. */
+static _Atomic uint32_t rings_gone;
+
+static int ring_init(unsigned entries, struct io_uring *ring, struct io_uring_params *params)
+{
+    /* acquire [RING-REUSE] */
+    (void)atomic_load_explicit(&rings_gone, memory_order_acquire);
+    int rc = io_uring_queue_init_params(entries, ring, params);
+    /* acquire [RING-REUSE]: and of one that went while we were in there. */
+    (void)atomic_load_explicit(&rings_gone, memory_order_acquire);
+    return rc;
+}
+
+static void ring_exit(struct io_uring *ring)
+{
+    /* release [RING-REUSE]: before the unmap, after our last access. */
+    atomic_fetch_add_explicit(&rings_gone, 1, memory_order_release);
+    io_uring_queue_exit(ring);
+}
+
+
 #define ENTRIES 256    /* of the submission queue: a batch, not a limit */
 #define ENTRIES_MIN 32 /* where locked memory is short */
 #define CQ_FACTOR 4    /* more in flight than 4 times that overflow into the kernel's memory */
@@ -110,7 +132,7 @@ static int make_ring(struct io_uring *ring, const struct io_uring *first)
         }
         int rc = weft__sys_fault_now(WEFT__CALL_URING_SETUP);
         if (rc == 0) {
-            rc = io_uring_queue_init_params(entries, ring, &params);
+            rc = ring_init(entries, ring, &params);
         }
         if (rc == 0) {
             return 0;
@@ -135,7 +157,7 @@ int weft__ring_start(struct io_uring *ring, const struct io_uring *first)
     }
     rc = probe(ring);
     if (rc < 0) {
-        io_uring_queue_exit(ring);
+        ring_exit(ring);
         return rc;
     }
     /* A fork's child must not reach the parent's ring. */
@@ -145,7 +167,7 @@ int weft__ring_start(struct io_uring *ring, const struct io_uring *first)
 
 void weft__ring_stop(struct io_uring *ring)
 {
-    io_uring_queue_exit(ring);
+    ring_exit(ring);
     atomic_fetch_add_explicit(&n_leaving, 1, memory_order_relaxed);
 }
 

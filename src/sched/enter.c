@@ -130,9 +130,10 @@ int weft_run_config(int (*app)(void *), void *arg, const struct weft_config *con
         return CANNOT_START;
     }
     struct weft_runtime *rt;
-    int rc = weft__runtime_start(&rt, config, true);
+    bool was_said;
+    int rc = weft__runtime_start(&rt, config, true, &was_said);
     if (rc != 0) {
-        if (rc != -EINVAL) { /* which has said what is wrong */
+        if (!was_said) {
             fprintf(stderr, "weft: cannot start a runtime: %s\n", weft_strerror(rc));
         }
         return CANNOT_START;
@@ -153,7 +154,8 @@ int weft_run(int (*app)(void *), void *arg)
 
 int weft_runtime_start(struct weft_runtime **out, const struct weft_config *config)
 {
-    return weft__runtime_start(out, config, false);
+    bool was_said;
+    return weft__runtime_start(out, config, false, &was_said);
 }
 
 int weft_runtime_stop(struct weft_runtime *rt)

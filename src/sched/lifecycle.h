@@ -6,8 +6,9 @@
 #include "../base/text.h"
 #include "sched.h"
 
+/* *was_said: a line on stderr has told what is wrong. */
 int weft__runtime_start(struct weft_runtime **out, const struct weft_config *given,
-                        bool exits_on_deadlock);
+                        bool exits_on_deadlock, bool *was_said);
 
 /*
  * Stop, waiting at most until deadline_ns for coroutines that compute without blocking; returns how

@@ -102,7 +102,8 @@ void weft__queue_woken(struct weft__g *g, bool run_next)
         weft__queue_bound(&rt->p[g->p_home], g);
         return;
     }
-    if (WEFT__UNLIKELY(m == NULL || m->p == NULL || m->rt != rt) || weft__perturb_migrates()) {
+    if (WEFT__UNLIKELY(m == NULL || m->p == NULL || m->rt != rt) ||
+        (rt->may_steal && weft__perturb_migrates())) {
         weft__inject_add(&rt->inject, g);
         weft__idle_wake_one(rt);
         return;

@@ -43,7 +43,7 @@ static void say_refused(const char *what, const char *value, int rc)
     (void)weft__text_write(&t, 2);
 }
 
-static int start_reactors(struct weft_runtime *rt, const struct weft_config *c)
+static int start_reactors(struct weft_runtime *rt, const struct weft_config *c, bool *was_said)
 {
     struct weft__reactor_choice choice = {
         .want_uring = c->reactor != WEFT_REACTOR_EPOLL,
@@ -51,15 +51,17 @@ static int start_reactors(struct weft_runtime *rt, const struct weft_config *c)
     };
     int rc = weft__reactors_start(&rt->reactors, c->procs, choice);
     if (rc != 0 && c->reactor != WEFT_REACTOR_AUTO) {
+        *was_said = true;
         say_refused("reactor ", c->reactor == WEFT_REACTOR_EPOLL ? "epoll" : "io_uring", rc);
     }
     return rc;
 }
 
-static int start_stacks(struct weft_runtime *rt, const struct weft_config *c)
+static int start_stacks(struct weft_runtime *rt, const struct weft_config *c, bool *was_said)
 {
     int rc = weft__stacks_init(&rt->stacks, c->stack_bytes, c->guard);
     if (rc == -ENOSYS) {
+        *was_said = true;
         say_refused("guard ", "madvise", rc);
     }
     return rc;
@@ -88,10 +90,11 @@ static void say_what_is_at_work(const struct weft_runtime *rt)
 }
 
 int weft__runtime_start(struct weft_runtime **out, const struct weft_config *given,
-                        bool exits_on_deadlock)
+                        bool exits_on_deadlock, bool *was_said)
 {
     struct weft_config c;
     int rc = weft__config_resolve(&c, given);
+    *was_said = rc != 0;
     if (rc != 0) {
         return rc;
     }
@@ -113,10 +116,10 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
     weft__waitq_init(&rt->fd_waits.queue, &rt->fd_waits.lock);
     weft__inject_init(&rt->inject);
     weft__slabs_init(&rt->slabs, rt);
-    if ((rc = start_stacks(rt, &c)) != 0) {
+    if ((rc = start_stacks(rt, &c, was_said)) != 0) {
         goto out_free;
     }
-    if ((rc = start_reactors(rt, &c)) != 0) {
+    if ((rc = start_reactors(rt, &c, was_said)) != 0) {
         goto out_stacks;
     }
     for (int i = 0; i < rt->procs; i++) {

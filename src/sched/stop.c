@@ -103,16 +103,7 @@ static void unlink_if_parked(struct weft__g *g)
     }
 }
 
-/* Coroutines that will never end: nothing may lead to their stacks any more, and whoever joins one
- * from elsewhere gets -ECANCELED as its result. */
-static void discard_coroutines(struct weft_runtime *rt)
-{
-    for_each_left(rt, unlink_if_parked);
-    for_each_left(rt, abandon);
-}
-
-/* Plain threads in weft_block_on(), which have just been told, and threads that are in the middle
- * of waking one of our coroutines. */
+/* Plain threads in weft_block_on(), which have just been told, are on their way out. */
 static void wait_for_guests(struct weft_runtime *rt)
 {
     uint32_t n;
@@ -120,7 +111,6 @@ static void wait_for_guests(struct weft_runtime *rt)
     while ((n = atomic_load_explicit(&rt->n_inside, memory_order_acquire)) != 0) {
         weft__sys_futex_wait(&rt->n_inside, n, INT64_MAX);
     }
-    weft__foreign_wakes_end();
 }
 
 int64_t weft__runtime_stop(struct weft_runtime *rt, int64_t deadline_ns)
@@ -136,8 +126,10 @@ int64_t weft__runtime_stop(struct weft_runtime *rt, int64_t deadline_ns)
     weft__watch_end(rt); /* from here on no dump looks at it */
     free_ms(rt);
     int64_t left = (int64_t)weft__live_count(rt);
+    for_each_left(rt, unlink_if_parked); /* from here on nobody begins to wake one of them */
+    weft__foreign_wakes_end();
     weft__reactors_stop(&rt->reactors); /* the kernel lets go of the buffers on the stacks */
-    discard_coroutines(rt);
+    for_each_left(rt, abandon);         /* whoever joins one from elsewhere gets -ECANCELED */
     wait_for_guests(rt);
     for (int i = 0; i < rt->procs; i++) {
         weft__handle_cache_free(&rt->p[i].handles);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * exit_from_a_coroutine.c - exit() ends the process from inside a coroutine, whatever the others do:
- * parked ones, one that computes, and operations in flight.
+ * exit_from_a_coroutine.c - exit() ends the process from inside a coroutine, whatever the others
+ * do: parked ones, one that computes, and operations in flight.
  *
  * expect-exit: 7
  * expect-stdout: ^at exit$

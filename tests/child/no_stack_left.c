@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * no_stack_left.c - when the address space is used up by stacks of coroutines that all wait, those
- * that could not start are not dropped in silence: the report says how many there are and which limit
- * it was.
+ * that could not start are not dropped in silence: the report says how many there are and which
+ * limit it was.
  *
  * expect-exit: 2
  * expect-stderr: ^weft: fatal: no stack can be had for [0-9]+ coroutines, and nothing else can run:

@@ -3,8 +3,8 @@
  * stack_overflow_canary.c - where only a canary guards the stacks, an overflow is found at the next
  * switch: one fatal line that names the coroutine.
  *
- * The coroutine writes where a frame would that is a little too deep; a deeper one would destroy its
- * neighbour's stack, which is what the canary is there to tell.
+ * The coroutine writes where a frame would that is a little too deep; a deeper one would destroy
+ * its neighbour's stack, which is what the canary is there to tell.
  *
  * env: WEFT_GUARD=canary
  * expect-exit: SIGABRT

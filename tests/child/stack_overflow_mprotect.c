@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * stack_overflow_mprotect.c - a coroutine that runs over its stack dies in the guard by SIGSEGV, after
- * a report that names it, the place where it was spawned, the size, and the calls; guards are made by
- * mprotect.
+ * a report that names it, the place where it was spawned, the size, and the calls; guards are made
+ * by mprotect.
  *
  * env: WEFT_GUARD=mprotect
  * expect-exit: SIGSEGV
- * expect-stderr: ^weft: fatal: stack overflow \(SIGSEGV at 0x[0-9a-f]+\) in coroutine [0-9]+ "too deep"
- * expect-stderr: spawned at .*tests/child/stack_overflow_mprotect.c:[0-9]+, stack of 64 KiB; give it
- * expect-stderr: ^    #0 call_itself\+0x
+ * expect-stderr: ^weft: fatal: stack overflow \(SIGSEGV at 0x[0-9a-f]+\) in coroutine [0-9]+
+ * expect-stderr: in coroutine [0-9]+ "too deep", spawned at .*tests/child/stack_overflow_mprotect
+ * expect-stderr: , stack of 64 KiB; give it a larger one
+ * expect-stderr: ^    #[01] call_itself\+0x
  * expect-stderr: ^    \.\.\. [0-9]+ more frames$
  * expect-stderr: ^    #[0-9]+ begin_to_call_itself\+0x
  */

@@ -274,14 +274,13 @@ CO_TEST(the_counters_count)
         go(count_down, wg);
     CHECK_EQ(weft_wg_wait(wg), 0);
     CHECK_EQ(weft_sleep(WEFT_MS), 0);
-    do { /* the last of them may still be on its way out */
+    do { /* the last of them may still be on its way out, and a timer's count comes after its wake */
         CHECK_EQ(weft_runtime_stats(NULL, &b), 0);
         weft_yield();
-    } while (b.live > 1);
+    } while (b.live > 1 || b.timers == a.timers);
     CHECK_EQ(b.spawned - a.spawned, 100);
-    CHECK_GE(b.switches - a.switches, 100); /* a yield of one that is alone switches nothing */
+    CHECK_GE(b.switches - a.switches, 100);
     CHECK_GE(b.parks, a.parks + 1);
-    CHECK_GE(b.timers, a.timers + 1);
     CHECK_GE(b.stacks, 2);
     weft_wg_free(wg);
     return 0;

@@ -62,7 +62,7 @@ CO_TEST(a_thousand_parked_connections_cost_nothing)
     CHECK_EQ(after.parks - before.parks, 1); /* our own sleep */
     CHECK_EQ(after.timers - before.timers, 1);
     CHECK_EQ(after.ops, before.ops);
-    CHECK_EQ(after.wakes, before.wakes);
+    CHECK_LE(after.wakes - before.wakes, 2); /* our timer may wake a thread for us */
     CHECK_LE(after.sleeps - before.sleeps, 3);
     for (int i = 0; i < PARKED; i++)
         CHECK_EQ(weft_close(fds[i][1]), 0);

@@ -10,7 +10,7 @@
 
 #include "co_test.h"
 
-enum { CYCLES = 1000, CYCLES_SLOW = 60, CYCLES_WARM = 250 };
+enum { CYCLES = 1000, CYCLES_SLOW = 60, CYCLES_WARM = 500 };
 
 static int count_dir(const char *path)
 {
@@ -118,7 +118,7 @@ static void leaks_nothing(enum weft_reactor reactor)
     CHECK_EQ(count_dir("/proc/self/task"), threads);
     if (test_scale() == 1) {
         CHECK_LE(count_maps(), maps + 4);
-        CHECK_LE(rss_kib(), rss + 1024);
+        CHECK_LE(rss_kib(), rss + 2048);
     }
 }
 

@@ -72,9 +72,11 @@ static int sleep_and_note(void *arg)
 {
     const int i = (int)((int64_t *)arg - deadline_of);
 
+    const bool is_in_time = weft_now() < deadline_of[i];
     CHECK_EQ(weft_sleep_until(deadline_of[i]), 0);
     CHECK_GE(weft_now(), deadline_of[i]);
-    order[n_in_order++] = i;
+    if (is_in_time) /* else it was started too late to sleep at all */
+        order[n_in_order++] = i;
     return 0;
 }
 
@@ -82,6 +84,11 @@ static int sleep_in_disorder(void *unused)
 {
     struct weft_co *co[SLEEPERS];
     uint64_t x = test_seed();
+#ifdef WEFT_PERTURB
+    const int64_t slack = 20 * WEFT_MS;
+#else
+    const int64_t slack = (test_scale() > 1 ? 20 : 1) * WEFT_MS;
+#endif
     const int64_t base = weft_now() + (test_scale() > 1 ? 3000 : 20) * WEFT_MS;
 
     (void)unused;
@@ -91,9 +98,10 @@ static int sleep_in_disorder(void *unused)
     }
     for (int i = 0; i < SLEEPERS; i++)
         join(co[i]);
-    /* Those of one millisecond may fire in one look, in any order; others must not. */
-    for (int i = 1; i < SLEEPERS; i++)
-        CHECK_GE(deadline_of[order[i]], deadline_of[order[i - 1]] - WEFT_MS);
+    /* Those of one millisecond may fire in one look, in any order; others must not.  Builds that
+     * provoke bad luck send woken coroutines through the global queue, which mixes them more. */
+    for (int i = 1; i < n_in_order; i++)
+        CHECK_GE(deadline_of[order[i]], deadline_of[order[i - 1]] - slack);
     return 0;
 }
 
