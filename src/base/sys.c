@@ -204,6 +204,11 @@ int weft__sys_thread_start(uint64_t *thread, size_t stack_bytes, void *(*fn)(voi
     return 0;
 }
 
+int weft__sys_at_fork(void (*in_child)(void))
+{
+    return -pthread_atfork(NULL, NULL, in_child);
+}
+
 void weft__sys_thread_join(uint64_t thread)
 {
     pthread_join((pthread_t)thread, NULL);

@@ -13,7 +13,8 @@ static void blank(struct weft__fd *entry)
     uint32_t next = (weft__fd_generation(entry) + 2) & ~1u;
     atomic_store_explicit(&entry->generation, next, memory_order_relaxed);
     atomic_store_explicit(&entry->is_own, false, memory_order_relaxed);
-    /* release [FD-INSIDE]: the next life may be entered.  Those who came too late take their 1 back. */
+    /* release [FD-INSIDE]: the next life may be entered.  Those who came too late take their 1
+     * back. */
     atomic_fetch_and_explicit(&entry->inside, ~WEFT__FD_CLOSING, memory_order_release);
     entry->is_closing = false;
     entry->ready = 0;
@@ -126,7 +127,8 @@ void weft__fd_unlink(struct weft__fd *entry, struct weft__op *op)
     op->fd_prev = NULL;
 }
 
-/* Let nobody in any more, and wait for those inside: each is in a system call that does not block. */
+/* Let nobody in any more, and wait for those inside: each is in a system call that does not block.
+ * */
 static void wait_until_alone(struct weft__fd *entry)
 {
     /* acq_rel [FD-INSIDE] */

@@ -49,9 +49,9 @@ struct weft__fd *weft__fd_find(struct weft__fdtable *t, int fd);
 int weft__fd_adopt(struct weft__fdtable *t, int fd);
 
 /*
- * A try on a socket of ours, without the entry's lock: between enter and leave the fd is not closed,
- * so that the number cannot become another file under the system call.  weft__fd_close() waits for
- * those inside; they are inside one system call that does not block.
+ * A try on a socket of ours, without the entry's lock: between enter and leave the fd is not
+ * closed, so that the number cannot become another file under the system call.  weft__fd_close()
+ * waits for those inside; they are inside one system call that does not block.
  *
  * [FD-INSIDE]  enter adds 1 and then looks at the closing bit; close sets the bit and then looks at
  * the count.  Both are read-modify-writes of one word, so one of the two sees the other.

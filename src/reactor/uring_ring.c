@@ -11,8 +11,8 @@
 #include "../base/compiler.h"
 #include "../base/sys.h"
 
-/* [RING-REUSE]  A new ring may be mapped where an old one was, and its memory was the old owner's until
- * then.  The kernel orders that, but unseen: so the program orders it as well. */
+/* [RING-REUSE]  A new ring may be mapped where an old one was, and its memory was the old owner's
+ * until then.  The kernel orders that, but unseen: so the program orders it as well. */
 static _Atomic uint32_t rings_gone;
 
 static int ring_init(unsigned entries, struct io_uring *ring, struct io_uring_params *params)

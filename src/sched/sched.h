@@ -44,6 +44,12 @@ enum weft__post {
     POST_DEAD,  /* give its stack and descriptor back */
 };
 
+/* What is looked at when a coroutine switches out, one branch for all. */
+enum weft__checks {
+    CHECK_CANARY = 1, /* some stack may be guarded by a canary alone */
+    CHECK_FORKED = 2, /* this is the child of a fork: rings, epoll sets and threads are not here */
+};
+
 struct weft__m {
     struct weft__g *cur; /* the coroutine that runs on this thread; NULL on the M's own context */
     struct weft__p *p;   /* NULL while spare */
@@ -131,7 +137,7 @@ struct weft_runtime {
     int procs;
     bool may_steal;
     bool exits_on_deadlock;    /* plain weft_run: a deadlock ends the process */
-    _Atomic bool has_canaries; /* some stack may be guarded by a canary alone */
+    _Atomic uint8_t checks; /* enum weft__checks: what a switch has to look at */
 
     _Atomic uint64_t idle[WEFT__IDLE_WORDS] WEFT__ALIGNED_LINE; /* a bit a P that sleeps */
     _Atomic uint32_t n_idle;

@@ -18,12 +18,22 @@ static WEFT__COLD void canary_is_dead(void)
                 "larger stack (stack_bytes, WEFT_STACK)");
 }
 
-/* By the coroutine itself, while a report can still name it. */
-static inline void check_canary(const struct weft__m *m, const struct weft__g *g)
+static WEFT__COLD void check_slow(uint8_t checks, const struct weft__g *g)
 {
-    if (WEFT__UNLIKELY(atomic_load_explicit(&m->rt->has_canaries, memory_order_relaxed)) &&
-        g->stack->guard == GUARD_KIND_CANARY && !weft__canary_is_intact(g->stack->low)) {
+    if ((checks & CHECK_FORKED) != 0) {
+        weft__fatal("a coroutine waits in the child of a fork; there only exec and _exit work");
+    }
+    if (g->stack->guard == GUARD_KIND_CANARY && !weft__canary_is_intact(g->stack->low)) {
         canary_is_dead();
+    }
+}
+
+/* By the coroutine itself, while a report can still name it. */
+static inline void check(const struct weft__m *m, const struct weft__g *g)
+{
+    uint8_t checks = atomic_load_explicit(&m->rt->checks, memory_order_relaxed);
+    if (WEFT__UNLIKELY(checks != 0)) {
+        check_slow(checks, g);
     }
 }
 
@@ -85,7 +95,7 @@ static inline void arrive(struct weft__ctx *self)
  */
 static void leave(struct weft__m *m, struct weft__g *from, struct weft__g *to, enum weft__post post)
 {
-    check_canary(m, from);
+    check(m, from);
     m->post = post;
     m->post_g = from;
     m->cur = to;
@@ -168,7 +178,7 @@ static _Noreturn void finish(struct weft__g *g, int result)
 {
     struct weft__m *m = weft__m_self();
     struct weft__p *p = m->p;
-    check_canary(m, g);
+    check(m, g);
     if (WEFT__UNLIKELY(g->scope != NULL)) {
         weft__fatal("a coroutine ended with a deadline scope open");
     }
@@ -216,7 +226,7 @@ bool weft__g_bind_stack(struct weft__p *p, struct weft__g *g)
         g->stack = stack;
     }
     if (WEFT__UNLIKELY(stack->guard == GUARD_KIND_CANARY)) {
-        atomic_store_explicit(&p->rt->has_canaries, true, memory_order_relaxed);
+        atomic_fetch_or_explicit(&p->rt->checks, CHECK_CANARY, memory_order_relaxed);
     }
     stack->fiber = weft__san_fiber_renew(stack->fiber);
     weft__san_stack(&g->ctx, stack->low, (size_t)(stack->top - stack->low), stack->fiber);

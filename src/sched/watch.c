@@ -77,6 +77,23 @@ static void *watch_main(void *arg)
     }
 }
 
+/* The child of a fork has one thread, and its rings and epoll sets are the parent's: a coroutine that
+ * waited there would take the parent's events. */
+static void poison_child(void)
+{
+    for (struct weft_runtime *rt = weft__runtimes; rt != NULL; rt = rt->next) {
+        atomic_fetch_or_explicit(&rt->checks, CHECK_FORKED, memory_order_relaxed);
+    }
+}
+
+static void watch_forks(void)
+{
+    static bool is_registered;
+    if (!is_registered) {
+        is_registered = weft__sys_at_fork(poison_child) == 0;
+    }
+}
+
 int weft__watch_begin(struct weft_runtime *rt)
 {
     int rc = 0;
@@ -92,6 +109,7 @@ int weft__watch_begin(struct weft_runtime *rt)
         weft__fatal_who = weft__report_who;
         weft__fatal_trace = weft__report_own_stack;
         weft__unwind_prime();
+        watch_forks();
         atomic_store_explicit(&posted, 0, memory_order_relaxed);
         rc = weft__sys_thread_start(&thread, WATCH_STACK_BYTES, watch_main, NULL, "weft-watch");
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack_overflow_madvise.c - a coroutine that runs over its stack dies in the guard by SIGSEGV, after
- * a report that names it, the place where it was spawned, the size, and the calls; guards are made
- * by madvise.
+ * stack_overflow_madvise.c - a coroutine that runs over its stack dies in the guard by SIGSEGV,
+ * after a report that names it, the place where it was spawned, the size, and the calls; guards are
+ * made by madvise.
  *
  * env: WEFT_GUARD=madvise
  * expect-exit: SIGSEGV

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack_overflow_mprotect.c - a coroutine that runs over its stack dies in the guard by SIGSEGV, after
- * a report that names it, the place where it was spawned, the size, and the calls; guards are made
- * by mprotect.
+ * stack_overflow_mprotect.c - a coroutine that runs over its stack dies in the guard by SIGSEGV,
+ * after a report that names it, the place where it was spawned, the size, and the calls; guards are
+ * made by mprotect.
  *
  * env: WEFT_GUARD=mprotect
  * expect-exit: SIGSEGV
