@@ -22,7 +22,7 @@ int weft__cpus_of_quota(const char *cpu_max)
     if (period_us <= 0) {
         return 0;
     }
-    long long cpus = (quota_us + period_us - 1) / period_us;
+    long long cpus = (quota_us - 1) / period_us + 1;
     return cpus < 1 ? 1 : cpus > 1000000 ? 1000000 : (int)cpus;
 }
 

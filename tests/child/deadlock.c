@@ -22,7 +22,7 @@ static struct weft_mutex *held;
 
 __attribute__((noinline)) static int receive_from_nobody(void *arg)
 {
-    return chan_recv(arg, NULL) + 1;
+    return weft_chan_recv(arg, NULL) + 1;
 }
 
 __attribute__((noinline)) static int lock_what_is_held(void *arg)

@@ -13,7 +13,7 @@
 #include <sys/resource.h>
 #include <weft.h>
 
-/* Stacks so large that a few use up what the limit leaves, and half of one is still there for malloc
+/* Stacks so large that a few use up what the limit leaves, and half of one is left for malloc
  * and for a sanitizer. */
 enum { COROUTINES = 200, HALF_GIB_MORE = 25 };
 

@@ -36,15 +36,20 @@ static int spawn_on(void *arg)
 
     while (test_now_ms() < until) {
         struct weft_co *co[BATCH];
+        int wanted[BATCH];
         for (int i = 0; i < BATCH; i++) {
             uintptr_t dice = test_random(&x) % 1000;
+            wanted[i] = (int)dice;
             co[i] = weft_go_with(use_and_end, (void *)dice,
                                  .stack_bytes = sizes[test_random(&x) % COUNT(sizes)]);
             CHECK(co[i] != NULL);
         }
         use_stack(weft_id() << 16, 2);
-        for (int i = 0; i < BATCH; i++)
-            CHECK_EQ(weft_join(co[i], NULL), 0);
+        for (int i = 0; i < BATCH; i++) {
+            int result = -1;
+            CHECK_EQ(weft_join(co[i], &result), 0);
+            CHECK_EQ(result, wanted[i]);
+        }
     }
     return 0;
 }

@@ -69,7 +69,7 @@ static struct world w;
     }
 
 static char byte;
-WAITER(in_recv, chan_recv(w.empty, NULL))
+WAITER(in_recv, weft_chan_recv(w.empty, NULL)) /* not the inline short form: see its site */
 WAITER(in_send, chan_send(w.full, NULL))
 WAITER(in_sleep, weft_sleep(30 * WEFT_MS))
 WAITER(in_lock, weft_mutex_lock(w.held))
@@ -274,7 +274,7 @@ CO_TEST(the_counters_count)
         go(count_down, wg);
     CHECK_EQ(weft_wg_wait(wg), 0);
     CHECK_EQ(weft_sleep(WEFT_MS), 0);
-    do { /* the last of them may still be on its way out, and a timer's count comes after its wake */
+    do { /* the last of them may be on its way out; a timer is counted after its wake */
         CHECK_EQ(weft_runtime_stats(NULL, &b), 0);
         weft_yield();
     } while (b.live > 1 || b.timers == a.timers);

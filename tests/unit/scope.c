@@ -210,7 +210,7 @@ static int select_nothing(struct world *w)
 /* Every call of this library that can block, where it would for ever; its result. */
 static ssize_t block_in(struct world *w, int call)
 {
-    char buf[16];
+    char buf[16] = "";
     struct iovec iov = {buf, sizeof buf};
 
     switch (call) {
@@ -279,6 +279,19 @@ static void build(struct world *w)
     CHECK_GE(w->listener, 0);
 }
 
+static void destroy(struct world *w)
+{
+    chan_unref(w->empty);
+    chan_unref(w->full);
+    weft_mutex_free(w->held);
+    weft_wg_free(w->wg);
+    weft_ticker_free(w->slow);
+    CHECK_EQ(weft_close(w->fd[0]), 0);
+    CHECK_EQ(weft_close(w->fd[1]), 0);
+    CHECK_EQ(weft_close(w->full_fd), 0);
+    CHECK_EQ(weft_close(w->listener), 0);
+}
+
 /* Goal: every call that can block obeys a scope: one that passes while it waits, and one that had
  * passed before.  It tells the scope, and it leaves nothing behind: afterwards all of them still
  * work the same way. */
@@ -310,6 +323,7 @@ CO_TEST(every_blocking_call_obeys_the_scope)
     join(w.sleeper);
     weft_wg_done(w.wg);
     CHECK_EQ(weft_wg_wait(w.wg), 0);
+    destroy(&w);
     return 0;
 }
 

@@ -32,7 +32,7 @@ else ifeq ($(VARIANT),tsan)
   test_env += TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:$(TSAN_OPTIONS)
   WEFT_TEST_SCALE ?= 4
 else ifeq ($(VARIANT),aarch64)
-  MATRIX := short
+  MATRIX := none
   emulator := qemu-aarch64 -L /usr/aarch64-linux-gnu
   WEFT_TEST_SCALE ?= 5
 else ifneq ($(filter cover debug perturb,$(VARIANT)),)

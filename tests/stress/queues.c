@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * queues.c - an owner and thieves at the two queues of a processor, for as long as the stress goes
+ * on: each piece is taken once, whoever takes it.
+ *
+ * The queues stay nearly empty, since that is where the two ends meet.
+ */
+#include <pthread.h>
+#include <sched.h>
+
+#include "sched/deque.h"
+#include "sched/runq.h"
+#include "test.h"
+
+enum { THIEVES = 2, PIECES_MAX = 4 };
+
+/* The queues only carry the pointer, so a piece is anything. */
+struct piece {
+    uint64_t round; /* plain memory: ThreadSanitizer sees a queue that does not publish it */
+    atomic_int n_taken;
+};
+
+static struct weft__deque deque;
+static struct weft__runq runq;
+static struct piece pieces[PIECES_MAX];
+static atomic_int n_left;
+static atomic_bool is_over;
+static uint64_t last_round;
+
+static void take(struct weft__g *g)
+{
+    struct piece *piece = (struct piece *)g;
+
+    CHECK_GT(piece->round, 0);
+    atomic_fetch_add(&piece->n_taken, 1);
+    atomic_fetch_sub(&n_left, 1);
+}
+
+static void *steal_from_deque(void *unused)
+{
+    struct weft__g *g;
+
+    (void)unused;
+    while (!atomic_load_explicit(&is_over, memory_order_relaxed))
+        while ((g = weft__deque_steal(&deque)) != NULL)
+            take(g);
+    return NULL;
+}
+
+static void *steal_from_runq(void *unused)
+{
+    struct weft__g *g[PIECES_MAX];
+
+    (void)unused;
+    while (!atomic_load_explicit(&is_over, memory_order_relaxed)) {
+        uint32_t n = weft__runq_grab(&runq, g, PIECES_MAX);
+        for (uint32_t i = 0; i < n; i++)
+            take(g[i]);
+    }
+    return NULL;
+}
+
+static bool push_to_deque(struct weft__g *g)
+{
+    return weft__deque_push(&deque, g);
+}
+
+static struct weft__g *pop_from_deque(void)
+{
+    return weft__deque_pop(&deque);
+}
+
+static bool push_to_runq(struct weft__g *g)
+{
+    return weft__runq_push(&runq, g);
+}
+
+static struct weft__g *pop_from_runq(void)
+{
+    return weft__runq_pop(&runq, false);
+}
+
+/* Some pieces in, some out again; the thieves have the rest.  Then each was taken once. */
+static void round_of(int n, int n_pops, bool (*push)(struct weft__g *),
+                     struct weft__g *(*pop)(void))
+{
+    const int64_t late_ms = test_now_ms() + 4000 * test_scale();
+    struct weft__g *g;
+
+    for (int i = 0; i < n; i++)
+        atomic_store_explicit(&pieces[i].n_taken, 0, memory_order_relaxed);
+    atomic_store(&n_left, n);
+    last_round++;
+    for (int i = 0; i < n; i++) {
+        pieces[i].round = last_round;
+        CHECK(push((struct weft__g *)&pieces[i]));
+    }
+    for (int i = 0; i < n_pops; i++)
+        if ((g = pop()) != NULL)
+            take(g);
+    for (unsigned looks = 1; atomic_load(&n_left) > 0; looks++) {
+        if (looks % 256 == 0)
+            sched_yield(); /* a thief may have lost its CPU */
+        if (looks % 65536 == 0 && test_now_ms() > late_ms)
+            TEST_FAIL("%d of %d pieces are lost", atomic_load(&n_left), n);
+    }
+    for (int i = 0; i < n; i++)
+        CHECK_EQ(atomic_load(&pieces[i].n_taken), 1);
+    CHECK_EQ(atomic_load(&n_left), 0);
+}
+
+static void race(void *(*thief)(void *), bool (*push)(struct weft__g *),
+                 struct weft__g *(*pop)(void))
+{
+    const int64_t until = test_now_ms() + test_stress_ms() / 2;
+    uint64_t x = test_seed();
+    pthread_t th[THIEVES];
+
+    for (int i = 0; i < THIEVES; i++)
+        CHECK_EQ(pthread_create(&th[i], NULL, thief, NULL), 0);
+    for (int i = 0; i % 256 != 0 || test_now_ms() < until; i++) {
+        int n = 1 + (int)(test_random(&x) % PIECES_MAX);
+        round_of(n, 1 + (int)(test_random(&x) % (uint64_t)n), push, pop);
+    }
+    atomic_store(&is_over, true);
+    for (int i = 0; i < THIEVES; i++)
+        CHECK_EQ(pthread_join(th[i], NULL), 0);
+}
+
+TEST_LIMIT(a_nearly_empty_deque_gives_each_piece_once, 60)
+{
+    race(steal_from_deque, push_to_deque, pop_from_deque);
+}
+
+TEST_LIMIT(a_nearly_empty_run_queue_gives_each_piece_once, 60)
+{
+    race(steal_from_runq, push_to_runq, pop_from_runq);
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lifetime.c - what may be freed at once is freed at once, while the one who let it go is still on
+ * his way out; and what lives on keeps nothing of those who are gone.
+ *
+ * The sanitizers see a touch that comes too late.
+ */
+#include "co_test.h"
+
+enum { ROUNDS = 4000 };
+
+static int done_with(void *wg)
+{
+    weft_wg_done(wg);
+    return 0;
+}
+
+/* Goal: a wait group is freed as soon as it was waited for. */
+CO_TEST(a_wait_group_is_freed_right_after_its_wait)
+{
+    for (int i = 0; i < scaled(ROUNDS); i++) {
+        struct weft_wait_group *wg = weft_wg_make();
+        weft_wg_add(wg, 2);
+        struct weft_co *one = weft_go_with(done_with, wg);
+        struct weft_co *other = weft_go_with(done_with, wg);
+        if (i % 2 == 0)
+            weft_yield();
+        CHECK_EQ(weft_wg_wait(wg), 0);
+        weft_wg_free(wg);
+        join(one);
+        join(other);
+    }
+    return 0;
+}
+
+static atomic_bool has_locked, may_unlock;
+
+static int lock_for_a_while(void *mutex)
+{
+    CHECK_EQ(weft_mutex_lock(mutex), 0);
+    atomic_store(&has_locked, true);
+    while (!atomic_load(&may_unlock))
+        weft_yield();
+    weft_mutex_unlock(mutex);
+    return 0;
+}
+
+/* Goal: a mutex is freed by the one who has it last, as soon as he has let it go.
+ * Method: somebody has given up waiting for it, so that the unlock before looks for waiters, and is
+ * still looking when the mutex is free. */
+CO_TEST(a_mutex_is_freed_right_after_its_last_unlock)
+{
+    for (int i = 0; i < scaled(ROUNDS); i++) {
+        struct weft_mutex *m = weft_mutex_make();
+        atomic_store(&has_locked, false);
+        atomic_store(&may_unlock, false);
+        struct weft_co *co = weft_go_with(lock_for_a_while, m);
+        while (!atomic_load(&has_locked))
+            weft_yield();
+        WEFT_DEADLINE (s, 0)
+            CHECK_EQ(weft_mutex_lock(m), -ETIMEDOUT);
+        atomic_store(&may_unlock, true);
+        for (int tries = 1; weft_mutex_try_lock(m) != 0; tries++)
+            if (tries % 64 == 0)
+                weft_yield(); /* it may be on this processor */
+        weft_mutex_unlock(m);
+        weft_mutex_free(m);
+        join(co);
+    }
+    return 0;
+}
+
+static int receive_one(void *ch)
+{
+    int v;
+    int rc = chan_recv(ch, &v);
+
+    chan_unref(ch);
+    return rc;
+}
+
+/* Goal: the last of those who refer to a channel frees it, whoever that is. */
+CO_TEST(a_channel_is_freed_right_after_its_last_use)
+{
+    for (int i = 0; i < scaled(ROUNDS); i++) {
+        chan *ch = chan_make(sizeof(int), (size_t)(i % 2));
+        struct weft_co *co = weft_go_with(receive_one, chan_ref(ch));
+        if (i % 4 < 2)
+            weft_yield();
+        CHECK_EQ(chan_send(ch, &i), 0);
+        chan_unref(ch);
+        join(co);
+    }
+    return 0;
+}
+
+/* --- a shared channel outlives a runtime whose coroutines waited in it */
+
+static atomic_int n_about_to_wait;
+
+static void wait_to_receive(void *ch)
+{
+    int v;
+
+    atomic_fetch_add(&n_about_to_wait, 1);
+    (void)chan_recv(ch, &v);
+}
+
+static void wait_to_select(void *ch)
+{
+    int v;
+    struct weft_case cases[] = {weft_case_recv(ch, &v), weft_case_recv(ch, &v)};
+
+    atomic_fetch_add(&n_about_to_wait, 1);
+    CHECK_LT(weft_select(cases, 2), 2); /* it does not return: it is discarded */
+}
+
+/* Goal: a coroutine that is discarded while it waits in a shared channel is gone from it: nobody
+ * gives it a value, or looks at the stack on which it waited.
+ * Method: the stacks are unmapped by the stop; what is sent afterwards must stay in the channel. */
+TEST(a_stopped_runtime_leaves_nobody_in_a_shared_channel)
+{
+    static void (*const waits[])(void *) = {wait_to_receive, wait_to_select};
+
+    for (int round = 0; round < 20; round++) {
+        chan *ch = weft_chan_make_shared(sizeof(int), 4);
+        struct weft_runtime *rt;
+        struct weft_stats stats = {.size = sizeof stats};
+        int v = 7;
+        atomic_store(&n_about_to_wait, 0);
+        CHECK_EQ(weft_runtime_start(&rt, NULL), 0);
+        for (int i = 0; i < 4; i++)
+            CHECK_EQ(weft_runtime_go(rt, waits[i % 2], ch), 0);
+        do /* until each has parked, or is about to */
+            CHECK_EQ(weft_runtime_stats(rt, &stats), 0);
+        while (atomic_load(&n_about_to_wait) < 4 || stats.parks < 4);
+        CHECK_EQ(weft_runtime_stop(rt), 4);
+        CHECK_EQ(weft_chan_try_send(ch, &v), 0);
+        CHECK_EQ(weft_chan_len(ch), 1);
+        v = 0;
+        CHECK_EQ(weft_chan_try_recv(ch, &v), 0);
+        CHECK_EQ(v, 7);
+        weft_chan_unref(ch);
+    }
+}
