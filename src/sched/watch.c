@@ -77,8 +77,8 @@ static void *watch_main(void *arg)
     }
 }
 
-/* The child of a fork has one thread, and its rings and epoll sets are the parent's: a coroutine that
- * waited there would take the parent's events. */
+/* The child of a fork has one thread, and its rings and epoll sets are the parent's: a coroutine
+ * that waited there would take the parent's events. */
 static void poison_child(void)
 {
     for (struct weft_runtime *rt = weft__runtimes; rt != NULL; rt = rt->next) {

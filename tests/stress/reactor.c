@@ -2,6 +2,8 @@
 /*
  * reactor.c - the drivers under storms: cancels, closes and reuse of fd numbers from several
  * threads, with every byte and every report counted.
+ *
+ * matrix: once
  */
 #define _GNU_SOURCE
 #include "../unit/reactor_rig.h"

@@ -4,6 +4,8 @@
  * what DWARF says, and what is not understood ends the walk.
  * Method: programs of our own, byte by byte, over a stack of numbered words that exists as a copy
  * only.  src/arch/dwarf.c is tested along with src/arch/cfi.c.
+ *
+ * matrix: once
  */
 #include "arch/cfi.h"
 #include "test.h"

@@ -19,8 +19,11 @@ static const char *unix_text(const char *name)
 {
     static char text[WEFT_ADDR_TEXT_MAX];
 
-    if (strchr(dir, 'X'))
+    static bool is_made;
+
+    if (!is_made)
         CHECK(mkdtemp(dir) != NULL);
+    is_made = true;
     snprintf(text, sizeof text, "unix:%s/%s", dir, name);
     return text;
 }

@@ -2,6 +2,8 @@
 /*
  * reactor.c - the conformance suite of the drivers: each test runs on io_uring and on epoll, driven
  * through driver.h without a scheduler.  What one driver gives, the other must give.
+ *
+ * matrix: once
  */
 #define _GNU_SOURCE
 #include "reactor_rig.h"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* reactor_sockets.c - the conformance suite of the drivers, second part: connections and their end.
+ *
+ * matrix: once
  */
 #define _GNU_SOURCE
 #include "reactor_rig.h"

@@ -3,6 +3,8 @@
  * Goal: addresses get the names that people know them by, and a file that is not what it was, or
  * not what it says, does no harm.
  * Method: addresses of all kinds, and a library whose file is damaged after it was loaded.
+ *
+ * matrix: once
  */
 #define _GNU_SOURCE
 #include "arch/unwind.h"

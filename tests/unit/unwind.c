@@ -4,6 +4,8 @@
  * and over copies of stacks, with names; and garbage makes it stop, never crash.
  * Method: known chains of static functions, compared with backtrace() where libc has it; stacks
  * between inaccessible pages filled with random words.
+ *
+ * matrix: once
  */
 /* ldflags: -Wl,--eh-frame-hdr */
 #define _GNU_SOURCE

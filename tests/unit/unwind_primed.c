@@ -3,6 +3,8 @@
  * Goal: the unwinder also works on a libc without _dl_find_object (musl, older glibc), where it
  * keeps a table of the modules.
  * Method: the linker takes the function away, and the tests of the unwinder run again.
+ *
+ * matrix: once
  */
 /* ldflags: -Wl,--eh-frame-hdr -no-pie -Wl,--defsym=_dl_find_object=0 */
 #define UNWIND_WITHOUT_BACKTRACE

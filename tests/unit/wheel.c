@@ -4,6 +4,8 @@
  * age of the clock and the pattern of use, and says truthfully when to look again.
  * Method: a naive model (an array of deadlines that is searched from end to end) beside the wheel,
  * random and boundary deadlines, and a checker of the wheel's invariants.
+ *
+ * matrix: once
  */
 #include "reactor/wheel.h"
 #include "test.h"
