@@ -7,7 +7,7 @@
  */
 #include "co_test.h"
 
-enum { ROUNDS = 4000 };
+enum { ROUNDS = 20000 };
 
 static int done_with(void *wg)
 {
