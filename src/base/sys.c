@@ -209,6 +209,11 @@ int weft__sys_at_fork(void (*in_child)(void))
     return -pthread_atfork(NULL, NULL, in_child);
 }
 
+void weft__sys_thread_detach(uint64_t thread)
+{
+    pthread_detach((pthread_t)thread);
+}
+
 void weft__sys_thread_join(uint64_t thread)
 {
     pthread_join((pthread_t)thread, NULL);

@@ -70,6 +70,7 @@ void weft__sys_nap(int64_t ns);
 int weft__sys_thread_start(uint64_t *thread, size_t stack_bytes, void *(*fn)(void *), void *arg,
                            const char *name); /* all asynchronous signals blocked */
 void weft__sys_thread_join(uint64_t thread);
+void weft__sys_thread_detach(uint64_t thread);
 int weft__sys_at_fork(void (*in_child)(void));
 int weft__sys_thread_id(void);
 void weft__sys_thread_stack(const void **low, size_t *bytes); /* of the calling thread */

@@ -52,6 +52,16 @@ static void wake_spares(struct weft_runtime *rt)
     weft__unlock(&rt->m_lock);
 }
 
+/* Nobody will join them: they end with the process, or when their coroutines come back. */
+static void leave_ms(struct weft_runtime *rt)
+{
+    weft__lock(&rt->m_lock);
+    for (struct weft__m *m = rt->ms; m != NULL; m = m->next) {
+        weft__sys_thread_detach(m->thread);
+    }
+    weft__unlock(&rt->m_lock);
+}
+
 static void free_ms(struct weft_runtime *rt)
 {
     struct weft__m *m = rt->ms;
@@ -121,6 +131,7 @@ int64_t weft__runtime_stop(struct weft_runtime *rt, int64_t deadline_ns)
     weft__idle_wake_all(rt);
     wake_spares(rt);
     if (!wait_for_ms(rt, deadline_ns)) {
+        leave_ms(rt);
         return -ETIMEDOUT;
     }
     weft__watch_end(rt); /* from here on no dump looks at it */
