@@ -66,8 +66,10 @@ CO_TEST(a_thousand_parked_connections_cost_nothing)
     CHECK_EQ(after.parks - before.parks, 1); /* our own sleep */
     CHECK_EQ(after.timers - before.timers, 1);
     CHECK_EQ(after.ops, before.ops);
-    CHECK_LE(after.wakes - before.wakes, 2); /* our timer may wake a thread for us */
-    CHECK_LE(after.sleeps - before.sleeps, 3);
+    /* Our timer may wake a thread for us, in a slow build each of them once. */
+    const int looks = test_scale() > 1 ? weft_runtime_procs(NULL) : 0;
+    CHECK_LE(after.wakes - before.wakes, 2 + looks);
+    CHECK_LE(after.sleeps - before.sleeps, 3 + looks);
     for (int i = 0; i < PARKED; i++)
         CHECK_EQ(weft_close(fds[i][1]), 0);
     for (int i = 0; i < PARKED; i++) {

@@ -185,8 +185,10 @@ CO_TEST(an_idle_runtime_takes_no_cpu_and_makes_no_wake_ups)
     CHECK_EQ(weft_sleep(quiet), 0);
     const double used = cpu_ms() - cpu;
     CHECK_EQ(weft_runtime_stats(NULL, &after), 0);
-    CHECK_LE(after.sleeps - before.sleeps, 3);
-    CHECK_LE(after.wakes - before.wakes, 2);
+    /* A build that is slow may let each processor look once at what the timer made runnable. */
+    const int looks = test_scale() > 1 ? weft_runtime_procs(NULL) : 0;
+    CHECK_LE(after.sleeps - before.sleeps, 3 + looks);
+    CHECK_LE(after.wakes - before.wakes, 2 + looks);
     if (test_scale() == 1)
         CHECK_LE((int)(used * 1000), 5000); /* microseconds */
     chan_close(ch);
