@@ -11,16 +11,19 @@
 static void blank(struct weft__fd *entry)
 {
     uint32_t next = (weft__fd_generation(entry) + 2) & ~1u;
-    atomic_store_explicit(&entry->generation, next, memory_order_relaxed);
-    atomic_store_explicit(&entry->is_own, false, memory_order_relaxed);
-    /* release [FD-INSIDE]: the next life may be entered.  Those who came too late take their 1
-     * back. */
-    atomic_fetch_and_explicit(&entry->inside, ~WEFT__FD_CLOSING, memory_order_release);
     entry->is_closing = false;
     entry->ready = 0;
     entry->registered = 0;
     entry->home = -1;
     entry->closer = NULL;
+    atomic_store_explicit(&entry->is_own, false, memory_order_relaxed);
+    /* release [FD-INSIDE]: the next life may be entered.  Those who came too late take their 1
+     * back. */
+    atomic_fetch_and_explicit(&entry->inside, ~WEFT__FD_CLOSING, memory_order_release);
+    weft__perturb();
+    /* release [FD-LIFE]: the number may be somebody's file already, who looks without the lock:
+     * whoever sees the new life sees nothing of the last one. */
+    atomic_store_explicit(&entry->generation, next, memory_order_release);
 }
 
 static struct weft__fd *make_chunk(void)
@@ -93,7 +96,8 @@ int weft__fd_adopt(struct weft__fdtable *t, int fd)
 
 uint32_t weft__fd_life(struct weft__fd *entry)
 {
-    uint32_t life = weft__fd_generation(entry);
+    /* acquire [FD-LIFE] */
+    uint32_t life = atomic_load_explicit(&entry->generation, memory_order_acquire);
     if (WEFT__UNLIKELY((life & 1) != 0)) {
         weft__lock(&entry->lock);
         life = weft__fd_generation(entry);
@@ -146,6 +150,7 @@ int weft__fd_close(struct weft__fd *entry, int fd)
     WEFT__ASSERT(entry->in_flight == NULL);
     weft__count(entry->generation); /* odd: see weft__fd_life() */
     int rc = weft__sys_close(fd);
+    weft__perturb();
     blank(entry);
     return rc;
 }

@@ -43,6 +43,8 @@ int main(void)
 }
 END
 
+built() { stat -Lc '%i %y' "$build/lib/libweft.so" "$build/lib/libweft.a"; }
+was_built=$(built)
 install_to() { make --no-print-directory BUILD="$build" install "$@"; }
 try "it installs into an image" install_to prefix=/usr DESTDIR="$work/image"
 in_its_place() (
@@ -54,6 +56,8 @@ in_its_place() (
 try "every part is in its place" in_its_place
 try "it installs under a prefix" install_to prefix="$work/usr"
 lib=$work/usr/lib
+# Others run programs with this library meanwhile.
+try "it links nothing anew" [ "$(built)" = "$was_built" ]
 
 # What the shared library needs at run time, and that its stack is not executable.
 needs_little() {

@@ -63,20 +63,22 @@ $(B)/obj/examples/%.o: examples/%.c $(B)/flags
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_EXAMPLE) -MMD -MP -c $< -o $@
 
 # A new archive each time: ar would keep the members of sources that are gone.  The list of
-# objects is a prerequisite, so that a source that went away is noticed.
+# objects is a prerequisite, so that a source that went away is noticed; it says nothing of where
+# the directory is, so that the same BUILD under another name links nothing anew.
+objects_now := $(lib_obj:$(B)/%=%)
 $(B)/objects: FORCE
-	$(Q)mkdir -p $(B) && { echo '$(lib_obj)' | cmp -s - $@ || echo '$(lib_obj)' > $@; }
+	$(Q)mkdir -p $(B) && { echo '$(objects_now)' | cmp -s - $@ || echo '$(objects_now)' > $@; }
 
 $(LIB_A): $(lib_obj) $(B)/objects
 	$(call say,AR,$@)
-	$(Q)mkdir -p $(@D) && rm -f $@ && $(AR) rcs $@ $(lib_obj)
+	$(Q)mkdir -p $(@D) && rm -f $@.new && $(AR) rcs $@.new $(lib_obj) && mv -f $@.new $@
 
 # The sanitizers' runtimes are linked into programs only.
 no_undefined := $(if $(filter -fsanitize=%,$(variant_flags)),,-Wl,--no-undefined)
 $(LIB_SO): $(lib_obj) $(B)/objects
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CC) -shared $(LINK) $(no_undefined) -Wl,-soname,$(SONAME) \
-	    -Wl,-z,noexecstack -Wl,-z,relro $(lib_obj) $(LIBS) -o $@
+	    -Wl,-z,noexecstack -Wl,-z,relro $(lib_obj) $(LIBS) -o $@.new && mv -f $@.new $@
 	$(Q)ln -sf $(@F) $(@D)/$(SONAME) && ln -sf $(SONAME) $(@D)/libweft.so
 
 # The second-language programs of the tests are linked by their own compiler.
