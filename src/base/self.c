@@ -6,20 +6,16 @@
 
 #include "compiler.h"
 
-static _Thread_local struct weft__m *self_m;
+/* Named in the asm of weft__m_self(), which the compiler does not see. */
+extern _Thread_local struct weft__m *weft__self_m;
+_Thread_local struct weft__m *weft__self_m
+    __attribute__((used, tls_model("initial-exec"), visibility("hidden")));
 static _Thread_local uint64_t self_ranks;
-
-WEFT__NOINLINE struct weft__m *weft__m_self(void)
-{
-    struct weft__m *m = self_m;
-    __asm__ volatile("" : "+r"(m)::"memory");
-    return m;
-}
 
 WEFT__NOINLINE void weft__m_set_self(struct weft__m *m)
 {
     __asm__ volatile("" : "+r"(m)::"memory");
-    self_m = m;
+    weft__self_m = m;
 }
 
 WEFT__NOINLINE int weft__errno(void)

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: MIT
+module weft-bench-peer
+
+go 1.23

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+
+//! What the servers have in common: the command line, the listener, a task a connection.
+
+use std::future::Future;
+use std::io;
+use std::process::exit;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Builder;
+
+fn usage() -> ! {
+    eprintln!("usage: [--host H] [--port N] [--procs N]");
+    exit(2)
+}
+
+async fn serve<F>(host: String, port: u16, handle: fn(TcpStream) -> F) -> io::Result<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind((host, port)).await?;
+    println!("listening on {}", listener.local_addr()?);
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        tokio::spawn(handle(stream));
+    }
+}
+
+pub fn run<F>(handle: fn(TcpStream) -> F) -> io::Result<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let (mut host, mut port, mut procs) = ("127.0.0.1".to_string(), 0, 1);
+    let mut args = std::env::args().skip(1);
+    while let Some(option) = args.next() {
+        let value = args.next().unwrap_or_else(|| usage());
+        match option.as_str() {
+            "--host" => host = value,
+            "--port" => port = value.parse().unwrap_or_else(|_| usage()),
+            "--procs" => procs = value.parse().unwrap_or_else(|_| usage()),
+            _ => usage(),
+        }
+    }
+    let mut builder = match procs {
+        1 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    if procs > 1 {
+        builder.worker_threads(procs);
+    }
+    let runtime = builder.enable_all().build()?;
+    runtime.block_on(async { tokio::spawn(serve(host, port, handle)).await? })
+}
