@@ -96,7 +96,7 @@ function weft__ctx_switch
         save    d12, d13, 128
         save    d14, d15, 144
         mov     x9, sp
-        str     x9, [x0]
+        stlr    x9, [x0]                /* after the registers: another thread may go on there */
         mov     sp, x1
         load    x29, x30, 80
         load    x19, x20, 0

@@ -86,7 +86,7 @@ function weft__ctx_switch
         save    r13
         save    r14
         save    r15
-        movq    %rsp, (%rdi)
+        movq    %rsp, (%rdi)            /* stores stay in order: a release */
         movq    %rsi, %rsp
         load    r15
         load    r14

@@ -13,7 +13,8 @@
 #include <stdint.h>
 
 /*
- * Save the callee-saved registers on the current stack and the stack pointer in *save, take the
+ * Save the callee-saved registers on the current stack and, with release, the stack pointer in
+ * *save: whoever loads it there with acquire may switch to it on another thread.  Then take the
  * stack pointer `load`, restore what was saved there and go on where that context was.  Returns
  * when somebody switches back to *save, perhaps on another thread.  The floating-point control
  * words are not touched: they belong to the thread (see the fp calls below).

@@ -10,6 +10,8 @@
 
 #include <stddef.h>
 
+#include "../base/atomic.h"
+
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define WEFT__ASAN 1
@@ -39,7 +41,7 @@ void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 
 /* A context that can be switched to: a coroutine's or an M's own. */
 struct weft__ctx {
-    void *sp; /* while it does not run (context.h) */
+    _Atomic(void *) sp; /* while it does not run (context.h); of a coroutine that runs, NULL */
 #ifdef WEFT__ASAN
     void *fake; /* its fake stack, while it does not run */
     const void *low;

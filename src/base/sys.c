@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/membarrier.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -169,6 +170,22 @@ void weft__sys_futex_wake(_Atomic uint32_t *word, int count)
 void weft__sys_yield_cpu(void)
 {
     sched_yield();
+}
+
+static int membarrier(int command)
+{
+    int rc = weft__sys_fault_now(WEFT__CALL_MEMBARRIER);
+    return rc != 0 ? rc : weft__result((int)syscall(SYS_membarrier, command, 0, 0));
+}
+
+int weft__sys_membarrier_register(void)
+{
+    return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+}
+
+int weft__sys_membarrier(void)
+{
+    return membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
 }
 
 void weft__sys_nap(int64_t ns)

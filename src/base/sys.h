@@ -25,7 +25,8 @@ struct pollfd;
     X(ALLOC)                                                                                       \
     X(MMAP) X(MPROTECT) X(MADVISE) X(READ) X(WRITE) X(ACCEPT) X(CONNECT) X(SOCKET) X(BIND)         \
         X(LISTEN) X(SOCKOPT) X(POLL) X(EPOLL_CREATE) X(EPOLL_CTL) X(EPOLL_WAIT) X(EVENTFD)         \
-            X(URING_SETUP) X(URING_ENTER) X(THREAD) X(CLOSE)
+            X(URING_SETUP) X(URING_ENTER) X(THREAD) X(CLOSE)         \
+                X(MEMBARRIER)
 enum weft__call {
 #define X(name) WEFT__CALL_##name,
     WEFT__CALLS(X)
@@ -67,6 +68,9 @@ int weft__sys_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t dead
 void weft__sys_futex_wake(_Atomic uint32_t *word, int count);
 void weft__sys_yield_cpu(void);
 void weft__sys_nap(int64_t ns);
+/* membarrier(2), private and expedited: ask for it; then, a fence in all running threads. */
+int weft__sys_membarrier_register(void);
+int weft__sys_membarrier(void);
 int weft__sys_thread_start(uint64_t *thread, size_t stack_bytes, void *(*fn)(void *), void *arg,
                            const char *name); /* all asynchronous signals blocked */
 void weft__sys_thread_join(uint64_t thread);

@@ -2,43 +2,41 @@
 /*
  * g.h - the descriptor of a coroutine (G) and its states.
  *
- *   FREE --1--> RUNNABLE --2--> RUNNING --6--> DEAD --7--> FREE
- *                 ^               |  ^
- *                 |               3  3a
- *                 |               v  |       4
- *                 +<---5b--- PARKING ------------> PARKED
- *                 |               |5a                |
- *                 |               v                  |
- *                 +<-------- NOTIFIED                |
- *                 +<---------------5c----------------+
+ *   FREE --1--> RUNNABLE --2--> RUNNING --5--> DEAD --6--> FREE
+ *                 ^  ^            |  ^
+ *                 |  +-----4------+  3a
+ *                 3b              3  |
+ *                 |               v  |
+ *                 +------------- PARKED
  *
- *   state     stack used by      g is linked in          may change the state
- *   FREE      none is bound      a list of free ones     the P (or lock) that owns the list
- *   RUNNABLE  nobody             exactly one queue       the M that takes it out
- *   RUNNING   its coroutine      nothing (m->cur == g)   the coroutine itself
- *   PARKING   its coroutine      its waiters             the next context (4), whoever wins the
- *                                                        claim (5a), the coroutine (3a)
- *   NOTIFIED  its coroutine      nothing                 the next context, which queues it (5b), or
- *                                                        the coroutine, which goes on (3a)
- *   PARKED    nobody             its waiters             whoever wins the claim (5c)
- *   DEAD      the next context   nothing                 the next context
+ *   state     what it does            g is linked in          may change the state
+ *   FREE      no stack is bound       a list of free ones     the P (or lock) that owns the list
+ *   RUNNABLE  waits for its turn      exactly one queue       the M that takes it out
+ *   RUNNING   its code runs           nothing (m->cur == g)   the coroutine itself
+ *   PARKED    waits for something     its waiters             whoever wins the claim (3b), the
+ *                                                             coroutine that need not wait (3a)
+ *   DEAD      its code has returned   nothing                 the next context
  *
  *   1  spawn     plain store; the queue publishes it [RUNQ-PUSH].  No stack is bound yet.
  *   2  run       plain store; the M alone has it; a stack is bound if it has none.
  *   3  park      the state first, then the waiter is made visible, then the switch: no lock is
  *                held across it.
- *   3a go on     the coroutine finds before its switch that it was notified or that it need not
- *                wait after all, and returns to RUNNING.
- *   4  at rest   by the next context: compare-exchange, release [G-PARK]: the registers are saved,
- *                anyone may resume the stack.
- *   5a, 5c ready by the winner of the claim: PARKING -> NOTIFIED, or PARKED -> RUNNABLE with
- *   acquire
- *                [G-PARK], and then into a queue.
- *   5b           the next context finds NOTIFIED where it expected PARKING, and queues g.
- *   6  return    by the coroutine, on its last switch out; the next context gives the stack back.
- *   7  recycle   by the next context, into its P's list of free descriptors.
+ *   3a go on     the coroutine finds before its switch that it need not wait after all: nobody else
+ *                can have claimed it then.
+ *   3b ready     by the winner of the claim, perhaps before the coroutine has switched away.
+ *   4  yield     by the coroutine, before its switch.
+ *   5  return    by the coroutine, on its last switch out; the next context gives the stack back.
+ *   6  recycle   by the next context, into its P's list of free descriptors.
  *
- * Not an edge: RUNNABLE -> PARKED.  Nobody but the coroutine itself can park it.
+ * Each change is a plain store: the claim of a wait, and the queue after it, decide who may make
+ * it.  What a thief or a waker cannot know from the state is whether the stack is still in use: a
+ * coroutine is PARKED, or RUNNABLE in somebody's queue, a moment before it has switched away.  That
+ * is what ctx.sp says:
+ *
+ * [G-SAVED]  ctx.sp is NULL from the moment a coroutine is taken to run until weft__ctx_switch()
+ * stores it with release, when all registers are saved.  Whoever takes a coroutine out of a queue
+ * loads it with acquire and does not run it while it is NULL; and he waits for it on his M's own
+ * context, so that two coroutines which leave for each other on two Ms never wait for one another.
  */
 #ifndef WEFT_CORO_G_H
 #define WEFT_CORO_G_H
@@ -53,8 +51,6 @@ enum weft__g_state {
     G_FREE,
     G_RUNNABLE,
     G_RUNNING,
-    G_PARKING,
-    G_NOTIFIED,
     G_PARKED,
     G_DEAD,
 };

@@ -21,8 +21,7 @@ static void copy_or_zero(void *to, const void *from, size_t bytes)
 bool weft__snapshot_take(struct weft__snapshot *s, struct weft__g *g)
 {
     memset(s, 0, sizeof *s);
-    /* acquire [G-PARK]: the saved stack pointer of a parked one is there. */
-    s->state = atomic_load_explicit(&g->state, memory_order_acquire);
+    s->state = atomic_load_explicit(&g->state, memory_order_relaxed);
     if (s->state == G_FREE) {
         return false;
     }
@@ -38,7 +37,8 @@ bool weft__snapshot_take(struct weft__snapshot *s, struct weft__g *g)
     struct weft__stack *stack = NULL;
     copy_or_zero(&stack, &g->stack, sizeof stack);
     copy_or_zero(&s->stack, stack, sizeof s->stack);
-    copy_or_zero(&s->sp, &g->ctx.sp, sizeof s->sp);
+    /* acquire [G-SAVED]: NULL, or its registers are saved there. */
+    s->sp = (uintptr_t)atomic_load_explicit(&g->ctx.sp, memory_order_acquire);
     s->has_stack = s->stack.top != NULL;
     return true;
 }
@@ -92,7 +92,6 @@ void weft__report_wait(struct weft__text *t, const struct weft__snapshot *s)
         weft__text_add(t, s->state == G_DEAD ? "is ending" : "is running");
         return;
     case G_RUNNABLE:
-    case G_NOTIFIED:
         weft__text_add(t, s->has_stack ? "is runnable" : "has not started");
         return;
     default:

@@ -86,7 +86,7 @@ void weft__park_begin(struct weft__wait *w, enum weft__wait_reason reason, const
     atomic_store_explicit(&g->wait, w, memory_order_relaxed);
     /* Whoever finds the waiter finds this first: it is published by the lock, the wheel or the
      * reactor that makes the waiter visible. */
-    atomic_store_explicit(&g->state, G_PARKING, memory_order_relaxed);
+    atomic_store_explicit(&g->state, G_PARKED, memory_order_relaxed);
 }
 
 void weft__park_abandon(struct weft__wait *w)

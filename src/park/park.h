@@ -8,7 +8,7 @@
  *     struct weft__wait w;
  *     weft__park_init(&w);                          who waits, and until when at most
  *     lock the channel; nothing is there
- *     weft__park_begin(&w, WAIT_CHAN_RECV, ch);     PARKING: from here on it may be woken
+ *     weft__park_begin(&w, WAIT_CHAN_RECV, ch);     PARKED: from here on it may be woken
  *     link a waiter that points to w
  *     unlock
  *     weft__park_wait(&w)                           switch away; returns what the winner wrote

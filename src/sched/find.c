@@ -11,7 +11,7 @@
 #include "../base/clock.h"
 #include "../base/random.h"
 #include "../base/sys.h"
-#include "sched.h"
+#include "queue.h"
 #include "watch.h"
 
 /* Rounds of a search before going to sleep, each over all other Ps; between them the CPU is given
@@ -79,9 +79,6 @@ static struct weft__g *take_global(struct weft__p *p, bool with_overflow)
     if (n == 0) {
         return NULL;
     }
-    if (p->rt->procs == 1) {
-        weft__ready_asked(p->rt);
-    }
     n = n / (uint32_t)p->rt->procs + 1;
     struct weft__g *out[GLOBAL_BATCH];
     n = weft__inject_take(in, out, n < GLOBAL_BATCH ? n : GLOBAL_BATCH, with_overflow);
@@ -97,7 +94,7 @@ static struct weft__g *take_global(struct weft__p *p, bool with_overflow)
     for (uint32_t i = 1; i < n_woken; i++) {
         weft__queue_woken(out[i], false);
     }
-    return n > 0 ? out[0] : weft__queue_pick(p); /* what was asked for is queued here */
+    return n > 0 ? out[0] : NULL;
 }
 
 /* The oldest unstarted coroutine, if it is time for it. */

@@ -10,8 +10,12 @@
  *
  *   who makes work visible            P going to sleep
  *   1 push to a queue                 1 announce: leave n_spinning, set the bit in rt->idle
- *   2 seq_cst fence                   2 seq_cst fence
+ *   2 fence                           2 fence
  *   3 read n_spinning, n_idle         3 re-check every queue, the bound list, is_stopping
+ *
+ * A P makes work visible at every spawn and wake, and seldom goes to sleep: so its fence is the
+ * light half of an asymmetric one and the sleeper's the heavy half (base/fence.h).  Plain threads,
+ * and whoever takes over a bit, use a seq_cst fence, which pairs with both.
  *
  * At least one of the two reads (3) sees the other's write (1).  Acquire/release would let both
  * miss: each only orders a store after earlier ones, not a later load after a store.  A waker that
@@ -20,6 +24,7 @@
  * Rejected: waking a P for each coroutine queued (a system call each, and a herd), and time-outs on
  * the sleep (they hide a lost wake-up and cost idle CPU).
  */
+#include "../base/fence.h"
 #include "../base/self.h"
 #include "sched.h"
 
@@ -96,19 +101,6 @@ again:
     }
 }
 
-/*
- * Work went into run-next alone, which its P runs by itself: no sleeper looks there before it
- * sleeps, so nothing is lost if this look is too early, and no fence is paid.  If a P sleeps it is
- * woken, in case this coroutine computes on for long.
- */
-void weft__idle_hint(struct weft_runtime *rt)
-{
-    if (atomic_load_explicit(&rt->n_idle, memory_order_relaxed) != 0 &&
-        atomic_load_explicit(&rt->n_spinning, memory_order_relaxed) == 0) {
-        weft__idle_wake_one(rt);
-    }
-}
-
 /* Wake this P if it sleeps: for what only it can do. */
 bool weft__idle_wake_p(struct weft__p *p)
 {
@@ -161,7 +153,11 @@ void weft__idle_announce(struct weft__p *p)
     atomic_fetch_or_explicit(&rt->idle[p->index / 64], (uint64_t)1 << (p->index % 64),
                              memory_order_release);
     weft__perturb();
-    atomic_thread_fence(memory_order_seq_cst); /* [IDLE-DEKKER] */
+    if (rt->procs > 1) {
+        weft__fence_heavy(); /* [IDLE-DEKKER] */
+    } else {
+        atomic_thread_fence(memory_order_seq_cst); /* [IDLE-DEKKER]: only others wake it */
+    }
 }
 
 /* Awake again, for whatever reason. */

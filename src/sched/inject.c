@@ -9,7 +9,6 @@ void weft__inject_init(struct weft__inject *in)
     weft__glist_init(&in->unstarted);
     weft__glist_init(&in->overflow);
     weft__glist_init(&in->starved);
-    weft__glist_init(&in->asked);
     atomic_init(&in->count, 0);
     atomic_init(&in->overflow_count, 0);
     atomic_init(&in->starved_count, 0);
@@ -17,7 +16,7 @@ void weft__inject_init(struct weft__inject *in)
 
 static void update_counts(struct weft__inject *in)
 {
-    atomic_store_explicit(&in->count, in->woken.count + in->unstarted.count + in->asked.count,
+    atomic_store_explicit(&in->count, in->woken.count + in->unstarted.count,
                           memory_order_relaxed);
     atomic_store_explicit(&in->overflow_count, in->overflow.count, memory_order_relaxed);
 }
@@ -60,24 +59,6 @@ uint32_t weft__inject_take(struct weft__inject *in, struct weft__g **out, uint32
     update_counts(in);
     weft__unlock(&in->lock);
     return n;
-}
-
-void weft__inject_ask_ready(struct weft__inject *in, struct weft__g *g)
-{
-    weft__lock(&in->lock);
-    weft__glist_add(&in->asked, g);
-    update_counts(in);
-    weft__unlock(&in->lock);
-}
-
-struct weft__g *weft__inject_take_asked(struct weft__inject *in)
-{
-    weft__lock(&in->lock);
-    struct weft__g *first = in->asked.first;
-    weft__glist_init(&in->asked);
-    update_counts(in);
-    weft__unlock(&in->lock);
-    return first;
 }
 
 void weft__inject_starve(struct weft__inject *in, struct weft__g *g)

@@ -48,8 +48,7 @@ struct weft__inject {
     struct weft__glist unstarted;
     struct weft__glist overflow; /* unstarted ones that did not fit into a P's own queue */
     struct weft__glist starved;  /* no stack could be had for them */
-    struct weft__glist asked;    /* parked, of a runtime of one P, which shall make them ready */
-    _Atomic uint32_t count;      /* woken, unstarted and asked, for a look without the lock */
+    _Atomic uint32_t count;      /* woken and unstarted, for a look without the lock */
     _Atomic uint32_t overflow_count; /* likewise */
     _Atomic uint32_t starved_count;
 };
@@ -66,11 +65,6 @@ void weft__inject_spill(struct weft__inject *in, struct weft__g *const *g, uint3
 /* Take up to max into out: woken ones first, and of the overflow only if asked. */
 uint32_t weft__inject_take(struct weft__inject *in, struct weft__g **out, uint32_t max,
                            bool with_overflow);
-
-/* Another thread asks the only P to make g runnable; g is parked, or about to be. */
-void weft__inject_ask_ready(struct weft__inject *in, struct weft__g *g);
-/* All of them, linked by next. */
-struct weft__g *weft__inject_take_asked(struct weft__inject *in);
 
 /* Something to take?  relaxed: the caller has the fence of [IDLE-DEKKER] or does not care. */
 static inline bool weft__inject_is_empty(const struct weft__inject *in)

@@ -5,7 +5,7 @@
 #include "../base/fatal.h"
 #include "../base/self.h"
 #include "../base/sys.h"
-#include "sched.h"
+#include "queue.h"
 
 /*
  * Threads that are making a coroutine of a runtime runnable that is not theirs.  The coroutine may
@@ -39,82 +39,31 @@ static WEFT__COLD _Noreturn void was_not_waiting(void)
     weft__fatal("internal: a coroutine that does not wait was made runnable");
 }
 
-/* In a runtime of one P, whose M calls: states change by plain stores, since no other thread
- * changes them; others ask (below). */
-static void ready_alone(struct weft__g *g, bool run_next)
-{
-    uint32_t state = atomic_load_explicit(&g->state, memory_order_relaxed);
-    if (state == G_PARKED) {
-        atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_relaxed);
-        weft__queue_woken(g, run_next);
-    } else if (WEFT__LIKELY(state == G_PARKING)) {
-        atomic_store_explicit(&g->state, G_NOTIFIED, memory_order_relaxed);
-    } else {
-        was_not_waiting();
-    }
-}
-
-/* In a runtime of several Ps. */
-static void ready_shared(struct weft__g *g, bool run_next)
-{
-    uint32_t state = atomic_load_explicit(&g->state, memory_order_relaxed);
-    for (;;) {
-        uint32_t to = state == G_PARKED ? G_RUNNABLE : G_NOTIFIED;
-        if (WEFT__UNLIKELY(state != G_PARKED && state != G_PARKING)) {
-            was_not_waiting();
-        }
-        weft__perturb();
-        /* acquire [G-PARK]: its registers are saved before we let anyone resume it.  release
-         * [G-NOTIFY]: a coroutine that has not switched out yet sees the outcome of its wait. */
-        if (atomic_compare_exchange_weak_explicit(&g->state, &state, to, memory_order_acq_rel,
-                                                  memory_order_relaxed)) {
-            break;
-        }
-    }
-    if (state == G_PARKED) {
-        weft__queue_woken(g, run_next);
-    }
-    /* Else it still stands on its stack: the next context, or it itself, finds NOTIFIED. */
-}
-
 /* From a plain thread or another runtime. */
-static WEFT__COLD void ready_foreign(struct weft_runtime *rt, struct weft__g *g)
+static WEFT__COLD void ready_foreign(struct weft__g *g)
 {
     weft__foreign_wake_begin();
-    if (rt->procs == 1) {
-        weft__inject_ask_ready(&rt->inject, g);
-        weft__idle_wake_one(rt);
-    } else {
-        ready_shared(g, false);
-    }
+    weft__queue_woken(g, false);
     weft__foreign_wake_end();
 }
 
 /*
- * Make a parked or parking coroutine runnable.  The caller has won the claim of its wait, so nobody
- * else is here for the same wait.
+ * Make a coroutine runnable that waits, or is about to switch away in order to wait.  The caller
+ * has won the claim of its wait, so nobody else is here for the same wait; what it wrote before
+ * goes with the queue to whoever runs the coroutine.
  */
 void weft__g_ready(struct weft__g *g, bool run_next)
 {
-    struct weft_runtime *rt = g->rt;
     struct weft__m *m = weft__m_self();
-    if (WEFT__UNLIKELY(m == NULL || m->rt != rt)) {
-        ready_foreign(rt, g);
-    } else if (rt->procs == 1) {
-        ready_alone(g, run_next);
-    } else {
-        ready_shared(g, run_next);
+    if (WEFT__UNLIKELY(atomic_load_explicit(&g->state, memory_order_relaxed) != G_PARKED)) {
+        was_not_waiting();
     }
-}
-
-/* By the M of a runtime of one P: do what other threads asked for. */
-void weft__ready_asked(struct weft_runtime *rt)
-{
-    struct weft__g *g = weft__inject_take_asked(&rt->inject);
-    while (g != NULL) {
-        struct weft__g *next = g->next;
-        ready_alone(g, false);
-        g = next;
+    weft__perturb();
+    atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_relaxed);
+    if (WEFT__UNLIKELY(m == NULL || m->rt != g->rt || m->p == NULL)) {
+        ready_foreign(g);
+    } else {
+        weft__queue_woken_here(m->p, g, run_next);
     }
 }
 

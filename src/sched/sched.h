@@ -36,14 +36,6 @@
  * the end of it.  A pair that keeps waking each other gets three turns where others get two. */
 #define WEFT__RUN_NEXT_MAX 2u
 
-/* What the next context does for the one that was switched out. */
-enum weft__post {
-    POST_NONE,
-    POST_PARK,  /* PARKING -> PARKED, or queue it if it was notified */
-    POST_YIELD, /* queue it */
-    POST_DEAD,  /* give its stack and descriptor back */
-};
-
 /* What is looked at when a coroutine switches out, one branch for all. */
 enum weft__checks {
     CHECK_CANARY = 1, /* some stack may be guarded by a canary alone */
@@ -53,8 +45,7 @@ enum weft__checks {
 struct weft__m {
     struct weft__g *cur; /* the coroutine that runs on this thread; NULL on the M's own context */
     struct weft__p *p;   /* NULL while spare */
-    struct weft__g *post_g;
-    uint8_t post;         /* enum weft__post */
+    struct weft__g *dead; /* left its stack for good: the next context gives it back */
     struct weft__ctx ctx; /* the M's own context, while a coroutine runs */
     struct weft_runtime *rt;
     struct weft__fp_control fp; /* the thread's floating-point environment */
@@ -89,6 +80,7 @@ struct weft__p {
     uint32_t poll_tick;     /* the turn at which to look at reactor, timers, global queue */
     uint32_t poll_interval; /* turns between two of them */
     uint32_t run_next_streak;
+    bool is_alone;      /* the runtime has one P: nobody else looks into its queues */
     bool is_spinning;   /* counted in rt->n_spinning */
     bool must_hand_off; /* a test asked for another thread */
     int64_t polled_ns;  /* when it last polled */
@@ -173,16 +165,8 @@ struct weft_runtime {
 /* The M of the calling thread, if a coroutine runs on it; fatal with `what` otherwise. */
 struct weft__m *weft__m_in_coroutine(const char *what);
 
-/* queue.c: putting coroutines where a P finds them. */
-void weft__queue_woken(struct weft__g *g, bool run_next);
-void weft__queue_unstarted(struct weft__p *p, struct weft__g *g);
-void weft__queue_bound(struct weft__p *p, struct weft__g *g);
-struct weft__g *weft__queue_pick(struct weft__p *p);
-struct weft__g *weft__starved_take(struct weft__p *p);
-
 /* ready.c */
 void weft__g_ready(struct weft__g *g, bool run_next);
-void weft__ready_asked(struct weft_runtime *rt);
 void weft__foreign_wake_begin(void);
 void weft__foreign_wake_end(void);
 void weft__foreign_wakes_end(void); /* wait until there is none under way */
@@ -197,7 +181,6 @@ bool weft__g_bind_stack(struct weft__p *p, struct weft__g *g);
 
 /* idle.c */
 void weft__idle_wake_one(struct weft_runtime *rt);
-void weft__idle_hint(struct weft_runtime *rt);
 bool weft__idle_wake_p(struct weft__p *p);
 void weft__idle_wake_all(struct weft_runtime *rt);
 void weft__idle_announce(struct weft__p *p);

@@ -6,7 +6,7 @@
 
 #include "../base/fatal.h"
 #include "../base/self.h"
-#include "sched.h"
+#include "queue.h"
 
 struct weft__m *weft__m_in_coroutine(const char *what)
 {

@@ -5,6 +5,7 @@
 
 #include "../base/clock.h"
 #include "../base/random.h"
+#include "../base/fence.h"
 #include "../base/sys.h"
 #include "../base/text.h"
 #include "config.h"
@@ -16,6 +17,7 @@ static void p_init(struct weft_runtime *rt, int i)
     struct weft__p *p = &rt->p[i];
     p->rt = rt;
     p->index = (uint32_t)i;
+    p->is_alone = rt->procs == 1;
     p->poll_interval = WEFT__TURNS_GLOBAL;
     p->poll_tick = p->poll_interval;
     p->polled_ns = weft__clock_ns();
@@ -106,6 +108,9 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
     }
     rt->p = ps;
     rt->procs = c.procs;
+    if (c.procs > 1) {
+        weft__fence_init();
+    }
     rt->may_steal = !c.no_steal;
     rt->exits_on_deadlock = exits_on_deadlock;
     rt->with_signals = !c.no_signal_handlers;

@@ -4,13 +4,19 @@
  *
  * A coroutine that parks, yields or ends looks at its P's own queues only and switches straight to
  * its successor; if there is none, or it is time to look further, it switches to the M's own
- * context, which steals, polls and sleeps (find.c).  Nobody can resume a coroutine before its
- * registers are saved: what makes it visible again (PARKED, a queue, the free list) is done by the
- * next context, first thing after the switch: the post action.
+ * context, which steals, polls and sleeps (find.c).  It may be in a queue before its registers are
+ * saved; nobody resumes it before they are: [G-SAVED] in g.h.
+ *
+ * One that has ended stands on its stack to the last: the next context gives it back, first thing
+ * after the switch.  Or there is no switch: a coroutine that begins goes on where another one has
+ * ended, on the same stack, from its first frame.
  */
 #include "../base/fatal.h"
 #include "../base/self.h"
-#include "sched.h"
+#include "../base/sys.h"
+#include "queue.h"
+
+#define SAVED_PAUSES 100 /* then the CPU is offered to whoever it is that we wait for */
 
 static WEFT__COLD void canary_is_dead(void)
 {
@@ -37,85 +43,103 @@ static inline void check(const struct weft__m *m, const struct weft__g *g)
     }
 }
 
-/* Do what the context that was left needs done.  `m` is the M of this thread. */
-static inline void run_post(struct weft__m *m)
+/* The stack and the descriptor of a coroutine that has ended. */
+static void bury(struct weft__p *p, struct weft__g *g)
 {
-    struct weft__g *g = m->post_g;
-    enum weft__post post = m->post;
-    m->post = POST_NONE;
-    if (post == POST_PARK) {
-        uint32_t state = G_PARKING;
-        weft__perturb();
-        if (m->rt->procs == 1 &&
-            atomic_load_explicit(&g->state, memory_order_relaxed) == G_PARKING) {
-            atomic_store_explicit(&g->state, G_PARKED, memory_order_relaxed);
-            return;
+    struct weft__stack *stack = g->stack;
+    g->stack = NULL;
+    struct weft__g *starved = weft__starved_take(p);
+    if (WEFT__UNLIKELY(starved != NULL && starved->stack_shift == stack->shift)) {
+        starved->stack = stack;
+        weft__g_bind_stack(p, starved);
+        weft__queue_woken(starved, false);
+    } else {
+        weft__stack_put(&p->rt->stacks, &p->stack_cache, stack);
+        if (starved != NULL) {
+            weft__inject_add(&p->rt->inject, starved); /* find a place and try again */
         }
-        /* release [G-PARK]: the stack may now be resumed by anyone.  acquire [G-NOTIFY] if it was
-         * notified: the outcome of its wait goes with it to whoever runs it. */
-        if (WEFT__LIKELY(atomic_compare_exchange_strong_explicit(
-                &g->state, &state, G_PARKED, memory_order_release, memory_order_acquire))) {
-            return;
-        }
-        WEFT__ASSERT(state == G_NOTIFIED);
-        atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_relaxed);
-        weft__queue_woken(g, false);
-    } else if (post == POST_YIELD) {
-        weft__queue_woken(g, false);
-    } else if (post == POST_DEAD) {
-        struct weft__p *p = m->p;
-        struct weft__stack *stack = g->stack;
-        g->stack = NULL;
-        struct weft__g *starved = weft__starved_take(p);
-        if (WEFT__UNLIKELY(starved != NULL && starved->stack_shift == stack->shift)) {
-            starved->stack = stack;
-            weft__g_bind_stack(p, starved);
-            weft__queue_woken(starved, false);
-        } else {
-            weft__stack_put(&p->rt->stacks, &p->stack_cache, stack);
-            if (starved != NULL) {
-                weft__inject_add(&p->rt->inject, starved); /* find a place and try again */
-            }
-        }
-        atomic_store_explicit(&g->state, G_FREE, memory_order_relaxed);
-        weft__g_put(&p->rt->slabs, &p->g_cache, g);
     }
+    atomic_store_explicit(&g->state, G_FREE, memory_order_relaxed);
+    weft__g_put(&p->rt->slabs, &p->g_cache, g);
 }
 
 /* First thing after a switch, in the context `self` that was switched to. */
 static inline void arrive(struct weft__ctx *self)
 {
     weft__san_enter(self);
-    run_post(weft__m_self());
+    struct weft__m *m = weft__m_self();
+    struct weft__g *dead = m->dead;
+    if (dead != NULL) {
+        m->dead = NULL;
+        bury(m->p, dead);
+    }
+}
+
+/* Of two coroutines, or of one and an M's own context, at least one owns its floating-point
+ * environment. */
+static WEFT__COLD void switch_fp(struct weft__m *m, struct weft__g *from, const struct weft__g *to)
+{
+    if ((from->flags & G_FLAG_OWN_FP) != 0) {
+        weft__fp_save(&from->fp);
+        weft__fp_load(&m->fp);
+    }
+    if (to != NULL && (to->flags & G_FLAG_OWN_FP) != 0) {
+        weft__fp_load(&to->fp);
+    }
+}
+
+/* From here on g runs: nobody else may switch to it [G-SAVED].  Returns where it was. */
+static inline void *begin_run(struct weft__m *m, struct weft__g *g)
+{
+    void *sp = atomic_load_explicit(&g->ctx.sp, memory_order_relaxed); /* seen before */
+    atomic_store_explicit(&g->ctx.sp, NULL, memory_order_relaxed);
+    atomic_store_explicit(&g->state, G_RUNNING, memory_order_relaxed);
+    weft__count(m->p->counts.switches);
+    m->cur = g;
+    return sp;
 }
 
 /*
  * Leave `from` for `to`, or for the M's own context if it is NULL.  Returns when somebody resumes
  * `from`, perhaps on another thread.
  */
-static void leave(struct weft__m *m, struct weft__g *from, struct weft__g *to, enum weft__post post)
+static inline __attribute__((always_inline)) void
+leave(struct weft__m *m, struct weft__g *from, struct weft__g *to, bool is_dying)
 {
-    check(m, from);
-    m->post = post;
-    m->post_g = from;
-    m->cur = to;
     struct weft__ctx *ctx = &m->ctx;
+    void *sp;
+    if (WEFT__UNLIKELY(((from->flags | (to != NULL ? to->flags : 0)) & G_FLAG_OWN_FP) != 0)) {
+        switch_fp(m, from, to);
+    }
     if (to != NULL) {
-        atomic_store_explicit(&to->state, G_RUNNING, memory_order_relaxed);
-        weft__count(m->p->counts.switches);
         ctx = &to->ctx;
+        sp = begin_run(m, to);
+    } else {
+        sp = atomic_load_explicit(&ctx->sp, memory_order_relaxed); /* our own */
+        m->cur = NULL;
     }
-    bool owns_fp = (from->flags & G_FLAG_OWN_FP) != 0;
-    if (WEFT__UNLIKELY(owns_fp)) {
-        weft__fp_save(&from->fp);
-        weft__fp_load(&m->fp);
-    }
-    if (to != NULL && WEFT__UNLIKELY((to->flags & G_FLAG_OWN_FP) != 0)) {
-        weft__fp_load(&to->fp);
-    }
-    weft__san_leave(&from->ctx, ctx, post == POST_DEAD);
-    weft__ctx_switch(&from->ctx.sp, ctx->sp);
+    weft__san_leave(&from->ctx, ctx, is_dying);
+    weft__ctx_switch((void **)&from->ctx.sp, sp);
     arrive(&from->ctx);
+}
+
+static WEFT__COLD struct weft__g *put_off(struct weft__p *p, struct weft__g *g)
+{
+    p->pending = g;
+    return NULL;
+}
+
+/* May g be switched to at once?  Only a stack that lies ready is taken here: getting one otherwise
+ * needs system calls and more room than a coroutine should spend of its first page.  And one that
+ * has not quite left another M is waited for on our M's context. */
+static inline bool can_run(struct weft__p *p, struct weft__g *g)
+{
+    if (g->stack != NULL) {
+        /* acquire [G-SAVED] */
+        return atomic_load_explicit(&g->ctx.sp, memory_order_acquire) != NULL;
+    }
+    return p->stack_cache.first != NULL && g->stack_shift == p->rt->stacks.default_shift &&
+           weft__g_bind_stack(p, g);
 }
 
 /* The successor of a coroutine that leaves: one of this P's own, or NULL for the M's context. */
@@ -125,58 +149,55 @@ static inline struct weft__g *successor(struct weft__p *p)
         return NULL; /* time for the reactor, the timers and the global queue */
     }
     struct weft__g *g = weft__queue_pick(p);
-    if (g != NULL && g->stack == NULL) {
-        /* Only a stack that lies ready is taken here: getting one otherwise needs system calls and
-         * more room than a coroutine should spend of its first page. */
-        if (p->stack_cache.first == NULL || g->stack_shift != p->rt->stacks.default_shift ||
-            !weft__g_bind_stack(p, g)) {
-            p->pending = g;
-            return NULL;
-        }
+    if (g == NULL || WEFT__LIKELY(can_run(p, g))) {
+        return g;
     }
-    return g;
+    return put_off(p, g);
 }
 
-/* The coroutine is PARKING and its waiter can be seen: switch away, unless it was woken already. */
+/* The coroutine is PARKED and its waiter can be seen: it may have been woken already. */
 void weft__switch_park(struct weft__m *m, struct weft__g *g)
 {
     weft__count(m->p->counts.parks);
+    check(m, g);
     weft__perturb();
-    /* acquire [G-NOTIFY]: the outcome of the wait is visible if we do not switch at all. */
-    if (atomic_load_explicit(&g->state, memory_order_acquire) == G_NOTIFIED) {
-        atomic_store_explicit(&g->state, G_RUNNING, memory_order_relaxed);
-        return;
+    leave(m, g, successor(m->p), false);
+}
+
+/* One that has not started goes ahead of the one that yields: it must not starve behind coroutines
+ * that only ever yield to each other. */
+static WEFT__COLD void queue_an_unstarted(struct weft__p *p)
+{
+    struct weft__g *g = weft__deque_steal(&p->unstarted);
+    if (g == NULL && weft__inject_has_overflow(&p->rt->inject)) {
+        (void)weft__inject_take(&p->rt->inject, &g, 1, true);
     }
-    leave(m, g, successor(m->p), POST_PARK);
+    if (g != NULL) {
+        weft__queue_woken(g, false);
+    }
 }
 
 void weft__switch_yield(struct weft__m *m, struct weft__g *g)
 {
     struct weft__p *p = m->p;
-    /* One that has not started goes ahead of the yielding one: it must not starve behind
-     * coroutines that only ever yield to each other. */
-    struct weft__g *unstarted =
-        weft__deque_is_empty(&p->unstarted) ? NULL : weft__deque_steal(&p->unstarted);
-    if (unstarted == NULL && WEFT__UNLIKELY(weft__inject_has_overflow(&p->rt->inject))) {
-        (void)weft__inject_take(&p->rt->inject, &unstarted, 1, true);
+    if (!weft__deque_is_empty(&p->unstarted) ||
+        WEFT__UNLIKELY(weft__inject_has_overflow(&p->rt->inject))) {
+        queue_an_unstarted(p);
     }
-    if (unstarted != NULL) {
-        weft__queue_woken(unstarted, false);
+    struct weft__g *next = successor(p);
+    if (next == NULL && p->pending == NULL && !weft__p_must_poll(p)) {
+        return; /* alone on this P */
     }
-    struct weft__g *next = NULL;
-    if (!weft__p_must_poll(p)) {
-        next = successor(p);
-        if (next == NULL && p->pending == NULL) {
-            return; /* alone on this P */
-        }
-    }
+    check(m, g);
     atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_relaxed);
-    leave(m, g, next, POST_YIELD);
+    weft__queue_woken_here(p, g, false);
+    weft__perturb();
+    leave(m, g, next, false);
 }
 
-static _Noreturn void finish(struct weft__g *g, int result)
+/* What a coroutine owes to others when it ends. */
+static inline void settle(struct weft__m *m, struct weft__g *g, int result)
 {
-    struct weft__m *m = weft__m_self();
     struct weft__p *p = m->p;
     check(m, g);
     if (WEFT__UNLIKELY(g->scope != NULL)) {
@@ -195,23 +216,59 @@ static _Noreturn void finish(struct weft__g *g, int result)
         atomic_fetch_sub_explicit(&p->rt->p[g->p_home].pinned_count, 1, memory_order_relaxed);
     }
     weft__count(p->counts.ended);
+}
+
+/* Can `next`, which has not started, begin on the stack of g, which has ended?  The sanitizers keep
+ * books about each stack, which a switch closes. */
+static inline bool can_follow(const struct weft__p *p, const struct weft__g *g,
+                              const struct weft__g *next)
+{
+#if defined(WEFT__ASAN) || defined(WEFT__TSAN)
+    return false;
+#endif
+    return next->stack == NULL && next->stack_shift == g->stack->shift &&
+           ((next->flags | g->flags) & G_FLAG_OWN_FP) == 0 &&
+           atomic_load_explicit(&p->rt->inject.starved_count, memory_order_relaxed) == 0;
+}
+
+/* Returns the coroutine that follows on this stack; if there is none, it does not return. */
+static inline struct weft__g *finish(struct weft__g *g, int result)
+{
+    struct weft__m *m = weft__m_self();
+    struct weft__p *p = m->p;
+    settle(m, g, result);
+    struct weft__g *next = weft__p_must_poll(p) ? NULL : weft__queue_pick(p);
+    if (next != NULL && can_follow(p, g, next)) {
+        next->stack = g->stack;
+        g->stack = NULL;
+        atomic_store_explicit(&g->state, G_FREE, memory_order_relaxed);
+        weft__g_put(&p->rt->slabs, &p->g_cache, g);
+        (void)begin_run(m, next);
+        return next;
+    }
+    if (next != NULL && !can_run(p, next)) {
+        next = put_off(p, next);
+    }
     atomic_store_explicit(&g->state, G_DEAD, memory_order_relaxed);
-    leave(m, g, successor(p), POST_DEAD);
+    m->dead = g;
+    leave(m, g, next, true);
     __builtin_unreachable();
 }
 
-/* Where every coroutine begins, on its own stack. */
+/* Where every coroutine begins: on its own stack, or where another one has ended. */
 static void g_main(void *arg)
 {
     struct weft__g *g = arg;
     arrive(&g->ctx);
-    int result = 0;
-    if ((g->flags & G_FLAG_RESULT) != 0) {
-        result = g->entry.with_result(g->arg);
-    } else {
-        g->entry.plain(g->arg);
+    for (;;) {
+        int result = 0;
+        if ((g->flags & G_FLAG_RESULT) != 0) {
+            result = g->entry.with_result(g->arg);
+        } else {
+            g->entry.plain(g->arg);
+        }
+        g = finish(g, result);
     }
-    finish(g, result);
 }
 
 /* Give a coroutine that has not started its stack and first frame; false if none can be had. */
@@ -230,20 +287,26 @@ bool weft__g_bind_stack(struct weft__p *p, struct weft__g *g)
     }
     stack->fiber = weft__san_fiber_renew(stack->fiber);
     weft__san_stack(&g->ctx, stack->low, (size_t)(stack->top - stack->low), stack->fiber);
-    g->ctx.sp = weft__ctx_make(stack->top, g_main, g);
+    atomic_store_explicit(&g->ctx.sp, weft__ctx_make(stack->top, g_main, g), memory_order_relaxed);
     return true;
 }
 
 /* By the M, on its own context: run g until something comes back here. */
 void weft__switch_to_g(struct weft__m *m, struct weft__g *g)
 {
-    m->cur = g;
-    atomic_store_explicit(&g->state, G_RUNNING, memory_order_relaxed);
-    weft__count(m->p->counts.switches);
+    /* acquire [G-SAVED]: its last M is about to store it, unless the kernel has just put that
+     * thread aside. */
+    for (int i = 1; atomic_load_explicit(&g->ctx.sp, memory_order_acquire) == NULL; i++) {
+        weft__cpu_relax();
+        if (i % SAVED_PAUSES == 0) {
+            weft__sys_yield_cpu();
+        }
+    }
     if (WEFT__UNLIKELY((g->flags & G_FLAG_OWN_FP) != 0)) {
         weft__fp_load(&g->fp);
     }
+    void *sp = begin_run(m, g);
     weft__san_leave(&m->ctx, &g->ctx, 0);
-    weft__ctx_switch(&m->ctx.sp, g->ctx.sp);
+    weft__ctx_switch((void **)&m->ctx.sp, sp);
     arrive(&m->ctx);
 }

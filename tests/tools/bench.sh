@@ -18,7 +18,7 @@ verdict() { # NAME STATUS: counts it; with 1 shows what the tool said
         n_passed=$((n_passed + 1))
     else
         echo "FAIL $1"
-        sed 's/^/    | /' "$work/out" "$work/err" | head -n 60
+        sed 's/^/    | /' "$work/out" "$work/err" | tail -n 25
         n_failed=$((n_failed + 1))
     fi
 }
@@ -155,14 +155,13 @@ from="$tools/bench.py --from $build/results.json"
     ends_with "an earlier run can be printed" 0 $from
     says "it is the same" out 'yield, P=1' ns 8.00 100 16.0 2.00 0.50
     ends_with "as Markdown" 0 $from --markdown
-    says "the best is bold" out '[|] yield, P=1 [|] ns [|] [*][*]8.00[*][*] [|] 100 [|] 16.0 [|] 2.00'
+    says "the best is bold" out '[|] yield, P=1 [|] ns [|] [*][*]8.00[*][*] [|] 100 [|] 16.0'
     ends_with "with ranges" 0 $from --ranges
     says "the range" out 'yield, P=1' ns '8.00 \(7.00-9.00\)' '100 \(90.0-300\)'
 }
-printf '{"machine":{},"rows":[%s,%s]}' \
-    '{"peer":"weft","version":"1","name":"http","procs":1,"unit":"/s","median":50,"min":1,"max":99,
-      "runs":3}' '{"peer":"go","version":"1","name":"http","procs":1,"unit":"/s","median":100,
-      "min":1,"max":99,"runs":3}' >"$work/rates.json"
+rate='{"version":"1","name":"http","procs":1,"unit":"/s","min":1,"max":99,"runs":3'
+echo '{"machine":{},"rows":['"$rate"',"peer":"weft","median":50},' \
+    "$rate"',"peer":"go","median":100}]}' >"$work/rates.json"
 ends_with "rates are read" 0 "$tools/bench.py" --from "$work/rates.json"
 says "of rates more is better" out 'http, P=1' /s 50.0 100 2.00
 says "without Go no factor" out 'machine factor: not known'
@@ -175,11 +174,32 @@ ends_with "quick leaves out what is heavy" 0 bench --quick --rounds 1 --peers we
 [ "$(grep -c -e skynet -e fib "$work/out")" -eq 0 ]
 verdict "quick leaves out what is heavy" $?
 ends_with "an unknown peer" 2 bench --peers weft,loom
-says "the peers are listed" err "unknown peer 'loom': there are weft, go, tokio, boost, raw"
+says "the peers are listed" err "unknown peer 'loom': there are weft, go, tokio, boost, raw, "
 ends_with "an unknown workload" 2 bench weave
 says "the workloads are listed" err "unknown workload 'weave': there are yield, "
-ends_with "nothing is built" 1 "$tools/bench.py" --build "$work/empty"
+ends_with "nothing is built" 2 "$tools/bench.py" --build "$work/empty"
 says "what to do is said" err 'run .make bench-build. first'
+
+# servers.py is called in the end, with a list of peers; its rows have a table of their own.
+mkdir "$work/copy"
+cp "$tools"/*.py "$tools/targets.json" "$work/copy"
+cat >"$work/copy/servers.py" <<'PY'
+import sys
+ROW = '{"version":"1","name":"%s","procs":1,"unit":"%s","min":1,"max":9,"runs":5,'
+for peer, cpu, rps in [("weft", 4, 200), ("weft-epoll", 3, 210), ("go", 5, 250), ("nginx", 6, 190),
+                       ("raw-epoll", 2, 300)]:
+    print(ROW % ("echo.50.split.cpu", "us/request") + f'"peer":"{peer}","median":{cpu}}}')
+    print(ROW % ("http.50.split.rps", "1/s") + f'"peer":"{peer}","median":{rps}}}')
+print(sys.argv[4:])
+PY
+ends_with "a line of servers.py that is no row is a failure" 1 \
+    "$work/copy/bench.py" --build "$build" --rounds 1 --peers weft,nginx --procs 1
+says "its options" err "FAIL servers: .*'--peers', 'weft,nginx', '--rounds', '1'.* is no row"
+says "its columns" out unit weft weft-epoll go nginx raw-epoll
+says "a cost, by that of bare C" out 'echo.50.split.cpu, P=1' us/request 4.00 3.00 5.00 6.00 2.00 \
+    0.80 '1.05 x raw-epoll/raw-uring' 2.10 short
+says "a rate, by that of a peer" out 'http.50.split.rps, P=1' 1/s 200 210 250 190 300 1.25 \
+    '1 x nginx' 190 reached
 
 # compare.py: the second program is a tenth slower in one row, noisy in another, better in a third.
 fake "$work/old/weft-bench" weft <<ROWS

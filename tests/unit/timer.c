@@ -64,7 +64,7 @@ CO_TEST(a_sleep_of_nearly_for_ever_does_not_wrap)
     return 0;
 }
 
-enum { SLEEPERS = 400 };
+enum { SLEEPERS = 200 }; /* fewer than a P's woken queue holds: they may all be due at once */
 static int64_t deadline_of[SLEEPERS];
 static int order[SLEEPERS], n_in_order;
 
@@ -85,7 +85,7 @@ static int sleep_in_disorder(void *unused)
     struct weft_co *co[SLEEPERS];
     uint64_t x = test_seed();
 #ifdef WEFT_PERTURB
-    const int64_t slack = 20 * WEFT_MS;
+    const int64_t slack = 40 * WEFT_MS; /* all of them: see below */
 #else
     const int64_t slack = (test_scale() > 1 ? 20 : 1) * WEFT_MS;
 #endif
@@ -99,7 +99,8 @@ static int sleep_in_disorder(void *unused)
     for (int i = 0; i < SLEEPERS; i++)
         join(co[i]);
     /* Those of one millisecond may fire in one look, in any order; others must not.  Builds that
-     * provoke bad luck send woken coroutines through the global queue, which mixes them more. */
+     * provoke bad luck send woken coroutines through the global queue, which mixes all that are due
+     * at one look: there only the rest of the test says something. */
     for (int i = 1; i < n_in_order; i++)
         CHECK_GE(deadline_of[order[i]], deadline_of[order[i - 1]] - slack);
     return 0;

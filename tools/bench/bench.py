@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -24,14 +25,17 @@ sys.dont_write_bytecode = True
 # pylint: disable=wrong-import-position
 import chart
 import machine as machines
-from programs import Failed, Program, UnknownPeer, find, run
+from programs import Failed, Program, UnknownPeer, clean_up_on_sigterm, find, run
 from rows import BadRow, Results, Row, from_object, merge, parse, to_object
 from table import report
 from workloads import UnknownName, Workload, choose
 
 QUICK_ROUNDS = 3
 SERVERS = Path(__file__).with_name("servers.py")
-SERVERS_KEY = "servers"
+
+
+class NothingToDo(Exception):
+    """Why nothing can be measured, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -142,10 +146,11 @@ def measure(steps: list[Step]) -> Measured:
     return Measured(merged(samples), failures, is_whole)
 
 
-def measure_servers(build: Path, peers: list[str]) -> Measured:
+def measure_servers(build: Path, peers: list[str], n_rounds: int | None) -> Measured:
     """The rows of servers.py, which shows its own progress."""
     command = [sys.executable, str(SERVERS), "--json", "--build", str(build)]
     command += ["--peers", ",".join(peers)] if peers else []
+    command += ["--rounds", str(n_rounds)] if n_rounds else []
     rows, failures = [], []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -156,8 +161,11 @@ def measure_servers(build: Path, peers: list[str]) -> Measured:
                     failures.append(f"FAIL servers: the line {line[:80]!r} is no row: {error}")
             if process.wait() != 0:
                 failures.append(f"FAIL servers: exit status {process.returncode}")
-        except KeyboardInterrupt:
+        except KeyboardInterrupt:  # which reached it, too
             return Measured(rows, failures, False)
+        except SystemExit:
+            process.send_signal(signal.SIGINT)
+            raise
     return Measured(rows, failures)
 
 
@@ -224,14 +232,14 @@ def run_all(args: argparse.Namespace, skipped: list[str]) -> Measured:
     for line in missing:
         print(line, file=sys.stderr)
     if not programs:
-        sys.exit(f"bench: there is no program in {args.build}: run `make bench-build` first")
+        raise NothingToDo(f"there is no program in {args.build}: run `make bench-build` first")
     if not workloads:
-        sys.exit("bench: none of these workloads is a quick one: leave --quick out")
+        raise NothingToDo("none of these workloads is a quick one: leave --quick out")
     rounds = args.rounds or (QUICK_ROUNDS if args.quick else 7)
     measured = measure(plan(programs, workloads, args.procs, rounds))
     if measured.is_whole and not (args.no_servers or args.quick or args.names):
         if SERVERS.is_file():
-            servers = measure_servers(args.build, args.peers)
+            servers = measure_servers(args.build, args.peers, args.rounds)
             return Measured(measured.rows + servers.rows, measured.failures + servers.failures,
                             servers.is_whole)
         skipped.append(f"skip servers: {SERVERS.name} is not there")
@@ -244,14 +252,15 @@ def main() -> int:
         rows, machine = read(args.earlier)
         print(report(Results(rows), machine, args.markdown, args.ranges))
         return 0
+    clean_up_on_sigterm()
     machine = machines.describe()
-    if machine["load_before"] > 0.5:
-        print(f"note: the load is {machine['load_before']:.1f} before the start: what else runs "
-              "here will be in the figures", file=sys.stderr)
+    if (load := os.getloadavg()[0]) > 0.5:
+        print(f"note: the load is {load:.1f} before the start: what else runs here will be in the "
+              "figures", file=sys.stderr)
     skipped: list[str] = []
     try:
         measured = run_all(args, skipped)
-    except (UnknownName, UnknownPeer) as error:
+    except (NothingToDo, UnknownName, UnknownPeer) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     out = args.out or args.build

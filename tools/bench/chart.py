@@ -9,6 +9,7 @@ from xml.sax.saxutils import escape
 import machine as machines
 from rows import Results, Row, best_peer, is_floor, ratio
 from table import columns, figure, label
+from workloads import is_server_row
 
 WIDTH = 960
 LEFT = 190       # where the names of the rows end
@@ -107,7 +108,13 @@ def legend(colours: dict[str, str]) -> Iterable[str]:
         x += 30 + 8 * len(peer)
 
 
+def is_drawn(name: str) -> bool:
+    """Of servers what they cost and how many requests they answer."""
+    return not is_server_row(name) or name.endswith((".cpu", ".rps"))
+
+
 def draw(results: Results, machine: dict[str, object]) -> str:
+    results = results.part(is_drawn)
     rows = [(label(*key), peers, ratios) for key, peers in results.by_key.items()
             if "weft" in (ratios := ratios_of(peers))]
     others = [p for p in columns(results) if p != "weft" and not is_floor(p)]
@@ -125,6 +132,7 @@ def draw(results: Results, machine: dict[str, object]) -> str:
         text(20, 46, "time, memory or 1 / rate, as a multiple of the best peer's; left is better",
              "small"),
         *legend(colours),
+        text(WIDTH - 12, TOP - 12, "Weft", "small", "end"),
         *grid(scale, bottom),
     ]
     for i, (name, peers, ratios) in enumerate(rows):

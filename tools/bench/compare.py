@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from typing import Iterator
 sys.dont_write_bytecode = True
 
 # pylint: disable=wrong-import-position
-from programs import Failed, Program, run
+from programs import Failed, Program, clean_up_on_sigterm, run
 from rows import Row, is_rate
 from table import Table, figure, label
 from workloads import UnknownName, Workload, choose
@@ -190,17 +189,13 @@ def compare(args: argparse.Namespace, old: Path) -> int:
         raise CannotCompare("no row was measured on both sides")
     print(table(changes))
     print("change: median of new / old, round by round; spread: of these ratios (between the "
-          "quartiles)")
+          "quartiles; of fewer than 5 the range)")
     return 0
-
-
-def stop(number: int, _frame: object) -> None:
-    sys.exit(128 + number)
 
 
 def main() -> int:
     args = options()
-    signal.signal(signal.SIGTERM, stop)  # so that the worktree goes, too
+    clean_up_on_sigterm()
     try:
         choose(args.names, False)
         if not os.access(args.new, os.X_OK):

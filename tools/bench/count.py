@@ -18,7 +18,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 
 # pylint: disable=wrong-import-position
-from programs import Failed, describe_end, output_of
+from programs import Failed, clean_up_on_sigterm, describe_end, output_of
 from table import Table, figure
 
 NAMES = ["yield", "spawn_one", "spawn_batch", "chan_unbuf", "chan_buf", "select2", "select8",
@@ -64,6 +64,7 @@ def options() -> argparse.Namespace:
 
 def main() -> int:
     args = options()
+    clean_up_on_sigterm()
     program = args.build / "weft-bench"
     for name in args.names:
         if name not in NAMES:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from rows import BadRow, Row, parse
 
+ONLY_SERVERS = ["nginx"]  # has no program here; servers.py knows it
 USAGE_STATUS = 2  # how a program ends that does not know a name
 
 
@@ -42,8 +44,8 @@ def find(build: Path, peers: list[str]) -> tuple[list[Program], list[str]]:
     """The programs that are there, and a line for each that is not; all peers if none is named."""
     known = known_peers()
     for peer in peers:
-        if peer not in known:
-            raise UnknownPeer(f"unknown peer '{peer}': there are {', '.join(known)}")
+        if peer not in known + ONLY_SERVERS:
+            raise UnknownPeer(f"unknown peer '{peer}': there are {', '.join(known + ONLY_SERVERS)}")
     programs, skipped = [], []
     for peer in known:
         path = path_of(build, peer)
@@ -56,6 +58,11 @@ def find(build: Path, peers: list[str]) -> tuple[list[Program], list[str]]:
             skipped.append(f"skip {peer}: {path} is not there; `make {target}` builds it or says "
                            "what is missing")
     return programs, skipped
+
+
+def clean_up_on_sigterm() -> None:
+    """Lets SIGTERM end this program as an exception, so that what it started is ended, too."""
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
 
 
 def end_group(process: subprocess.Popen[str]) -> None:

@@ -7,7 +7,7 @@ import json
 import math
 import statistics
 from dataclasses import dataclass, replace
-from typing import Iterable
+from typing import Callable, Iterable
 
 TEXTS = ("peer", "version", "name", "unit")
 NUMBERS = ("median", "min", "max")
@@ -98,6 +98,10 @@ class Results:
     def get(self, peer: str, name: str, procs: int) -> Row | None:
         return self.by_key.get((name, procs), {}).get(peer)
 
+    def part(self, is_wanted: Callable[[str], bool]) -> Results:
+        """The rows of some names."""
+        return Results(row for row in self.rows() if is_wanted(row.name))
+
     def rows(self) -> list[Row]:
         return [row for peers in self.by_key.values() for row in peers.values()]
 
@@ -108,9 +112,14 @@ class Results:
         return {row.peer: row.version for row in self.rows()}
 
 
+def is_ours(peer: str) -> bool:
+    """Weft, or a variant of it such as weft-epoll."""
+    return peer.partition("-")[0] == "weft"
+
+
 def is_floor(peer: str) -> bool:
     """Bare C has no scheduler: it shows what the machine can do and is no peer to be ahead of."""
-    return peer == "raw" or peer.startswith(("raw-", "raw_"))
+    return peer.partition("-")[0] == "raw"
 
 
 def best_of(rows: Iterable[Row]) -> Row | None:
@@ -120,7 +129,8 @@ def best_of(rows: Iterable[Row]) -> Row | None:
 
 
 def best_peer(peers: dict[str, Row]) -> Row | None:
-    return best_of(row for row in peers.values() if row.peer != "weft" and not is_floor(row.peer))
+    return best_of(row for row in peers.values()
+                   if not is_ours(row.peer) and not is_floor(row.peer))
 
 
 def ratio(row: Row, base: Row) -> float | None:

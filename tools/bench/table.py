@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import machine as machines
-from rows import Results, Row, best_of, best_peer, is_floor, is_rate, ratio
+from rows import Results, Row, best_of, best_peer, is_floor, is_ours, is_rate, ratio
 from targets import Target, Targets
-from workloads import SCALING
+from workloads import SCALING, is_server_row
 
 
 @dataclass
@@ -67,7 +67,7 @@ def target_cells(target: Target | None, weft: Row | None) -> list[str]:
 
 def columns(results: Results) -> list[str]:
     """Weft first, bare C last, the others as they came."""
-    return sorted(results.peers(), key=lambda peer: (peer != "weft", is_floor(peer)))
+    return sorted(results.peers(), key=lambda p: (p != "weft", not is_ours(p), is_floor(p)))
 
 
 def main_table(results: Results, targets: Targets, is_markdown: bool, with_range: bool) -> Table:
@@ -123,8 +123,9 @@ def notes(results: Results, machine: dict[str, object]) -> list[str]:
              "medians; Weft / best: below 1 means that Weft is ahead of the best peer"]
     if any(is_rate(row.unit) for row in results.rows()):
         lines[-1] += " (of rates, too)"
-    if any(map(is_floor, results.peers())):
-        lines.append("raw is bare C without a scheduler: what the machine can do, not a peer")
+    if floors := [peer for peer in columns(results) if is_floor(peer)]:
+        lines.append(", ".join(floors) + ": bare C without a scheduler, what the machine can do; "
+                     "not among the peers")
     return lines
 
 
@@ -132,8 +133,11 @@ def report(results: Results, machine: dict[str, object], is_markdown: bool,
            with_range: bool) -> str:
     """All that is printed in the end."""
     targets = Targets(results)
-    tables = [main_table(results, targets, is_markdown, with_range),
-              scaling_table(results, targets)]
-    parts = [t.markdown() if is_markdown else t.text() for t in tables if t is not None]
+    calls, servers = results.part(lambda n: not is_server_row(n)), results.part(is_server_row)
+    tables = [main_table(part, targets, is_markdown, with_range)
+              for part in (calls, servers) if part.by_key]
+    scaling = scaling_table(calls, targets)
+    tables += [scaling] if scaling else []
+    parts = [t.markdown() if is_markdown else t.text() for t in tables]
     last = "\n".join([*notes(results, machine), factor_line(targets)])
     return "\n\n".join([*parts, last.replace("\n", "  \n") if is_markdown else last])

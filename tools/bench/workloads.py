@@ -48,6 +48,11 @@ WORKLOADS = [
     Workload("fair", procs=(1,)),
 ]
 SCALING = ["skynet_work", "fib_work", "pairs"]  # time with one processor / time with two
+SERVERS = ["echo", "http"]  # rows of servers.py: echo.50.split.cpu
+
+
+def is_server_row(name: str) -> bool:
+    return name.partition(".")[0] in SERVERS
 
 
 class UnknownName(ValueError):

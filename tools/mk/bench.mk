@@ -30,10 +30,10 @@ bench-load:
 
 # A peer whose tools are missing says so in one line and ends with 77.
 bench-peers:
-	$(Q)mkdir -p $(bench_dir) && for peer in $(bench_peers); do \
+	$(Q)mkdir -p $(bench_dir); rc=0; for peer in $(bench_peers); do \
 	    CC="$(CC)" CXX="$(CXX)" tools/bench/peers/$$peer/build.sh $(bench_dir) || \
-	    [ $$? -eq 77 ] || { echo "the peer $$peer does not build" >&2; exit 1; }; \
-	done
+	    [ $$? -eq 77 ] || { echo "the peer $$peer does not build" >&2; rc=1; }; \
+	done; exit $$rc
 
 # Built before anything is measured, and by a make of its own, since `bench` asks no compiler.
 bench_env := CC="$(CC)" CXX="$(CXX)" CFLAGS="$(CFLAGS)" LIBURING="$(LIBURING)"

@@ -7,13 +7,13 @@ set -eu
 
 dir=${1:?usage: build.sh DIR}
 here=$(cd "$(dirname "$0")" && pwd)
-cc=${CC:-cc}
+cc=${CC:-cc} # may have options behind it
 
-if ! command -v "$cc" >/dev/null 2>&1; then
+if ! command -v "${cc%% *}" >/dev/null 2>&1; then
     echo "skip load: no C compiler ($cc); install gcc"
     exit 77
 fi
 
 mkdir -p "$dir"
-"$cc" -O2 -std=gnu11 -Wall -Wextra -Werror -o "$dir/load" \
+$cc -O2 -std=gnu11 -Wall -Wextra -Werror -o "$dir/load" \
     "$here/main.c" "$here/run.c" "$here/connection.c" "$here/histogram.c"

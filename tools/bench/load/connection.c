@@ -94,8 +94,8 @@ static void register_output(struct connection *c, int epoll_fd, bool is_wanted)
 
 static enum progress send_rest(struct connection *c, int epoll_fd)
 {
-    const ssize_t n = send(c->fd, c->message + c->sent, message_bytes - c->sent,
-                           MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t n =
+        send(c->fd, c->message + c->sent, message_bytes - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
 
     if (n < 0 && errno != EAGAIN && errno != EINTR)
         return lost(c, strerror(errno));

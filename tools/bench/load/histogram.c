@@ -20,8 +20,7 @@ static unsigned bucket_of(uint64_t value)
 /* The middle of the values that share a bucket. */
 static double value_of(unsigned bucket)
 {
-    const unsigned shift =
-        bucket < 2 * HISTOGRAM_PARTS ? 0 : bucket / HISTOGRAM_PARTS - 1;
+    const unsigned shift = bucket < 2 * HISTOGRAM_PARTS ? 0 : bucket / HISTOGRAM_PARTS - 1;
     const uint64_t low = (uint64_t)(bucket - shift * HISTOGRAM_PARTS) << shift;
 
     return (double)low + (double)((UINT64_C(1) << shift) - 1) / 2;

@@ -50,11 +50,16 @@ static void usage(FILE *out, int code)
 static struct options read_options(int argc, char **argv)
 {
     static const struct option known[] = {
-        {"host", required_argument, NULL, 'H'},        {"port", required_argument, NULL, 'p'},
-        {"connections", required_argument, NULL, 'c'}, {"bytes", required_argument, NULL, 'b'},
-        {"seconds", required_argument, NULL, 's'},     {"warmup", required_argument, NULL, 'w'},
-        {"rate", required_argument, NULL, 'r'},        {"json", no_argument, NULL, 'j'},
-        {"marks", no_argument, NULL, 'm'},             {"help", no_argument, NULL, 'h'},
+        {"host", required_argument, NULL, 'H'},
+        {"port", required_argument, NULL, 'p'},
+        {"connections", required_argument, NULL, 'c'},
+        {"bytes", required_argument, NULL, 'b'},
+        {"seconds", required_argument, NULL, 's'},
+        {"warmup", required_argument, NULL, 'w'},
+        {"rate", required_argument, NULL, 'r'},
+        {"json", no_argument, NULL, 'j'},
+        {"marks", no_argument, NULL, 'm'},
+        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     struct options o = {.bytes = 64, .seconds = 3, .warmup = 0.5};

@@ -35,7 +35,7 @@ struct bench {
     long n;                          /* how many, for about 100 ms */
     bool is_whole;                   /* n is the size of one task, and is never changed */
     void (*measure)(double *values); /* a value for each row */
-    int (*child)(void);              /* what --child does, if not `measure` in a runtime */
+    void (*child)(void);             /* what --child does, if not `measure` in a runtime */
     enum bench_place place;
     int procs;    /* 0: as many as --procs says */
     int runs_max; /* 0: as many as --runs says */
@@ -53,15 +53,15 @@ struct bench_options {
 };
 extern struct bench_options bench_options;
 
-/* The configuration of a runtime with that many processors, 0: as many as --procs says. */
-struct weft_config bench_config(int procs);
+/* --- The ways to run a workload (run.c) ----------------------------------------------------- */
 
-/* Runs n operations of a workload once, or measures it once; 0, or weft_run()'s code. */
-int bench_run_count(const struct bench *bench, long n);
-int bench_run_child(const struct bench *bench);
+/* Runs a workload, prints those of its rows that `is_selected` names by their bits. */
+void bench_run(const struct bench *bench, unsigned is_selected);
+void bench_run_count(const struct bench *bench, long n); /* n operations, once */
+void bench_run_child(const struct bench *bench);
 
-/* Runs a workload, prints those of its rows that `is_selected` names by their bits (run.c). */
-int bench_run(const struct bench *bench, unsigned is_selected);
+/* weft_run() with that many processors, 0: as many as --procs says; app must return 0. */
+void bench_in_runtime(int (*app)(void *), void *arg, int procs);
 
 /* --- Errors (util.c): anything unexpected ends the program with exit 1 --------------------- */
 
@@ -99,11 +99,10 @@ static inline long bench_share(long total, long i, long count)
     return total / count + (i < total % count);
 }
 
-double bench_median(double *values, int n);               /* sorts them */
-double bench_percentile(uint32_t *values, long n, int q); /* sorts them; q in percent */
-void bench_note_late(uint32_t *late_ns, int64_t ns);      /* cut to what fits */
-long bench_status_kib(const char *field);                 /* "VmRSS" of /proc/self/status */
-double bench_cpu_ms(void);                                /* of this process so far */
+double bench_median(double *values, int n);              /* sorts them */
+double bench_percentile(int64_t *values, long n, int q); /* sorts them; q in percent */
+long bench_status_kib(const char *field);                /* "VmRSS" of /proc/self/status */
+double bench_cpu_ms(void);                               /* of this process so far */
 
 /* --- Computing (util.c) --------------------------------------------------------------------- */
 
@@ -153,11 +152,11 @@ void bench_timers(double *values); /* timers.c */
 void bench_sleep(double *values);
 
 void bench_startup(double *values); /* process.c */
-int bench_startup_child(void);
+void bench_startup_child(void);
 void bench_idle_rss(double *values);
 
 void bench_mixed(double *values); /* mixed.c */
-int bench_mixed_child(void);
+void bench_mixed_child(void);
 
 void bench_fair_pair(double *values); /* fairness.c */
 void bench_fair_oldest(double *values);

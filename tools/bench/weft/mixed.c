@@ -76,11 +76,9 @@ static int server(void *arg)
     return 0;
 }
 
-int bench_mixed_child(void)
+void bench_mixed_child(void)
 {
-    const struct weft_config config = bench_config(0);
-
-    return weft_run_config(server, NULL, &config);
+    bench_in_runtime(server, NULL, 0);
 }
 
 /* --- The client ----------------------------------------------------------------------------- */
@@ -97,7 +95,7 @@ struct client {
     int epoll;
     long n_sent;
     long n_samples;
-    uint32_t *light_ns;
+    int64_t *light_ns;
 };
 
 static void send_request(struct client *client, struct connection *c)
@@ -137,7 +135,7 @@ static void take_answer(struct client *client, struct connection *c)
     if (c->got_bytes < MESSAGE_BYTES)
         return;
     if (!c->is_heavy && client->n_samples < SAMPLES_MAX)
-        bench_note_late(&client->light_ns[client->n_samples++], weft_now() - c->sent_ns);
+        client->light_ns[client->n_samples++] = weft_now() - c->sent_ns;
     send_request(client, c);
 }
 
@@ -159,7 +157,7 @@ static void talk(struct client *client)
 void bench_mixed(double *values)
 {
     struct client client = {.epoll = (int)SYSTEM(epoll_create1(EPOLL_CLOEXEC)),
-                            .light_ns = malloc(SAMPLES_MAX * sizeof(uint32_t))};
+                            .light_ns = malloc(SAMPLES_MAX * sizeof(int64_t))};
     struct bench_child child;
     int port = 0;
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench.h"
 
@@ -41,7 +42,7 @@ static void check_memory(void)
     if (kib >= 0 && kib < NEEDED_KIB) {
         fprintf(stderr, "skip parked: %ld MB are free, %ld MB are needed\n", kib / 1024,
                 NEEDED_KIB / 1024);
-        exit(BENCH_SKIP);
+        _exit(BENCH_SKIP);
     }
 }
 

@@ -13,11 +13,9 @@ static int nothing(void *arg)
     return 0;
 }
 
-int bench_startup_child(void)
+void bench_startup_child(void)
 {
-    const struct weft_config config = bench_config(0);
-
-    return weft_run_config(nothing, NULL, &config);
+    bench_in_runtime(nothing, NULL, 0);
 }
 
 /* Interleaved, so that both see the same disturbances. */

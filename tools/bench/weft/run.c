@@ -17,13 +17,17 @@ struct job {
     double *values[BENCH_ROWS_MAX]; /* for each row, a value for each run */
 };
 
-struct weft_config bench_config(int procs)
+void bench_in_runtime(int (*app)(void *), void *arg, int procs)
 {
     struct weft_config config = WEFT_CONFIG_INIT;
 
     config.procs = procs > 0 ? procs : bench_options.procs;
     config.reactor = bench_options.reactor;
-    return config;
+    const int rc = weft_run_config(app, arg, &config);
+    if (rc != 0) {
+        fprintf(stderr, "weft-bench: weft_run_config gave %d\n", rc);
+        exit(1);
+    }
 }
 
 static int row_count(const struct bench *bench)
@@ -86,8 +90,8 @@ static int run_here(void *arg)
     return 0;
 }
 
-/* Each run in a process of its own.  Returns 0, or what the child exited with. */
-static int run_in_children(struct job *job)
+/* Each run in a process of its own.  False if the workload cannot be done here. */
+static bool run_in_children(struct job *job)
 {
     double values[BENCH_ROWS_MAX];
 
@@ -100,15 +104,15 @@ static int run_in_children(struct job *job)
             n_read++;
         const int status = bench_child_end(&child);
         if (status == BENCH_SKIP)
-            return status;
+            return false;
         if (status != 0 || n_read != job->n_rows) {
             fprintf(stderr, "weft-bench: the child for %s exited with %d after %d of %d values\n",
                     job->bench->name, status, n_read, job->n_rows);
-            return 1;
+            exit(1);
         }
         keep(job, run, values);
     }
-    return 0;
+    return true;
 }
 
 /* --- What is printed ------------------------------------------------------------------------ */
@@ -145,11 +149,10 @@ static void print_row(const struct job *job, int row)
 
 /* --- The ways to run a workload ------------------------------------------------------------- */
 
-int bench_run(const struct bench *bench, unsigned is_selected)
+void bench_run(const struct bench *bench, unsigned is_selected)
 {
     struct job job = {.bench = bench, .n_rows = row_count(bench), .n_runs = bench_options.runs};
-    const struct weft_config config = bench_config(bench->procs);
-    int rc = 0;
+    bool is_done = true;
 
     if (bench->runs_max > 0 && job.n_runs > bench->runs_max)
         job.n_runs = bench->runs_max;
@@ -158,17 +161,16 @@ int bench_run(const struct bench *bench, unsigned is_selected)
         EXPECT(job.values[i] != NULL);
     }
     if (bench->place == IN_CHILD)
-        rc = run_in_children(&job);
+        is_done = run_in_children(&job);
     else if (bench->place == IN_RUNTIME)
-        rc = weft_run_config(run_here, &job, &config);
+        bench_in_runtime(run_here, &job, bench->procs);
     else
-        rc = run_here(&job);
+        (void)run_here(&job);
     for (int i = 0; i < job.n_rows; i++) {
-        if (rc == 0 && (is_selected & 1u << i) != 0)
+        if (is_done && (is_selected & 1u << i) != 0)
             print_row(&job, i);
         free(job.values[i]);
     }
-    return rc == BENCH_SKIP ? 0 : rc;
 }
 
 struct count {
@@ -184,12 +186,11 @@ static int run_counted(void *arg)
     return 0;
 }
 
-int bench_run_count(const struct bench *bench, long n)
+void bench_run_count(const struct bench *bench, long n)
 {
-    const struct weft_config config = bench_config(bench->procs);
     struct count count = {bench, n};
 
-    return weft_run_config(run_counted, &count, &config);
+    bench_in_runtime(run_counted, &count, bench->procs);
 }
 
 struct child_values {
@@ -205,15 +206,15 @@ static int run_measure(void *arg)
     return 0;
 }
 
-int bench_run_child(const struct bench *bench)
+void bench_run_child(const struct bench *bench)
 {
-    const struct weft_config config = bench_config(bench->procs);
     struct child_values child = {.bench = bench};
 
-    if (bench->child != NULL)
-        return bench->child();
-    const int rc = weft_run_config(run_measure, &child, &config);
-    for (int i = 0; rc == 0 && i < row_count(bench); i++)
+    if (bench->child != NULL) {
+        bench->child();
+        return;
+    }
+    bench_in_runtime(run_measure, &child, bench->procs);
+    for (int i = 0; i < row_count(bench); i++)
         printf("%.17g\n", child.values[i]);
-    return rc;
 }

@@ -66,9 +66,9 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static int compare_u32(const void *a, const void *b)
+static int compare_times(const void *a, const void *b)
 {
-    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
 
     return (x > y) - (x < y);
 }
@@ -79,15 +79,10 @@ double bench_median(double *values, int n)
     return n % 2 != 0 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
-double bench_percentile(uint32_t *values, long n, int q)
+double bench_percentile(int64_t *values, long n, int q)
 {
-    qsort(values, (size_t)n, sizeof(*values), compare_u32);
-    return values[(n * q + 99) / 100 - 1];
-}
-
-void bench_note_late(uint32_t *late_ns, int64_t ns)
-{
-    *late_ns = ns < 0 ? 0 : ns > UINT32_MAX ? UINT32_MAX : (uint32_t)ns;
+    qsort(values, (size_t)n, sizeof(*values), compare_times);
+    return (double)values[(n * q + 99) / 100 - 1];
 }
 
 /* Without stdio, whose buffers would be part of what is measured. */

@@ -100,8 +100,8 @@ static int run(const struct selection *s, const struct workload *w)
 {
     static raw_values values;
     const int runs = w->runs_max > 0 && w->runs_max < s->runs ? w->runs_max : s->runs;
-    const int rc = w->loop != NULL ? run_loop(w, s->procs, runs, values[0])
-                                   : run_samples(w, runs, values);
+    const int rc =
+        w->loop != NULL ? run_loop(w, s->procs, runs, values[0]) : run_samples(w, runs, values);
 
     if (rc == 0)
         rows_print(s, w, values, runs);

@@ -11,12 +11,12 @@
 
 /* All names of the benchmark: those that are not ours are left out, others are mistakes. */
 static const char *const known[] = {
-    "yield",           "spawn_one",       "spawn_batch",   "chan_unbuf",    "chan_buf",
-    "chan_mpmc",       "select2",         "select8",       "mutex",         "skynet",
-    "skynet.rss",      "fib",             "skynet_work",   "fib_work",      "pairs",
-    "parked.bytes",    "parked.pte",      "parked.create", "parked.wake",   "timers.cpu",
-    "timers.p50",      "timers.p99",      "sleep.100us_p50", "sleep.100us_p99",
-    "sleep.1ms_p50",   "sleep.1ms_p99",   "startup",       "idle_rss",      "mixed",
+    "yield",         "spawn_one",  "spawn_batch",     "chan_unbuf",      "chan_buf",
+    "chan_mpmc",     "select2",    "select8",         "mutex",           "skynet",
+    "skynet.rss",    "fib",        "skynet_work",     "fib_work",        "pairs",
+    "parked.bytes",  "parked.pte", "parked.create",   "parked.wake",     "timers.cpu",
+    "timers.p50",    "timers.p99", "sleep.100us_p50", "sleep.100us_p99", "sleep.1ms_p50",
+    "sleep.1ms_p99", "startup",    "idle_rss",        "mixed",
 };
 
 /* Whether a name of the command line selects a row: its own name, or what stands before a dot. */

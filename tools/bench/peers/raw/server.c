@@ -22,7 +22,6 @@
 
 #define PROCS_MAX 256
 #define BACKLOG 4096
-#define FDS_MAX (1 << 20)
 
 static const struct server *this_server;
 static int listeners[PROCS_MAX];
@@ -33,22 +32,13 @@ _Noreturn void server_die(const char *what, int error)
     exit(1);
 }
 
-size_t server_fds_max(void)
-{
-    struct rlimit files;
-
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur > FDS_MAX)
-        return FDS_MAX;
-    return (size_t)files.rlim_cur;
-}
-
 static void raise_limit(void)
 {
     struct rlimit files;
 
     if (getrlimit(RLIMIT_NOFILE, &files) != 0)
         return;
-    files.rlim_cur = files.rlim_max < FDS_MAX ? files.rlim_max : FDS_MAX;
+    files.rlim_cur = files.rlim_max < SERVER_FDS_MAX ? files.rlim_max : SERVER_FDS_MAX;
     setrlimit(RLIMIT_NOFILE, &files);
 }
 
@@ -114,8 +104,10 @@ static void usage(FILE *out, int code)
 int server_main(const struct server *server, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"host", required_argument, NULL, 'H'},  {"port", required_argument, NULL, 'p'},
-        {"procs", required_argument, NULL, 'P'}, {"help", no_argument, NULL, 'h'},
+        {"host", required_argument, NULL, 'H'},
+        {"port", required_argument, NULL, 'p'},
+        {"procs", required_argument, NULL, 'P'},
+        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     const char *host = "127.0.0.1", *port = "0";

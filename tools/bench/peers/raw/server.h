@@ -5,7 +5,7 @@
 #ifndef RAW_SERVER_H
 #define RAW_SERVER_H
 
-#include <stddef.h>
+#define SERVER_FDS_MAX (1 << 20) /* all descriptors are below */
 
 struct server {
     const char *name;
@@ -17,9 +17,6 @@ struct server {
  * and waits for SIGTERM or SIGINT.  Returns what main() is to return.
  */
 int server_main(const struct server *server, int argc, char **argv);
-
-/* How many descriptors the process may have: all are below. */
-size_t server_fds_max(void);
 
 /* Says what failed and ends the process. */
 _Noreturn void server_die(const char *what, int error);

@@ -4,8 +4,10 @@
  *
  * The switch is inline, and tells the compiler that all registers are lost: it saves only those
  * that the code around it needs, which is none here.  What has to be kept by hand are the stack
- * pointer, the frame pointer and where to go on.  `from` and `to` are where the first two arguments
- * of a function are, so that a context whose program counter is a function gets them as these.
+ * pointer, the frame pointer and where to go on.
+ *
+ * `from` and `to` are in the registers of a function's first two arguments: a new context, whose
+ * program counter is a function, gets them as these.  One that goes on finds itself in `to`.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -21,15 +23,17 @@
 #define COLOUR_BYTES 64 /* the stacks begin at different cache sets */
 
 struct context {
-    void *sp, *fp, *pc; /* the offsets stand in switch_to() */
+    _Alignas(64) void *sp; /* switch_to() knows the offsets of these three */
+    void *fp, *pc;
     struct context *next, *home;
-    uint64_t n_left; /* of all coroutines of the thread: only that of `home` counts */
+    uint64_t n_left; /* yields */
 };
 
 #if defined(__x86_64__)
 
-static inline __attribute__((always_inline)) void switch_to(struct context *from,
-                                                            struct context *to)
+/* Goes on in `to`; returns `from` when somebody goes on there. */
+static inline __attribute__((always_inline)) struct context *switch_to(struct context *from,
+                                                                       struct context *to)
 {
     __asm__ volatile("leaq 1f(%%rip), %%rax\n\t"
                      "movq %%rsp, 0(%0)\n\t"
@@ -45,6 +49,7 @@ static inline __attribute__((always_inline)) void switch_to(struct context *from
                        "r15", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
                        "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15",
                        "memory", "cc");
+    return to;
 }
 
 /* As after a call: the return address, which nobody uses, lies below 16 aligned bytes. */
@@ -52,11 +57,11 @@ static inline __attribute__((always_inline)) void switch_to(struct context *from
 
 #else
 
-static inline __attribute__((always_inline)) void switch_to(struct context *from_context,
-                                                            struct context *to_context)
+static inline __attribute__((always_inline)) struct context *switch_to(struct context *old,
+                                                                       struct context *new)
 {
-    register struct context *from __asm__("x0") = from_context;
-    register struct context *to __asm__("x1") = to_context;
+    register struct context *from __asm__("x0") = old;
+    register struct context *to __asm__("x1") = new;
 
     __asm__ volatile("adr x9, 1f\n\t"
                      "mov x10, sp\n\t"
@@ -76,6 +81,7 @@ static inline __attribute__((always_inline)) void switch_to(struct context *from
                        "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18",
                        "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29",
                        "v30", "v31", "memory", "cc");
+    return to;
 }
 
 #define ENTRY_BYTES 0
@@ -85,17 +91,14 @@ static inline __attribute__((always_inline)) void switch_to(struct context *from
 _Static_assert(offsetof(struct context, fp) == 8 && offsetof(struct context, pc) == 16,
                "the offsets that switch_to() uses");
 
-/* A coroutine: nothing but yields, until the thread has had enough of them. */
-static void yield_forever(struct context *from, struct context *self)
+/* A coroutine: nothing but yields, until it has done its share. */
+static void yield_often(struct context *from, struct context *self)
 {
-    struct context *home = self->home;
-
     (void)from;
     for (;;) {
-        if (home->n_left == 0)
-            switch_to(self, home);
-        home->n_left--;
-        switch_to(self, self->next);
+        if (self->n_left-- == 0)
+            switch_to(self, self->home);
+        self = switch_to(self, self->next);
     }
 }
 
@@ -110,15 +113,15 @@ static void *run_thread(void *arg)
 {
     struct thread *t = arg;
 
-    t->home.n_left = t->n_yields;
     for (int i = 0; i < COROUTINES; i++) {
         const size_t top = (size_t)(i + 1) * STACK_BYTES - (size_t)i * COLOUR_BYTES;
 
         t->coroutines[i] = (struct context){
             .sp = t->stacks + top - ENTRY_BYTES,
-            .pc = (void *)yield_forever,
+            .pc = (void *)yield_often,
             .next = &t->coroutines[(i + 1) % COROUTINES],
             .home = &t->home,
+            .n_left = t->n_yields / COROUTINES, /* the first one to have done it ends all */
         };
     }
     switch_to(&t->home, &t->coroutines[0]);
@@ -128,7 +131,7 @@ static void *run_thread(void *arg)
 /* n yields on each of the threads: with one thread in this one, else each in one of its own. */
 double raw_yield(int procs, uint64_t n)
 {
-    struct thread *threads = calloc((size_t)procs, sizeof(*threads));
+    struct thread *threads = aligned_alloc(64, (size_t)procs * sizeof(*threads));
     int64_t start, end;
     int rc = 0;
 

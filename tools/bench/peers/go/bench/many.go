@@ -54,6 +54,7 @@ func timersChild() []float64 {
 	random := rand.New(rand.NewPCG(1, 2))
 	late := make([]time.Duration, many)
 	for i := range late {
+		late[i] = -1 // no page faults later
 		until := time.Second + time.Millisecond +
 			time.Duration(random.Int64N(int64(999*time.Millisecond)))
 		go func() {
@@ -90,7 +91,7 @@ func sleeps(d time.Duration) func() []float64 {
 	}
 }
 
-// percentile takes a sorted slice.
+// percentile takes a sorted slice, and the value that so many percent are not above.
 func percentile(sorted []time.Duration, percent int) time.Duration {
-	return sorted[min(len(sorted)*percent/100, len(sorted)-1)]
+	return sorted[(len(sorted)*percent+99)/100-1]
 }

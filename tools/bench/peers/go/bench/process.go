@@ -16,11 +16,11 @@ import (
 
 // childArgs is the command line of a child; its processors are set by the environment, so that
 // its runtime starts with them.
-func childArgs(name string, more ...string) (string, []string, []string) {
+func childArgs(name string) (string, []string, []string) {
 	program, err := os.Executable()
 	check(err)
 	procs := strconv.Itoa(options.procs)
-	args := append([]string{program, "--procs", procs, "--child", name}, more...)
+	args := []string{program, "--procs", procs, "--child", name}
 	return program, args, append(os.Environ(), "GOMAXPROCS="+procs)
 }
 

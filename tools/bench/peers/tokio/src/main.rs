@@ -57,7 +57,10 @@ static WORKLOADS: &[Workload] = &[
     Workload(&[("select8", "ns")], Ops(channels::select8)),
     Workload(&[("mutex", "ns")], Ops(tasks::mutex)),
     Workload(&[("skynet", "ms")], Warm(trees::skynet_ms)),
-    Workload(&[("skynet.rss", "MB")], Cold(3, |b| process::in_child(b, "skynet"))),
+    Workload(
+        &[("skynet.rss", "MB")],
+        Cold(3, |b| process::in_child(b, "skynet")),
+    ),
     Workload(&[("fib", "ms")], Warm(trees::fib_ms)),
     Workload(&[("skynet_work", "ms")], Warm(trees::skynet_work_ms)),
     Workload(&[("fib_work", "ms")], Warm(trees::fib_work_ms)),
@@ -72,11 +75,21 @@ static WORKLOADS: &[Workload] = &[
         Cold(3, |b| process::in_child(b, "parked")),
     ),
     Workload(
-        &[("timers.cpu", "ms"), ("timers.p50", "us"), ("timers.p99", "us")],
+        &[
+            ("timers.cpu", "ms"),
+            ("timers.p50", "us"),
+            ("timers.p99", "us"),
+        ],
         Cold(3, |b| process::in_child(b, "timers")),
     ),
-    Workload(&[("sleep.100us_p50", "us"), ("sleep.100us_p99", "us")], Warm(many::sleep_100us)),
-    Workload(&[("sleep.1ms_p50", "us"), ("sleep.1ms_p99", "us")], Warm(many::sleep_1ms)),
+    Workload(
+        &[("sleep.100us_p50", "us"), ("sleep.100us_p99", "us")],
+        Warm(many::sleep_100us),
+    ),
+    Workload(
+        &[("sleep.1ms_p50", "us"), ("sleep.1ms_p99", "us")],
+        Warm(many::sleep_1ms),
+    ),
     Workload(&[("startup", "ms")], Warm(process::startup_ms)),
     Workload(&[("idle_rss", "kB")], Cold(ALL, process::idle_rss)),
     Workload(&[("mixed", "us")], Cold(3, mixed::p99)),
@@ -110,7 +123,8 @@ impl Bench {
         F: Future + Send + 'static,
         F::Output: Send,
     {
-        self.runtime.block_on(async { tokio::spawn(main).await.expect("a task failed") })
+        self.runtime
+            .block_on(async { tokio::spawn(main).await.expect("a task failed") })
     }
 }
 
@@ -190,7 +204,7 @@ fn run_child(bench: &Bench) {
         "timers" => many::timers_child(bench),
         "startup" => process::startup_child(bench),
         "idle" => process::idle_child(bench),
-        "mixed" => mixed::clients(bench),
+        "mixed" => mixed::server_child(bench),
         other => options::usage(&format!("there is no child {other}")),
     };
     for value in values {
@@ -203,7 +217,9 @@ fn main() {
     if !options.child.is_empty() {
         return run_child(&Bench::new(options));
     }
-    let rows = WORKLOADS.iter().flat_map(|workload| workload.0.iter().map(|row| row.0));
+    let rows = WORKLOADS
+        .iter()
+        .flat_map(|workload| workload.0.iter().map(|row| row.0));
     options.check_names(rows.chain(LEFT_OUT.iter().copied()));
     trees::calibrate_work();
     let bench = Bench::new(options);
@@ -214,7 +230,11 @@ fn main() {
         let runs = run(&bench, measure);
         for (i, row) in rows.iter().enumerate() {
             if bench.options.is_wanted(row.0) {
-                show(&bench.options, *row, runs.iter().map(|values| values[i]).collect());
+                show(
+                    &bench.options,
+                    *row,
+                    runs.iter().map(|values| values[i]).collect(),
+                );
             }
         }
     }

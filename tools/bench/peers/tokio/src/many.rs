@@ -44,7 +44,12 @@ pub fn parked_child(bench: &Bench) -> Vec<f64> {
         ended.wait().await;
         let wake = start.elapsed();
         let each = |kilobytes: f64| kilobytes * 1024.0 / MANY as f64;
-        vec![each(rss), each(pte), milliseconds(create), milliseconds(wake)]
+        vec![
+            each(rss),
+            each(pte),
+            milliseconds(create),
+            milliseconds(wake),
+        ]
     })
 }
 
@@ -61,7 +66,9 @@ fn cpu_time() -> Duration {
 
 /// A number below n: the top of a linear congruential sequence.
 fn random_below(n: u64, state: &mut u64) -> u64 {
-    *state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+    *state = state
+        .wrapping_mul(6364136223846793005)
+        .wrapping_add(1442695040888963407);
     ((u128::from(*state) * u128::from(n)) >> 64) as u64
 }
 
@@ -95,7 +102,10 @@ pub fn timers_child(bench: &Bench) -> Vec<f64> {
         GATE.notify_waiters();
         ended.wait().await;
         let cpu = cpu_time() - cpu;
-        let late = late.iter().map(|us| f64::from(us.load(Ordering::Relaxed))).collect();
+        let late = late
+            .iter()
+            .map(|us| f64::from(us.load(Ordering::Relaxed)))
+            .collect();
         let [p50, p99] = percentiles(late);
         vec![milliseconds(cpu), p50, p99]
     })
@@ -122,8 +132,8 @@ pub fn sleep_1ms(bench: &Bench) -> Vec<f64> {
     sleeps(bench, Duration::from_millis(1))
 }
 
-/// The 50th and the 99th.
+/// The 50th and the 99th: the value that so many percent are not above.
 pub fn percentiles(mut values: Vec<f64>) -> [f64; 2] {
     values.sort_by(f64::total_cmp);
-    [50, 99].map(|percent| values[values.len() * percent / 100])
+    [50, 99].map(|percent| values[(values.len() * percent).div_ceil(100) - 1])
 }

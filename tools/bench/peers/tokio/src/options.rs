@@ -26,13 +26,19 @@ fn number(option: &str, word: Option<String>) -> usize {
 
 /// Says whether a row is one of those that the user named.
 fn is_selected(row: &str, name: &str) -> bool {
-    row.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    row.strip_prefix(name)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 impl Options {
     pub fn read() -> Options {
-        let mut options =
-            Options { procs: 1, json: false, runs: 7, child: String::new(), names: Vec::new() };
+        let mut options = Options {
+            procs: 1,
+            json: false,
+            runs: 7,
+            child: String::new(),
+            names: Vec::new(),
+        };
         let mut args = std::env::args().skip(1);
         while let Some(arg) = args.next() {
             match arg.as_str() {

@@ -5,7 +5,6 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tokio::task::spawn;
 use tokio::time::sleep;
 
 use crate::trees::milliseconds;
@@ -14,16 +13,24 @@ use crate::Bench;
 /// The command line of a child.
 pub fn child_command(procs: u64, name: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("no path of its own"));
-    command.args(["--procs", &procs.to_string(), "--child", name]).stdin(Stdio::null());
+    command
+        .args(["--procs", &procs.to_string(), "--child", name])
+        .stdin(Stdio::null());
     command
 }
 
 /// Runs a command and reads the numbers that it prints.
 pub fn values(command: &mut Command) -> Vec<f64> {
     let output = command.stderr(Stdio::inherit()).output().expect("no child");
-    assert!(output.status.success(), "the child failed: {}", output.status);
+    assert!(
+        output.status.success(),
+        "the child failed: {}",
+        output.status
+    );
     let text = String::from_utf8(output.stdout).expect("the child printed no text");
-    text.split_whitespace().map(|word| word.parse().expect("the child printed no number")).collect()
+    text.split_whitespace()
+        .map(|word| word.parse().expect("the child printed no number"))
+        .collect()
 }
 
 pub fn in_child(bench: &Bench, name: &str) -> Vec<f64> {
@@ -61,13 +68,15 @@ pub fn startup_ms(bench: &Bench) -> Vec<f64> {
 }
 
 pub fn startup_child(bench: &Bench) -> Vec<f64> {
-    bench.run(async { spawn(async {}).await.unwrap() });
+    bench.run(async {});
     Vec::new()
 }
 
 /// Looks from outside: a process that reads its own /proc may grow by that.
 pub fn idle_rss(bench: &Bench) -> Vec<f64> {
-    let mut child = child_command(bench.options.procs, "idle").spawn().expect("no child");
+    let mut child = child_command(bench.options.procs, "idle")
+        .spawn()
+        .expect("no child");
     std::thread::sleep(Duration::from_millis(200));
     let kilobytes = status(&child.id().to_string(), "VmRSS");
     child.kill().expect("the child is gone");

@@ -19,7 +19,10 @@ pub struct WaitGroup {
 
 impl WaitGroup {
     pub fn new(n: u64) -> Arc<WaitGroup> {
-        Arc::new(WaitGroup { left: AtomicU64::new(n), none_left: Notify::new() })
+        Arc::new(WaitGroup {
+            left: AtomicU64::new(n),
+            none_left: Notify::new(),
+        })
     }
 
     pub fn done(&self) {

@@ -19,7 +19,10 @@ static WORK_PER_US: AtomicU64 = AtomicU64::new(1);
 /// A chain of n multiplications that the compiler cannot shorten.
 #[inline(never)]
 fn steps(n: u64) -> u64 {
-    let step = |x: u64, _| x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+    let step = |x: u64, _| {
+        x.wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407)
+    };
     (0..n).fold(n, step)
 }
 
