@@ -81,8 +81,10 @@
 
         .text
 
-/* void weft__ctx_switch(void **save, void *load) */
-function weft__ctx_switch
+/* All callee-saved registers to a new area below the stack pointer, then to the stack in x1, then
+ * the pointer of the one that was left to *x0: another thread may go on there at once, so nothing
+ * of ours, and no signal frame either, may touch it any more. */
+.macro leave_stack
         sub     sp, sp, AREA_BYTES
         .cfi_adjust_cfa_offset AREA_BYTES
         save    x19, x20, 0
@@ -96,8 +98,12 @@ function weft__ctx_switch
         save    d12, d13, 128
         save    d14, d15, 144
         mov     x9, sp
-        stlr    x9, [x0]                /* after the registers: another thread may go on there */
         mov     sp, x1
+        stlr    x9, [x0]                /* after the registers */
+.endm
+
+/* And back, from the area at the stack pointer. */
+.macro load_all
         load    x29, x30, 80
         load    x19, x20, 0
         load    x21, x22, 16
@@ -110,6 +116,12 @@ function weft__ctx_switch
         load    d14, d15, 144
         add     sp, sp, AREA_BYTES
         .cfi_adjust_cfa_offset -AREA_BYTES
+.endm
+
+/* void weft__ctx_switch(void **save, void *load) */
+function weft__ctx_switch
+        leave_stack
+        load_all
         ret
 end_function weft__ctx_switch
 
@@ -118,6 +130,8 @@ end_function weft__ctx_switch
  * There is no caller, which is what `undefined x30` tells the unwinder.  The first switch comes
  * to the second instruction: an unwinder looks for a return address one byte before it, and
  * that byte must belong to this function, too.  It comes by ret, which needs no landing pad.
+ *
+ * What entry returns is the stack pointer of the context to go on with; nothing is saved here.
  */
         .globl  weft__ctx_start
         .hidden weft__ctx_start
@@ -131,11 +145,42 @@ weft__ctx_start:
 .Lstart:
         mov     x0, x27
         blr     x28
-        brk     #1                      /* entry returned, which its contract forbids */
+        mov     sp, x0
+        /* From here on this is the last part of the other context's weft__ctx_switch(). */
+        .cfi_def_cfa sp, AREA_BYTES
+        .cfi_rel_offset x19, 0
+        .cfi_rel_offset x20, 8
+        .cfi_rel_offset x21, 16
+        .cfi_rel_offset x22, 24
+        .cfi_rel_offset x23, 32
+        .cfi_rel_offset x24, 40
+        .cfi_rel_offset x25, 48
+        .cfi_rel_offset x26, 56
+        .cfi_rel_offset x27, 64
+        .cfi_rel_offset x28, 72
+        .cfi_rel_offset x29, 80
+        .cfi_rel_offset x30, 88
+        .cfi_rel_offset d8, 96
+        .cfi_rel_offset d9, 104
+        .cfi_rel_offset d10, 112
+        .cfi_rel_offset d11, 120
+        .cfi_rel_offset d12, 128
+        .cfi_rel_offset d13, 136
+        .cfi_rel_offset d14, 144
+        .cfi_rel_offset d15, 152
+        load_all
+        ret
 end_function weft__ctx_start
 
+/* void weft__ctx_enter(void **save, void *load): as weft__ctx_switch() to a new context. */
+function weft__ctx_enter
+        leave_stack
+        load_all
+        b       .Lstart
+end_function weft__ctx_enter
+
 /*
- * void *weft__ctx_make(void *top, void (*entry)(void *), void *arg)
+ * void *weft__ctx_make(void *top, void *(*entry)(void *), void *arg)
  *
  *   top & -16
  *     -8, -16       0, where a walk by hand finds no return address

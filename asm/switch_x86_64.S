@@ -15,8 +15,7 @@
  *   in         rdi = where to store the stack pointer, rsi = the stack pointer to take
  *   out        nothing
  *   kept       rbx, rbp, rsp, r12..r15, each context its own
- *   clobbered  rcx (the pc); the C caller counts all caller-saved registers as lost, as it does
- *              for any call
+ *   clobbered  the C caller counts all caller-saved registers as lost, as it does for any call
  *
  * Not saved, and why:
  *   rax, rcx, rdx, rsi, rdi, r8..r11, xmm, ymm, zmm, k, mmx, x87 stack, flags: caller-saved.
@@ -29,12 +28,15 @@
  * Alignment: rsp % 16 == 8 at the entry of each function, as after any call; the save area itself
  * need not be aligned, since only words go there.
  *
- * The way back is a jump, not a ret: the processor predicts that a ret goes to its last caller,
- * and after a switch it never does.  The jump is marked notrack, since the instruction after a
- * call has no endbr64.
+ * The way back is a ret.  The processor predicts that a ret goes to the last call that it has not
+ * seen returned from.  Coroutines that park do so at the same places in Weft, so the prediction
+ * holds there, and for the returns that follow, as long as calls and returns stay in balance; a
+ * jump instead leaves one call too many behind, after which each of those returns is predicted
+ * wrongly.  For the same reason a new context is entered by a jump (nothing was called) and its
+ * entry returns at its end: what it was entered from then finds its own calls on top.
  *
  * CFI: exact at each instruction, so that gdb, profilers and backtrace() walk out from anywhere.
- * `mov %rsi, %rsp` needs no directive: both stacks have the same layout, so the same rules that
+ * `movq %rsi, %rsp` needs no directive: both stacks have the same layout, so the same rules that
  * led to the old caller lead to the new one from there on.
  *
  * Notes: IBT holds and is declared.  The shadow stack is not: it would have to be switched too.
@@ -76,29 +78,38 @@
         .cfi_restore \reg
 .endm
 
-        .text
-
-/* void weft__ctx_switch(void **save, void *load) */
-function weft__ctx_switch
+/* All callee-saved registers onto the stack, then to the stack in rsi, then the pointer of the one
+ * that was left to *rdi: another thread may go on there at once, so nothing of ours, and no signal
+ * frame either, may touch it any more. */
+.macro leave_stack
         save    rbp
         save    rbx
         save    r12
         save    r13
         save    r14
         save    r15
-        movq    %rsp, (%rdi)            /* stores stay in order: a release */
+        movq    %rsp, %rax
         movq    %rsi, %rsp
+        movq    %rax, (%rdi)            /* stores stay in order: a release */
+.endm
+
+/* And back, from the stack pointer on. */
+.macro load_all
         load    r15
         load    r14
         load    r13
         load    r12
         load    rbx
         load    rbp
-        popq    %rcx
-        /* The pc is found at CFA - 8 still: that word is now in the red zone, which neither the
-         * kernel nor a debugger overwrites. */
-        .cfi_adjust_cfa_offset -8
-        notrack jmp *%rcx
+.endm
+
+        .text
+
+/* void weft__ctx_switch(void **save, void *load) */
+function weft__ctx_switch
+        leave_stack
+        load_all
+        ret
 end_function weft__ctx_switch
 
 /*
@@ -106,6 +117,8 @@ end_function weft__ctx_switch
  * There is no caller, which is what `undefined rip` tells the unwinder.  The first switch comes
  * to the second instruction: an unwinder looks for a return address one byte before it, and
  * that byte must belong to this function, too.
+ *
+ * What entry returns is the stack pointer of the context to go on with; nothing is saved here.
  */
         .globl  weft__ctx_start
         .hidden weft__ctx_start
@@ -119,11 +132,31 @@ weft__ctx_start:
 .Lstart:
         movq    %r12, %rdi
         call    *%rbx
-        ud2                             /* entry returned, which its contract forbids */
+        movq    %rax, %rsp
+        /* From here on this is the last part of the other context's weft__ctx_switch(). */
+        .cfi_def_cfa rsp, 8 * WEFT__CTX_WORDS
+        .cfi_offset rip, -8
+        .cfi_offset rbp, -16
+        .cfi_offset rbx, -24
+        .cfi_offset r12, -32
+        .cfi_offset r13, -40
+        .cfi_offset r14, -48
+        .cfi_offset r15, -56
+        load_all
+        ret
 end_function weft__ctx_start
 
+/* void weft__ctx_enter(void **save, void *load): as weft__ctx_switch() to a new context. */
+function weft__ctx_enter
+        leave_stack
+        load_all
+        addq    $8, %rsp                /* over the pc, which is .Lstart */
+        .cfi_adjust_cfa_offset -8
+        jmp     .Lstart
+end_function weft__ctx_enter
+
 /*
- * void *weft__ctx_make(void *top, void (*entry)(void *), void *arg)
+ * void *weft__ctx_make(void *top, void *(*entry)(void *), void *arg)
  *
  *   top & -16
  *     -8, -16  0, where a walk by hand finds no return address

@@ -20,12 +20,28 @@
 
 /* One that goes on for test_stress_ms(): its limit grows by that. */
 #define STRESS_TEST(id)                                                                            \
+    TEST_PROLONG(id)                                                                               \
+    CO_TEST(id)
+
+/* The same on two processors where WEFT_PROCS asks for one: for what takes two. */
+#define STRESS_TEST_ON_TWO(id)                                                                     \
+    TEST_PROLONG(id)                                                                               \
+    static int in_##id(void *unused);                                                              \
+    TEST(id)                                                                                       \
+    {                                                                                              \
+        const char *procs = getenv("WEFT_PROCS");                                                  \
+        if (procs == NULL || atoi(procs) < 2)                                                      \
+            setenv("WEFT_PROCS", "2", 1);                                                          \
+        CHECK_EQ(weft_run(in_##id, NULL), 0);                                                      \
+    }                                                                                              \
+    static int in_##id(void *unused __attribute__((unused)))
+
+#define TEST_PROLONG(id)                                                                           \
     static struct test_case test_case_##id;                                                        \
     __attribute__((constructor)) static void test_prolong_##id(void)                               \
     {                                                                                              \
         test_case_##id.limit_seconds += (int)(test_stress_ms() / 1000);                            \
-    }                                                                                              \
-    CO_TEST(id)
+    }
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
 

@@ -21,12 +21,18 @@
  */
 void weft__ctx_switch(void **save, void *load);
 
+/* The same for a `load` that weft__ctx_make() gave and that was never switched to.  Either call
+ * does; this one spares the processor a wrong guess. */
+void weft__ctx_enter(void **save, void *load);
+
 /*
  * Build the first frame on a fresh stack that ends (exclusively) at `top`: a switch to the pointer
  * returned enters entry(arg) with the stack aligned as the ABI wants it and with no caller, so
- * that unwinders stop there.  `entry` must not return.  Touches at most 128 bytes below `top`.
+ * that unwinders stop there.  Touches at most 128 bytes below `top`.
+ *
+ * When `entry` returns, its context is over: it returns the pointer of the context to go on with.
  */
-void *weft__ctx_make(void *top, void (*entry)(void *), void *arg);
+void *weft__ctx_make(void *top, void *(*entry)(void *), void *arg);
 
 /* The floating-point control words: MXCSR and the x87 control word, or FPCR. */
 struct weft__fp_control {

@@ -33,6 +33,31 @@ WEFT__COLD void weft__lock_slow(struct weft__lock *l)
     }
 }
 
+void weft__lock_init_biased(struct weft__lock *l, enum weft__rank rank)
+{
+    struct weft__gate *gate = weft__gate_self();
+    weft__lock_init(l, rank);
+    if (gate != NULL && weft__gate_is_worth_it(gate)) {
+        atomic_init(&l->gate, gate);
+    }
+}
+
+WEFT__COLD void weft__lock_end_bias(struct weft__lock *l)
+{
+    /* relaxed [LOCK-BIAS]: it is looked at again inside. */
+    struct weft__gate *gate = atomic_load_explicit(&l->gate, memory_order_relaxed);
+    if (gate == NULL) {
+        return;
+    }
+    weft__gate_seize(gate);
+    if (atomic_load_explicit(&l->gate, memory_order_relaxed) != NULL) {
+        weft__gate_note_end(gate);
+        /* release [LOCK-BIAS]: with it goes all that the owner did under the bias. */
+        atomic_store_explicit(&l->gate, NULL, memory_order_release);
+    }
+    weft__gate_release(gate);
+}
+
 #ifdef WEFT_DEBUG
 
 void weft__lock_check(const struct weft__lock *l)

@@ -10,6 +10,11 @@
  * free.  Sections are some 50 ns long; a longer wait means that the holder lost its CPU, and a nap
  * of some 50 us gives it one, whatever the priorities are.
  *
+ * An object that one P has made and only coroutines of that P use needs less: its lock is biased to
+ * the P's gate (gate.h), and costs no read-modify-write at all.  The first other thread that wants
+ * it takes the bias away for good [LOCK-BIAS]: with the owner kept out of its gate it sets `gate`
+ * to NULL, and from then on the word decides.  The owner looks at `gate` again once it is inside.
+ *
  * Rejected: a futex that the unlock wakes.  The unlock must then be a read-modify-write as well, 9
  * ns of the 30 of a channel operation.
  */
@@ -18,16 +23,34 @@
 
 #include "atomic.h"
 #include "compiler.h"
+#include "gate.h"
 #include "rank.h"
+#include "self.h"
 
 struct weft__lock {
     _Atomic uint32_t word;
 #ifdef WEFT_DEBUG
     uint32_t rank;
 #endif
+    _Atomic(struct weft__gate *) gate; /* whom it is biased to; NULL for ever once it is NULL */
 };
 
+#ifdef WEFT_DEBUG
+#define WEFT__LOCK_STATIC(rank_)                                                                   \
+    {                                                                                              \
+        .rank = (uint32_t)(rank_)                                                                  \
+    }
+#else
+#define WEFT__LOCK_STATIC(rank_)                                                                   \
+    {                                                                                              \
+        .word = 0                                                                                  \
+    }
+#endif
+
 void weft__lock_slow(struct weft__lock *l);
+
+/* By a thread that is not the owner of its gate and holds no lock of an object. */
+void weft__lock_end_bias(struct weft__lock *l);
 
 #ifdef WEFT_DEBUG
 void weft__lock_check(const struct weft__lock *l);
@@ -47,6 +70,7 @@ static inline void weft__lock_note(const struct weft__lock *l, bool taken)
 static inline void weft__lock_init(struct weft__lock *l, enum weft__rank rank)
 {
     atomic_init(&l->word, 0);
+    atomic_init(&l->gate, NULL);
 #ifdef WEFT_DEBUG
     l->rank = (uint32_t)rank;
 #else
@@ -54,19 +78,75 @@ static inline void weft__lock_init(struct weft__lock *l, enum weft__rank rank)
 #endif
 }
 
+/* The lock of an object that a coroutine makes: biased to its P, unless too many such biases had to
+ * be ended.  As weft__lock_init() on a plain thread. */
+void weft__lock_init_biased(struct weft__lock *l, enum weft__rank rank);
+
+/* Take a lock that was seen to be biased to `gate`; false if it is not any more. */
+static inline bool weft__lock_enter(struct weft__lock *l, struct weft__gate *gate)
+{
+    if (WEFT__UNLIKELY(gate != weft__gate_self())) {
+        weft__lock_end_bias(l);
+        return false;
+    }
+    weft__gate_enter(gate);
+    /* relaxed [LOCK-BIAS]: nobody ends the bias while we are inside. */
+    if (WEFT__LIKELY(atomic_load_explicit(&l->gate, memory_order_relaxed) == gate)) {
+        return true;
+    }
+    weft__gate_leave(gate);
+    return false;
+}
+
+/* Is it biased to the P of this thread?  One that is biased to another loses that bias. */
+static inline bool weft__lock_is_ours(struct weft__lock *l)
+{
+    /* acquire [LOCK-BIAS] */
+    struct weft__gate *gate = atomic_load_explicit(&l->gate, memory_order_acquire);
+    if (gate == NULL) {
+        return false;
+    }
+    if (WEFT__LIKELY(gate == weft__gate_self())) {
+        return true;
+    }
+    weft__lock_end_bias(l);
+    return false;
+}
+
 static inline void weft__lock(struct weft__lock *l)
 {
     weft__lock_check(l);
     weft__perturb();
-    uint32_t expected = 0;
-    /* acquire [LOCK-HELD]: what the last holder wrote before its unlock is visible. */
-    if (WEFT__UNLIKELY(!atomic_compare_exchange_strong_explicit(
-            &l->word, &expected, 1, memory_order_acquire, memory_order_relaxed))) {
-        weft__lock_slow(l);
+    /* acquire [LOCK-BIAS]: with NULL comes all that was done while it was biased. */
+    struct weft__gate *gate = atomic_load_explicit(&l->gate, memory_order_acquire);
+    if (gate == NULL || !weft__lock_enter(l, gate)) {
+        uint32_t expected = 0;
+        /* acquire [LOCK-HELD]: what the last holder wrote before its unlock is visible. */
+        if (WEFT__UNLIKELY(!atomic_compare_exchange_strong_explicit(
+                &l->word, &expected, 1, memory_order_acquire, memory_order_relaxed))) {
+            weft__lock_slow(l);
+        }
     }
     weft__lock_note(l, true);
 }
 
+/*
+ * For words beside a lock that others change by read-modify-writes without taking it: true if the
+ * lock is biased to this thread's P, and now held; else it is not biased, and not held.  What is
+ * changed by plain stores under such a lock is changed in no other way while the bias lasts.
+ */
+static inline bool weft__lock_if_biased(struct weft__lock *l)
+{
+    /* acquire [LOCK-BIAS] */
+    struct weft__gate *gate = atomic_load_explicit(&l->gate, memory_order_acquire);
+    if (gate == NULL || !weft__lock_enter(l, gate)) {
+        return false;
+    }
+    weft__lock_note(l, true);
+    return true;
+}
+
+/* Of locks that are never biased. */
 static inline bool weft__try_lock(struct weft__lock *l)
 {
     uint32_t expected = 0;
@@ -82,8 +162,14 @@ static inline bool weft__try_lock(struct weft__lock *l)
 static inline void weft__unlock(struct weft__lock *l)
 {
     weft__lock_note(l, false);
-    /* release [LOCK-HELD]: publishes what was written under the lock to the next holder. */
-    atomic_store_explicit(&l->word, 0, memory_order_release);
+    /* relaxed [LOCK-BIAS]: it does not change while we hold the lock. */
+    struct weft__gate *gate = atomic_load_explicit(&l->gate, memory_order_relaxed);
+    if (gate != NULL) {
+        weft__gate_leave(gate);
+    } else {
+        /* release [LOCK-HELD]: publishes what was written under the lock to the next holder. */
+        atomic_store_explicit(&l->word, 0, memory_order_release);
+    }
     weft__perturb();
 }
 

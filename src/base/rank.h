@@ -20,6 +20,7 @@ enum weft__rank {
     RANK_IDLE,    /* the set of idle Ps */
     RANK_G,       /* the shared list of free descriptors and the list of slabs */
     RANK_STACK,   /* the stack arena and the shared caches */
+    RANK_GATE,    /* the list of gates that no P has */
     RANK_COUNT,
 };
 

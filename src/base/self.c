@@ -6,16 +6,24 @@
 
 #include "compiler.h"
 
-/* Named in the asm of weft__m_self(), which the compiler does not see. */
+/* Named in the asm of WEFT__SELF_READ(), which the compiler does not see. */
+#define READ_BY_ASM __attribute__((used, tls_model("initial-exec"), visibility("hidden")))
 extern _Thread_local struct weft__m *weft__self_m;
-_Thread_local struct weft__m *weft__self_m
-    __attribute__((used, tls_model("initial-exec"), visibility("hidden")));
+extern _Thread_local struct weft__gate *weft__self_gate;
+_Thread_local struct weft__m *weft__self_m READ_BY_ASM;
+_Thread_local struct weft__gate *weft__self_gate READ_BY_ASM;
 static _Thread_local uint64_t self_ranks;
 
 WEFT__NOINLINE void weft__m_set_self(struct weft__m *m)
 {
     __asm__ volatile("" : "+r"(m)::"memory");
     weft__self_m = m;
+}
+
+WEFT__NOINLINE void weft__gate_set_self(struct weft__gate *gate)
+{
+    __asm__ volatile("" : "+r"(gate)::"memory");
+    weft__self_gate = gate;
 }
 
 WEFT__NOINLINE int weft__errno(void)

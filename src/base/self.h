@@ -13,33 +13,47 @@
 #include <stdint.h>
 
 struct weft__m;
+struct weft__gate;
 
-/* The M that runs on this thread; NULL on a plain thread.  Read by two loads in the initial-exec
- * model, also in the shared library: one word of the static block, for which loaders have room. */
-static inline struct weft__m *weft__m_self(void)
-{
-    struct weft__m *m;
+/* Reads the thread-local pointer `name` by two loads, in the initial-exec model also in the shared
+ * library: some words of the static block, for which loaders have room. */
 #if defined(__x86_64__)
-    __asm__ volatile("movq weft__self_m@gottpoff(%%rip), %0\n\t"
-                     "movq %%fs:(%0), %0"
-                     : "=r"(m)
-                     :
-                     : "memory");
+#define WEFT__SELF_READ(name, to)                                                                  \
+    __asm__ volatile("movq " #name "@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0"                    \
+                     : "=r"(to)                                                                    \
+                     :                                                                             \
+                     : "memory")
 #elif defined(__aarch64__)
-    uintptr_t offset;
-    __asm__ volatile("mrs %0, tpidr_el0\n\t"
-                     "adrp %1, :gottprel:weft__self_m\n\t"
-                     "ldr %1, [%1, #:gottprel_lo12:weft__self_m]\n\t"
-                     "ldr %0, [%0, %1]"
-                     : "=&r"(m), "=&r"(offset)
-                     :
-                     : "memory");
+#define WEFT__SELF_READ(name, to)                                                                  \
+    do {                                                                                           \
+        uintptr_t offset_;                                                                         \
+        __asm__ volatile("mrs %0, tpidr_el0\n\tadrp %1, :gottprel:" #name                          \
+                         "\n\tldr %1, [%1, #:gottprel_lo12:" #name "]\n\tldr %0, [%0, %1]"         \
+                         : "=&r"(to), "=&r"(offset_)                                               \
+                         :                                                                         \
+                         : "memory");                                                              \
+    } while (0)
 #else
 #error "Weft: no thread pointer for this architecture; say here how a thread-local is read"
 #endif
+
+/* The M that runs on this thread; NULL on a plain thread. */
+static inline struct weft__m *weft__m_self(void)
+{
+    struct weft__m *m;
+    WEFT__SELF_READ(weft__self_m, m);
     return m;
 }
 void weft__m_set_self(struct weft__m *m);
+
+/* The gate of the P that this thread runs (gate.h); NULL on a plain thread. */
+static inline struct weft__gate *weft__gate_self(void)
+{
+    struct weft__gate *gate;
+    WEFT__SELF_READ(weft__self_gate, gate);
+    return gate;
+}
+void weft__gate_set_self(struct weft__gate *gate);
 
 /* The errno of this thread, now. */
 int weft__errno(void);

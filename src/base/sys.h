@@ -23,10 +23,10 @@ struct pollfd;
 /* Kinds of calls that can be made to fail. */
 #define WEFT__CALLS(X)                                                                             \
     X(ALLOC)                                                                                       \
-    X(MMAP) X(MPROTECT) X(MADVISE) X(READ) X(WRITE) X(ACCEPT) X(CONNECT) X(SOCKET) X(BIND)         \
-        X(LISTEN) X(SOCKOPT) X(POLL) X(EPOLL_CREATE) X(EPOLL_CTL) X(EPOLL_WAIT) X(EVENTFD)         \
-            X(URING_SETUP) X(URING_ENTER) X(THREAD) X(CLOSE)         \
-                X(MEMBARRIER)
+    X(MMAP)                                                                                        \
+    X(MPROTECT) X(MADVISE) X(READ) X(WRITE) X(ACCEPT) X(CONNECT) X(SOCKET) X(BIND) X(LISTEN)       \
+        X(SOCKOPT) X(POLL) X(EPOLL_CREATE) X(EPOLL_CTL) X(EPOLL_WAIT) X(EVENTFD) X(URING_SETUP)    \
+            X(URING_ENTER) X(THREAD) X(CLOSE) X(MEMBARRIER)
 enum weft__call {
 #define X(name) WEFT__CALL_##name,
     WEFT__CALLS(X)

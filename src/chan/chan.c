@@ -10,9 +10,9 @@
 #include "../base/sys.h"
 #include "transfer.h"
 
-static bool may_use(const struct weft_chan *ch)
+static inline bool may_use(const struct weft_chan *ch)
 {
-    return ch->is_shared || weft__park_runtime() == ch->rt;
+    return weft__park_runtime() == ch->rt || ch->is_shared;
 }
 
 /* A NULL channel is one that never can go on: wait until a scope ends it. */
@@ -27,8 +27,10 @@ static WEFT__COLD int wait_for_ever(const void *caller)
 
 /* Wait in one of the queues, under the lock, which is released.  Returns 0, -EPIPE if the channel
  * was closed meanwhile, or -ETIMEDOUT: then nothing was transferred. */
-static int wait_in(struct weft_chan *ch, struct weft__waitq *q, enum weft__wait_reason reason,
-                   void *value, int64_t deadline_ns, const void *caller)
+static inline __attribute__((always_inline)) int wait_in(struct weft_chan *ch,
+                                                         struct weft__waitq *q,
+                                                         enum weft__wait_reason reason, void *value,
+                                                         int64_t deadline_ns, const void *caller)
 {
     struct weft__wait w;
     struct weft__waiter waiter = {.wait = &w, .value = value, .index = 0};
@@ -48,7 +50,8 @@ static int wait_in(struct weft_chan *ch, struct weft__waitq *q, enum weft__wait_
 }
 
 /* Send without waiting: 0, -EPIPE, -ENOMEM, or -EAGAIN with the lock still held if wants_lock. */
-static inline int send_now(struct weft_chan *ch, const void *value, bool wants_lock)
+static inline __attribute__((always_inline)) int send_now(struct weft_chan *ch, const void *value,
+                                                          bool wants_lock)
 {
     struct weft__wait *wake = NULL;
     weft__lock(&ch->lock);
@@ -62,7 +65,8 @@ static inline int send_now(struct weft_chan *ch, const void *value, bool wants_l
     return rc;
 }
 
-static inline int recv_now(struct weft_chan *ch, void *value, bool wants_lock)
+static inline __attribute__((always_inline)) int recv_now(struct weft_chan *ch, void *value,
+                                                          bool wants_lock)
 {
     struct weft__wait *wake = NULL;
     weft__lock(&ch->lock);

@@ -27,7 +27,11 @@ static struct weft_chan *make(size_t elem_bytes, size_t capacity, struct weft_ru
             return NULL;
         }
     }
-    weft__lock_init(&ch->lock, RANK_CHAN);
+    if (rt == NULL) {
+        weft__lock_init(&ch->lock, RANK_CHAN);
+    } else {
+        weft__lock_init_biased(&ch->lock, RANK_CHAN);
+    }
     weft__waitq_init(&ch->receivers, &ch->lock);
     weft__waitq_init(&ch->senders, &ch->lock);
     ch->elem_bytes = (uint32_t)elem_bytes;

@@ -81,9 +81,10 @@ enum weft__wait_reason {
 };
 
 enum {
-    G_FLAG_PINNED = 1,  /* runs on one M only: p_home's */
-    G_FLAG_OWN_FP = 4,  /* fp is saved and restored at its switches */
-    G_FLAG_RESULT = 8,  /* entry takes the form that returns an int; handle is set */
+    G_FLAG_PINNED = 1, /* runs on one M only: p_home's */
+    G_FLAG_FRESH = 2,  /* ctx.sp is as weft__ctx_make() gave it */
+    G_FLAG_OWN_FP = 4, /* fp is saved and restored at its switches */
+    G_FLAG_RESULT = 8, /* entry takes the form that returns an int; handle is set */
 };
 
 struct weft_runtime;
@@ -108,9 +109,9 @@ struct weft__g {
     void *arg;
 
     _Atomic uint64_t id;
-    _Atomic(const char *) site;     /* where it was spawned; a constant string */
-    _Atomic(char *) name;           /* NULL, or a block of the runtime's names */
-    struct weft_co *handle;         /* what join waits in; NULL for go() */
+    _Atomic(const char *) site;        /* where it was spawned; a constant string */
+    _Atomic(char *) name;              /* NULL, or a block of the runtime's names */
+    struct weft_co *handle;            /* what join waits in; NULL for go() */
     _Atomic(struct weft__wait *) wait; /* of the last park; lies on its stack */
     _Atomic uint8_t wait_reason;
     uint8_t stack_shift; /* the class of the stack that it wants */

@@ -20,6 +20,13 @@
 #endif
 #define OUTSIDE "an I/O call was made outside a coroutine"
 
+/* [FD-DRAINED]  Not in a scope that has ended: there what can be had at once must be tried. */
+static bool can_only_wait(const struct weft__op *op, struct weft__fd *entry)
+{
+    return op->kind == WEFT__OP_READ && weft__fd_take_drained(entry) &&
+           !weft__park_reactors()->driver->by_edges && !weft__park_is_late();
+}
+
 ssize_t weft__io_run(struct weft__op *op, enum weft__wait_reason reason, const void *caller)
 {
     (void)weft__park_self(OUTSIDE);
@@ -39,15 +46,23 @@ ssize_t weft__io_run(struct weft__op *op, enum weft__wait_reason reason, const v
     if (enters && !weft__fd_enter(entry)) {
         return -EBADF;
     }
-    ssize_t n = weft__op_try(op, is_own);
+    ssize_t n = is_own && can_only_wait(op, entry) ? -EAGAIN : weft__op_try(op, is_own);
     if (enters) {
         weft__fd_leave(entry);
     }
-    if (n != -EAGAIN) {
-        return n;
+    if (n == -EAGAIN) {
+        int rc = weft__park_check_scope();
+        if (rc != 0) {
+            return rc;
+        }
+        n = weft__park_op(op, true, reason, caller);
+    } else {
+        weft__park_spend();
     }
-    int rc = weft__park_check_scope();
-    return rc != 0 ? rc : weft__park_op(op, true, reason, caller);
+    if ((op->flags & WEFT__OP_SHORT) != 0) {
+        weft__fd_note_drained(entry);
+    }
+    return n;
 }
 
 static ssize_t read_some(int fd, void *buf, size_t n, const void *caller)

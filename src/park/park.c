@@ -12,23 +12,6 @@
 #include "../sched/watch.h"
 #include "scope_frame.h"
 
-static struct weft__g *current(void)
-{
-    struct weft__m *m = weft__m_self();
-    return m != NULL ? m->cur : NULL;
-}
-
-struct weft_runtime *weft__park_runtime(void)
-{
-    struct weft__g *g = current();
-    return g != NULL ? g->rt : NULL;
-}
-
-struct weft__g *weft__park_self(const char *what)
-{
-    return weft__m_in_coroutine(what)->cur;
-}
-
 struct weft__reactor_group *weft__park_reactors(void)
 {
     return &weft__m_self()->rt->reactors;
@@ -42,58 +25,6 @@ bool weft__park_may_spin(void)
 uint64_t weft__park_random(void)
 {
     return weft__random_next(&weft__m_self()->p->random);
-}
-
-void weft__park_init(struct weft__wait *w)
-{
-    struct weft__g *g = current();
-    w->g = g;
-    w->waiters = NULL;
-    atomic_init(&w->claimed, 0);
-    w->is_contested = false;
-    w->timer_won = false;
-    w->timer_p = NULL;
-    w->deadline_ns = INT64_MAX;
-    if (g == NULL) {
-        atomic_init(&w->thread_word, 0);
-    } else if (WEFT__UNLIKELY(g->scope != NULL) && g->scope->nearest_ns != INT64_MAX) {
-        w->deadline_ns = g->scope->nearest_ns;
-        w->deadline_value = -ETIMEDOUT;
-        w->is_contested = true;
-    }
-}
-
-void weft__park_until(struct weft__wait *w, int64_t deadline_ns, int value)
-{
-    /* At the same moment success wins over a scope. */
-    if (deadline_ns <= w->deadline_ns && deadline_ns != INT64_MAX) {
-        w->deadline_ns = deadline_ns;
-        w->deadline_value = value;
-        w->is_contested = true;
-    }
-}
-
-void weft__park_begin(struct weft__wait *w, enum weft__wait_reason reason, const void *object,
-                      const void *caller)
-{
-    struct weft__g *g = w->g;
-    if (g == NULL) {
-        return;
-    }
-    atomic_store_explicit(&g->wait_reason, (uint8_t)reason, memory_order_relaxed);
-    w->object = object;
-    w->caller = caller;
-    atomic_store_explicit(&g->wait, w, memory_order_relaxed);
-    /* Whoever finds the waiter finds this first: it is published by the lock, the wheel or the
-     * reactor that makes the waiter visible. */
-    atomic_store_explicit(&g->state, G_PARKED, memory_order_relaxed);
-}
-
-void weft__park_abandon(struct weft__wait *w)
-{
-    if (w->g != NULL) {
-        atomic_store_explicit(&w->g->state, G_RUNNING, memory_order_relaxed);
-    }
 }
 
 /* A plain thread waits for its word. */
@@ -128,7 +59,7 @@ static bool begin_deadline(struct weft__wait *w)
     return false;
 }
 
-int weft__park_wait(struct weft__wait *w)
+WEFT__COLD int weft__park_wait_slow(struct weft__wait *w)
 {
     if (WEFT__UNLIKELY(w->g == NULL)) {
         return wait_on_thread(w);
@@ -149,14 +80,19 @@ void weft__park_wake(struct weft__wait *w)
     weft__wait_wake(w);
 }
 
+bool weft__park_is_late(void)
+{
+    struct weft__g *g = weft__g_self();
+    return WEFT__UNLIKELY(g != NULL && g->scope != NULL) && g->scope->nearest_ns != INT64_MAX &&
+           g->scope->nearest_ns <= weft__clock_ns();
+}
+
 int weft__park_check_scope(void)
 {
-    struct weft__g *g = current();
-    if (WEFT__LIKELY(g == NULL || g->scope == NULL) || g->scope->nearest_ns == INT64_MAX ||
-        g->scope->nearest_ns > weft__clock_ns()) {
+    if (WEFT__LIKELY(!weft__park_is_late())) {
         return 0;
     }
-    weft__scope_note_end(g);
+    weft__scope_note_end(weft__g_self());
     return -ETIMEDOUT;
 }
 
@@ -193,6 +129,19 @@ ssize_t weft__park_op(struct weft__op *op, bool may_end, enum weft__wait_reason 
         weft__scope_note_end(w.g);
     }
     return op->result;
+}
+
+void weft__park_spend(void)
+{
+    struct weft__m *m = weft__m_self();
+    struct weft__p *p = m->p;
+    if (p->spent_tick != p->tick) {
+        p->spent_tick = p->tick;
+        p->spent = 0;
+    }
+    if (++p->spent >= WEFT__SPEND_MAX) {
+        weft__switch_yield(m, m->cur);
+    }
 }
 
 int weft__park_submit(struct weft__op_wait *ow)

@@ -29,22 +29,58 @@
 
 #include <sys/types.h>
 
+#include <errno.h>
+
+#include "../sched/machine.h"
 #include "../sched/wait.h"
+#include "scope_frame.h"
 
 struct weft_runtime;
 struct weft__reactor_group;
 
 /* The runtime whose coroutine calls; NULL on a plain thread. */
-struct weft_runtime *weft__park_runtime(void);
+static inline struct weft_runtime *weft__park_runtime(void)
+{
+    struct weft__g *g = weft__g_self();
+    return g != NULL ? g->rt : NULL;
+}
 
 /* The calling coroutine; fatal with `what` on a plain thread. */
-struct weft__g *weft__park_self(const char *what);
+static inline struct weft__g *weft__park_self(const char *what)
+{
+    return weft__m_in_coroutine(what)->cur;
+}
 
 /* Set up a wait of the caller: its nearest deadline scope, if any, is its deadline. */
-void weft__park_init(struct weft__wait *w);
+static inline void weft__park_init(struct weft__wait *w)
+{
+    struct weft__g *g = weft__g_self();
+    w->g = g;
+    w->waiters = NULL;
+    atomic_init(&w->claimed, 0);
+    w->is_contested = false;
+    w->timer_won = false;
+    w->timer_p = NULL;
+    w->deadline_ns = INT64_MAX;
+    if (g == NULL) {
+        atomic_init(&w->thread_word, 0);
+    } else if (WEFT__UNLIKELY(g->scope != NULL) && g->scope->nearest_ns != INT64_MAX) {
+        w->deadline_ns = g->scope->nearest_ns;
+        w->deadline_value = -ETIMEDOUT;
+        w->is_contested = true;
+    }
+}
 
 /* Lower the deadline: when it passes first, weft__park_wait() returns `value`. */
-void weft__park_until(struct weft__wait *w, int64_t deadline_ns, int value);
+static inline void weft__park_until(struct weft__wait *w, int64_t deadline_ns, int value)
+{
+    /* At the same moment success wins over a scope. */
+    if (deadline_ns <= w->deadline_ns && deadline_ns != INT64_MAX) {
+        w->deadline_ns = deadline_ns;
+        w->deadline_value = value;
+        w->is_contested = true;
+    }
+}
 
 /* Several parties may end this wait (a select, a deadline): they must compete for the claim. */
 static inline void weft__park_contest(struct weft__wait *w)
@@ -55,16 +91,45 @@ static inline void weft__park_contest(struct weft__wait *w)
 /* The caller is about to become visible as a waiter.  After this comes weft__park_wait(), or
  * weft__park_abandon() if nobody has seen the wait yet.  `caller` is a return address into the
  * code that called Weft: __builtin_return_address(0) of the public function. */
-void weft__park_begin(struct weft__wait *w, enum weft__wait_reason reason, const void *object,
-                      const void *caller);
-void weft__park_abandon(struct weft__wait *w);
+static inline void weft__park_begin(struct weft__wait *w, enum weft__wait_reason reason,
+                                    const void *object, const void *caller)
+{
+    struct weft__g *g = w->g;
+    if (g == NULL) {
+        return;
+    }
+    atomic_store_explicit(&g->wait_reason, (uint8_t)reason, memory_order_relaxed);
+    w->object = object;
+    w->caller = caller;
+    atomic_store_explicit(&g->wait, w, memory_order_relaxed);
+    /* Whoever finds the waiter finds this first: it is published by the lock, the wheel or the
+     * reactor that makes the waiter visible. */
+    atomic_store_explicit(&g->state, G_PARKED, memory_order_relaxed);
+}
+
+static inline void weft__park_abandon(struct weft__wait *w)
+{
+    if (w->g != NULL) {
+        atomic_store_explicit(&w->g->state, G_RUNNING, memory_order_relaxed);
+    }
+}
+
+/* For a plain thread, or with a deadline. */
+int weft__park_wait_slow(struct weft__wait *w);
 
 /*
  * Wait until somebody has claimed w and woken it.  Returns the value that the winner gave, or
  * -ETIMEDOUT when the deadline of a scope won; then the scope has been told.  May return on another
  * thread.
  */
-int weft__park_wait(struct weft__wait *w);
+static inline int weft__park_wait(struct weft__wait *w)
+{
+    if (WEFT__UNLIKELY(w->g == NULL || w->deadline_ns != INT64_MAX)) {
+        return weft__park_wait_slow(w);
+    }
+    weft__switch_park(weft__m_self(), w->g);
+    return w->value;
+}
 
 /* End a wait whose claim the caller has won.  The wait is gone afterwards. */
 void weft__park_wake(struct weft__wait *w);
@@ -72,6 +137,9 @@ void weft__park_wake(struct weft__wait *w);
 /* Has the deadline of a surrounding scope passed?  0, or -ETIMEDOUT, and the scope has been told.
  * */
 int weft__park_check_scope(void);
+
+/* The same question without telling the scope. */
+bool weft__park_is_late(void);
 
 /* Is there another P, on which whoever is waited for may be running now? */
 bool weft__park_may_spin(void);
@@ -88,6 +156,10 @@ struct weft__reactor_group *weft__park_reactors(void);
  */
 ssize_t weft__park_op(struct weft__op *op, bool may_end, enum weft__wait_reason reason,
                       const void *caller);
+
+/* The caller could do something at once that it might have had to wait for: one that is always in
+ * luck yields now and then, or its P would do nothing else. */
+void weft__park_spend(void);
 
 /* Those who wait until a descriptor is free, in the caller's runtime. */
 struct weft__fd_waits *weft__park_fd_waits(void);

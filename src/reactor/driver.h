@@ -30,6 +30,10 @@ struct weft__reactor;
 struct weft__driver {
     const char *name; /* "io_uring", "epoll" */
 
+    /* A read that is submitted waits for what comes, and does not see what was there before: the
+     * caller tries first, always. */
+    bool by_edges;
+
     /* Make one reactor ready.  0 or -errno: nothing is left behind then. */
     int (*start)(struct weft__reactor *r);
     void (*stop)(struct weft__reactor *r);

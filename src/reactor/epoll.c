@@ -154,6 +154,7 @@ static void arm_rest(struct weft__reactor *r, struct weft__fd *entry, int fd,
 static void try_waiting(struct weft__fd *entry, unsigned ready, struct weft__op_list *out)
 {
     unsigned left = ready; /* directions that did not say -EAGAIN yet */
+    bool has_read = false;
     struct weft__op *next;
     for (struct weft__op *op = entry->in_flight; op != NULL && left != 0; op = next) {
         next = op->fd_next;
@@ -163,14 +164,16 @@ static void try_waiting(struct weft__fd *entry, unsigned ready, struct weft__op_
         }
         ssize_t n = weft__op_try(op, op->is_socket);
         if (n != -EAGAIN) {
+            has_read |= op->is_socket && op->kind == WEFT__OP_READ;
             end(entry, op, n, out);
         } else if (op->kind != WEFT__OP_POLL) {
             /* A POLL that fails says nothing of the others: it may ask for less. */
             left &= ~d;
         }
     }
-    /* Nobody was told to wait in these: the next one shall try before it waits. */
-    entry->ready |= (uint8_t)left;
+    /* Nobody was told to wait in these: the next one shall try before it waits.  After a read it
+     * need not do so here: it has done so by itself before it came. */
+    entry->ready |= (uint8_t)(has_read ? left & ~(unsigned)IN : left);
 }
 
 static void handle_event(struct weft__reactor *r, const struct epoll_event *ev,
@@ -396,6 +399,7 @@ static void epoll_stop(struct weft__reactor *r)
 
 const struct weft__driver weft__driver_epoll = {
     .name = "epoll",
+    .by_edges = true,
     .start = epoll_start,
     .stop = epoll_stop,
     .submit = epoll_submit,

@@ -3,6 +3,12 @@
  * fdtable.h - what a runtime knows of each fd: whether it is a socket of ours, what is in flight on
  * it, and where it is registered.
  *
+ * Read until empty.  A read that gives less than asked for has emptied a socket, mostly.  With a
+ * driver that looks at the socket once more when it is given a read, the next read need not try, it
+ * waits [FD-DRAINED]; and where more was there after all, it does not wait long.  Not so with
+ * edge-triggered events (by_edges): urgent data, descriptors in a message and more can end a read
+ * early, and no event tells of what is behind them.
+ *
  * Entries are made when first needed, in chunks that are never freed while the runtime lives, so
  * an entry's address is good for ever.
  */
@@ -17,19 +23,21 @@
 #define WEFT__FD_CHUNKS_MAX 4096 /* fds up to 4 Mi; -EMFILE beyond */
 
 struct weft__fd {
-    struct weft__lock lock;     /* RANK_FD; protects all below */
+    struct weft__lock lock;      /* RANK_FD; protects all below */
     _Atomic uint32_t generation; /* even, another one for each life of this fd number; odd while
                                     one ends; written under the lock, and noted without it by an
                                     operation before its first try, which belongs to that life */
-    _Atomic bool is_own;        /* a stream socket made by net/: closed by weft_close() only.
+    _Atomic bool is_own;         /* a stream socket made by net/: closed by weft_close() only.
                                    Written under the lock, read by anyone: whoever may use the fd
                                    learned of it after it was adopted */
-    _Atomic uint32_t inside;    /* tries under way, and WEFT__FD_CLOSING; see weft__fd_enter() */
-    bool is_closing;            /* a CLOSE has begun; no new operation is taken (-EBADF) */
-    uint8_t ready;              /* epoll: events that came while nobody waited (bit 0 in, 1 out) */
-    uint8_t registered;         /* epoll: the directions it is registered for now */
-    int16_t home;               /* epoll: index of the reactor it is registered at, -1 none */
-    struct weft__op *in_flight; /* linked by fd_next, oldest first */
+    _Atomic uint32_t inside;     /* tries under way, and WEFT__FD_CLOSING; see weft__fd_enter() */
+    _Atomic bool drains;         /* [FD-DRAINED] holds for it; a listener: for what it accepts */
+    _Atomic bool is_drained;     /* the last read has emptied it; written by readers, a hint */
+    bool is_closing;             /* a CLOSE has begun; no new operation is taken (-EBADF) */
+    uint8_t ready;               /* epoll: events that came while nobody waited (bit 0 in, 1 out) */
+    uint8_t registered;          /* epoll: the directions it is registered for now */
+    int16_t home;                /* epoll: index of the reactor it is registered at, -1 none */
+    struct weft__op *in_flight;  /* linked by fd_next, oldest first */
     struct weft__op **in_flight_last;
     struct weft__op *closer; /* the CLOSE that waits for in_flight to be empty */
 } WEFT__ALIGNED_LINE;
@@ -88,6 +96,24 @@ uint32_t weft__fd_life(struct weft__fd *entry);
 static inline bool weft__fd_is_another(const struct weft__fd *entry, const struct weft__op *op)
 {
     return op->life != 0 && op->life != weft__fd_generation(entry);
+}
+
+/* Before a read of a socket of ours: can it only wait?  Says so once. */
+static inline bool weft__fd_take_drained(struct weft__fd *entry)
+{
+    /* relaxed [FD-DRAINED]: wrong either way it costs a system call, nothing else. */
+    if (!atomic_load_explicit(&entry->is_drained, memory_order_relaxed)) {
+        return false;
+    }
+    atomic_store_explicit(&entry->is_drained, false, memory_order_relaxed);
+    return true;
+}
+
+/* After a read that gave less than it asked for. */
+static inline void weft__fd_note_drained(struct weft__fd *entry)
+{
+    /* relaxed [FD-DRAINED] */
+    atomic_store_explicit(&entry->is_drained, true, memory_order_relaxed);
 }
 
 bool weft__fd_is_own(struct weft__fdtable *t, int fd);

@@ -53,8 +53,13 @@ void weft__op_fill_msg(struct weft__op *op)
 static ssize_t try_socket(struct weft__op *op)
 {
     switch (op->kind) {
-    case WEFT__OP_READ:
-        return weft__sys_recv_now(op->fd, op->buf, op->bytes);
+    case WEFT__OP_READ: {
+        ssize_t n = weft__sys_recv_now(op->fd, op->buf, op->bytes);
+        if (n > 0 && (size_t)n < op->bytes) {
+            op->flags |= WEFT__OP_SHORT;
+        }
+        return n;
+    }
     case WEFT__OP_WRITE:
         return weft__sys_send_now(op->fd, op->buf, op->bytes);
     case WEFT__OP_READV:

@@ -47,6 +47,7 @@ enum weft__op_kind {
 enum {
     WEFT__OP_BEGUN = 1,  /* CONNECT: connect() was called and goes on in the kernel */
     WEFT__OP_BLOCKS = 2, /* the fd cannot be polled: only the blocking call does it */
+    WEFT__OP_SHORT = 8,  /* READ of a socket: less was there than asked for */
     WEFT__OP_DIRECT = 4, /* io_uring: the kernel does it itself; else we poll and try */
 };
 

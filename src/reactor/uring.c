@@ -308,6 +308,8 @@ static void handle_op(struct weft__reactor *r, struct weft__op *op, int res, boo
         } else {
             n = res & (op->events | POLLERR | POLLHUP);
         }
+    } else if (res > 0 && op->kind == WEFT__OP_READ && (size_t)res < op->bytes) {
+        op->flags |= WEFT__OP_SHORT;
     }
     settle(r, op, n, is_owner, out);
 }

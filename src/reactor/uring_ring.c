@@ -32,7 +32,6 @@ static void ring_exit(struct io_uring *ring)
     io_uring_queue_exit(ring);
 }
 
-
 #define ENTRIES 256    /* of the submission queue: a batch, not a limit */
 #define ENTRIES_MIN 32 /* where locked memory is short */
 #define CQ_FACTOR 4    /* more in flight than 4 times that overflow into the kernel's memory */

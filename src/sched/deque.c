@@ -64,3 +64,22 @@ struct weft__g *weft__deque_steal(struct weft__deque *d)
         }
     }
 }
+
+uint32_t weft__deque_spill(struct weft__deque *d, struct weft__g **out, uint32_t n)
+{
+    /* acquire [DEQUE-TAKE] */
+    int64_t top = atomic_load_explicit(&d->top, memory_order_acquire);
+    do {
+        if (atomic_load_explicit(&d->bottom, memory_order_relaxed) - top < n) {
+            return 0;
+        }
+        for (uint32_t i = 0; i < n; i++) {
+            out[i] = atomic_load_explicit(&d->slot[(top + i) % WEFT__DEQUE_CAP],
+                                          memory_order_relaxed);
+        }
+        weft__perturb();
+        /* seq_cst [DEQUE-LAST]: against thieves; acquire [DEQUE-TAKE] where one was faster. */
+    } while (!atomic_compare_exchange_strong_explicit(&d->top, &top, top + n, memory_order_seq_cst,
+                                                      memory_order_acquire));
+    return n;
+}

@@ -44,6 +44,13 @@ static inline bool weft__deque_push(struct weft__deque *d, struct weft__g *g)
     return true;
 }
 
+/* Anyone: how many there are; old at once. */
+static inline int64_t weft__deque_count(const struct weft__deque *d)
+{
+    return atomic_load_explicit(&d->bottom, memory_order_relaxed) -
+           atomic_load_explicit(&d->top, memory_order_relaxed);
+}
+
 /* Anyone: is there something?  Old at once. */
 static inline bool weft__deque_is_empty(const struct weft__deque *d)
 {
@@ -57,7 +64,10 @@ struct weft__g *weft__deque_pop(struct weft__deque *d);
 /* Anyone, the owner too: take the oldest; NULL if empty. */
 struct weft__g *weft__deque_steal(struct weft__deque *d);
 
-/* The same by an owner that has no thieves (a runtime of one P): plain loads and stores. */
+/* Owner: take the n oldest into out; 0 if there are not so many, else n. */
+uint32_t weft__deque_spill(struct weft__deque *d, struct weft__g **out, uint32_t n);
+
+/* weft__deque_pop() by an owner without thieves (a runtime of one P): plain loads and stores. */
 static inline struct weft__g *weft__deque_pop_alone(struct weft__deque *d)
 {
     int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed);

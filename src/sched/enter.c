@@ -74,7 +74,7 @@ static int wait_until_done(struct weft_runtime *rt, struct weft_co *co,
     struct weft__wait *w = entry->wait;
     struct weft__waiter waiter = {.wait = w, .index = 0};
     weft__lock(&co->lock);
-    bool is_done = co->has_ended;
+    bool is_done = weft__handle_has_ended(co);
     if (!is_done) {
         weft__waitq_add(&co->waiters, &waiter);
     }

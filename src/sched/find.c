@@ -18,14 +18,15 @@
  * a pause.  About 20 us in all: what waking a sleeping CPU costs. */
 #define SPIN_ROUNDS 40
 #define SPIN_PAUSES 20
-/* Run-next belongs to the P that set it, which is about to run it; others take it only when they
- * still find it in a late round. */
-#define SPIN_ROUND_RUN_NEXT (SPIN_ROUNDS - 4)
-#define RUN_NEXT_PAUSES 60 /* some us */
+/* What a P is about to run by itself is taken by others only when they still find it in a late
+ * round, and it does not switch meanwhile. */
+#define SPIN_ROUND_LATE (SPIN_ROUNDS - 4)
+#define STUCK_PAUSES 200 /* some us */
 /* Polls aim at this distance in time: short turns are polled every WEFT__TURNS_GLOBAL of them, long
  * ones after each. */
 #define POLL_FAR_NS 200000
 #define POLL_NEAR_NS 50000
+#define POLLS_LEFT_OUT 4u
 #define GLOBAL_BATCH 64
 #define STEAL_BATCH (WEFT__RUNQ_CAP / 2)
 #define TRIM_BATCH 32
@@ -111,13 +112,30 @@ static struct weft__g *take_oldest(struct weft__p *p)
     return g != NULL ? g : weft__deque_steal(&p->unstarted);
 }
 
+/* Is the woken queue so long that what a poll brings would not fit?  It would come from the global
+ * queue again, no earlier than by a later poll.  Some in a row are left out at most. */
+static bool has_enough(struct weft__p *p)
+{
+    if (weft__runq_count(&p->woken) < WEFT__RUNQ_CAP / 2 || p->polls_left_out == POLLS_LEFT_OUT) {
+        p->polls_left_out = 0;
+        return false;
+    }
+    p->polls_left_out++;
+    return true;
+}
+
 /* Look at everything that is not looked at on each turn. */
 static struct weft__g *look_around(struct weft__p *p)
 {
     int64_t last_ns = p->polled_ns;
     p->polled_ns = weft__clock_ns();
-    if (weft__reactors_in_flight(&p->rt->reactors) != 0 ||
-        atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed) != INT64_MAX) {
+    if (p->polled_ns - p->hinted_ns >= WEFT__HINT_NS) {
+        p->hinted_ns = p->polled_ns;
+        p->may_hint = true;
+    }
+    if ((weft__reactors_in_flight(&p->rt->reactors) != 0 ||
+         atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed) != INT64_MAX) &&
+        !has_enough(p)) {
         poll(p, 0);
     }
     plan_next_poll(p, last_ns);
@@ -125,19 +143,26 @@ static struct weft__g *look_around(struct weft__p *p)
     return g != NULL ? g : take_oldest(p);
 }
 
+/* Does the P not switch for a while? */
+static bool is_stuck(const struct weft__p *victim)
+{
+    uint64_t switches = atomic_load_explicit(&victim->counts.switches, memory_order_relaxed);
+    for (int i = 0; i < STUCK_PAUSES; i++) {
+        weft__cpu_relax();
+        if (atomic_load_explicit(&victim->counts.switches, memory_order_relaxed) != switches) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Run-next is what its P is about to run: taking it would tear a talking pair apart, whose
  * hand-offs then cross CPUs at a thousand times the cost.  So only from a P that does not switch
  * meanwhile. */
-static bool run_next_is_stuck(struct weft__p *victim)
+static bool run_next_is_stuck(const struct weft__p *victim)
 {
-    if (atomic_load_explicit(&victim->run_next, memory_order_relaxed) == NULL) {
-        return false;
-    }
-    uint64_t switches = atomic_load_explicit(&victim->counts.switches, memory_order_relaxed);
-    for (int i = 0; i < RUN_NEXT_PAUSES; i++) {
-        weft__cpu_relax();
-    }
-    return atomic_load_explicit(&victim->counts.switches, memory_order_relaxed) == switches;
+    return atomic_load_explicit(&victim->run_next, memory_order_relaxed) != NULL &&
+           is_stuck(victim);
 }
 
 static struct weft__g *steal_run_next(struct weft__p *victim)
@@ -149,14 +174,24 @@ static struct weft__g *steal_run_next(struct weft__p *victim)
     return atomic_exchange_explicit(&victim->run_next, NULL, memory_order_acq_rel);
 }
 
+/* The oldest of those that have not started; of a single one the same holds as of run-next. */
+static struct weft__g *steal_unstarted(struct weft__p *victim, bool is_late)
+{
+    int64_t n = weft__deque_count(&victim->unstarted);
+    if (n <= 0 || (n == 1 && (!is_late || !is_stuck(victim)))) {
+        return NULL;
+    }
+    return weft__deque_steal(&victim->unstarted);
+}
+
 /* Take work from one other P; NULL if it has none. */
-static struct weft__g *steal_from(struct weft__p *p, struct weft__p *victim, bool with_run_next)
+static struct weft__g *steal_from(struct weft__p *p, struct weft__p *victim, bool is_late)
 {
     struct weft__g *out[STEAL_BATCH];
     uint32_t n = weft__runq_grab(&victim->woken, out, STEAL_BATCH);
     if (n == 0) {
-        out[0] = weft__deque_steal(&victim->unstarted);
-        if (out[0] == NULL && with_run_next) {
+        out[0] = steal_unstarted(victim, is_late);
+        if (out[0] == NULL && is_late) {
             out[0] = steal_run_next(victim);
         }
         n = out[0] != NULL ? 1 : 0;
@@ -196,7 +231,7 @@ static struct weft__g *search_round(struct weft__p *p, int round)
         if (victim == p) {
             continue;
         }
-        struct weft__g *g = steal_from(p, victim, round >= SPIN_ROUND_RUN_NEXT);
+        struct weft__g *g = steal_from(p, victim, round >= SPIN_ROUND_LATE);
         if (g == NULL && round == SPIN_ROUNDS - 1 && help(p, victim)) {
             g = weft__queue_pick(p);
         }
@@ -253,13 +288,22 @@ static bool has_work(struct weft__p *p)
         if (q != p && !rt->may_steal) {
             continue;
         }
-        /* Run-next of a P that goes on switching will be run, or be announced anew. */
-        if (weft__runq_count(&q->woken) != 0 || !weft__deque_is_empty(&q->unstarted) ||
-            (q != p && run_next_is_stuck(q))) {
+        /* The one thing that another P has and goes on switching will be run by it. */
+        int64_t n = (int64_t)weft__runq_count(&q->woken) + weft__deque_count(&q->unstarted);
+        if (n > 1 || (n == 1 && (q == p || is_stuck(q))) || (q != p && run_next_is_stuck(q))) {
             return true;
         }
     }
     return false;
+}
+
+/* Of the idle Ps one looks at the busy ones now and then: for the one coroutine that waits on a P
+ * of which nobody was told (queue.h).  If it finds something it wakes the next, as any searcher. */
+static bool become_looker(struct weft_runtime *rt)
+{
+    return rt->may_steal &&
+           atomic_load_explicit(&rt->n_idle, memory_order_relaxed) < (uint32_t)rt->procs &&
+           !atomic_exchange_explicit(&rt->has_looker, true, memory_order_relaxed);
 }
 
 static void sleep_until_work(struct weft__p *p)
@@ -273,6 +317,11 @@ static void sleep_until_work(struct weft__p *p)
     /* Counted before anybody is asked to look: the look must find the count at rest. */
     weft__count(p->counts.sleeps);
     int64_t deadline_ns = atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed);
+    bool is_looker = become_looker(rt);
+    if (is_looker) {
+        int64_t look_ns = weft__clock_ns() + WEFT__LOOK_NS;
+        deadline_ns = look_ns < deadline_ns ? look_ns : deadline_ns;
+    }
     if (deadline_ns == INT64_MAX &&
         atomic_load_explicit(&rt->n_idle, memory_order_relaxed) == (uint32_t)rt->procs &&
         weft__reactors_in_flight(&rt->reactors) == 0 && weft__live_count(rt) != 0) {
@@ -281,6 +330,9 @@ static void sleep_until_work(struct weft__p *p)
     struct weft__op_list done;
     weft__op_list_init(&done);
     rt->reactors.driver->wait(p->reactor, deadline_ns, &done);
+    if (is_looker) {
+        atomic_store_explicit(&rt->has_looker, false, memory_order_relaxed);
+    }
     weft__idle_end(p);
     complete(p, &done);
     if (atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed) != INT64_MAX) {

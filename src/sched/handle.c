@@ -29,7 +29,7 @@ struct weft_co *weft__handle_make(struct weft__p *p)
         co = weft__alloc(sizeof *co);
     }
     if (co != NULL) {
-        weft__lock_init(&co->lock, RANK_CHAN);
+        weft__lock_init_biased(&co->lock, RANK_CHAN);
         weft__waitq_init(&co->waiters, &co->lock);
     }
     return co;
@@ -70,26 +70,35 @@ void weft__handle_cache_free(struct weft__handle_cache *c)
     }
 }
 
-/* Set a bit as the last touch of one side; the second side frees. */
-static uint32_t last_touch(struct weft_co *co, uint32_t bit)
+/* Under the lock: set the bit of one side.  Returns what was set before. */
+static uint32_t set_bit(struct weft_co *co, uint32_t bit)
 {
-    /* acq_rel [HANDLE-DONE]: all that the coroutine wrote is visible to who sees it done, and the
-     * one who frees comes after everything the other did with the handle. */
-    uint32_t before = atomic_fetch_or_explicit(&co->state, bit, memory_order_acq_rel);
-    if (before == ((CO_DONE | CO_RELEASED) & ~bit)) {
-        struct weft__m *m = weft__m_self();
-        weft__handle_drop(m != NULL ? m->p : NULL, co);
-    }
+    uint32_t before = atomic_load_explicit(&co->state, memory_order_relaxed);
+    /* release [HANDLE-DONE]: for those who look without the lock. */
+    atomic_store_explicit(&co->state, before | bit, memory_order_release);
     return before;
+}
+
+/* Both sides have let go of it. */
+static void drop(struct weft_co *co)
+{
+    struct weft__m *m = weft__m_self();
+    weft__handle_drop(m != NULL ? m->p : NULL, co);
 }
 
 bool weft__handle_release(struct weft_co *co)
 {
-    return (last_touch(co, CO_RELEASED) & CO_RELEASED) == 0;
+    weft__lock(&co->lock);
+    uint32_t before = set_bit(co, CO_RELEASED);
+    weft__unlock(&co->lock);
+    if (before == CO_DONE) {
+        drop(co);
+    }
+    return (before & CO_RELEASED) == 0;
 }
 
 /* Under the lock: everybody who waits is claimed and woken.  The woken may release the handle at
- * once; its memory stays until our own last touch. */
+ * once; that needs the lock, so its memory stays until our unlock. */
 static void end_waits(struct weft_co *co)
 {
     struct weft__waiter *w;
@@ -103,10 +112,12 @@ void weft__handle_finish(struct weft_co *co, int result)
     weft__lock(&co->lock);
     co->result = result;
     co->g = NULL;
-    co->has_ended = true;
+    uint32_t before = set_bit(co, CO_DONE);
     end_waits(co);
     weft__unlock(&co->lock);
-    (void)last_touch(co, CO_DONE);
+    if (before == CO_RELEASED) {
+        drop(co);
+    }
 }
 
 void weft__handle_abandon(struct weft_co *co, int result)

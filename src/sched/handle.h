@@ -7,9 +7,8 @@
 #include "wait.h"
 
 /*
- * `state` decides who frees it: the coroutine sets DONE as its last touch, the holder RELEASED by
- * join or detach as his; whoever comes second frees.  has_ended says the same as DONE a moment
- * earlier, under the lock, to those who want to wait.
+ * `state` decides who frees it: the coroutine sets DONE when it ends, the holder RELEASED by join
+ * or detach, both under the lock; whoever comes second frees it after the unlock.
  */
 enum {
     CO_DONE = 1,
@@ -17,12 +16,11 @@ enum {
 };
 
 struct weft_co {
-    struct weft__lock lock; /* RANK_CHAN; protects waiters, result, has_ended */
+    struct weft__lock lock; /* RANK_CHAN; protects all below; state is read without, too */
     _Atomic uint32_t state;
     int result;
-    bool has_ended;
     bool was_abandoned; /* it never ended: its runtime was stopped */
-    struct weft__g *g;  /* the coroutine, until has_ended */
+    struct weft__g *g;  /* the coroutine, until it has ended */
     struct weft__waitq waiters;
 };
 
@@ -51,6 +49,12 @@ static inline bool weft__handle_is_done(const struct weft_co *co)
 {
     /* acquire [HANDLE-DONE] */
     return (atomic_load_explicit(&co->state, memory_order_acquire) & CO_DONE) != 0;
+}
+
+/* The same under the lock. */
+static inline bool weft__handle_has_ended(const struct weft_co *co)
+{
+    return (atomic_load_explicit(&co->state, memory_order_relaxed) & CO_DONE) != 0;
 }
 
 static inline bool weft__handle_is_released(const struct weft_co *co)

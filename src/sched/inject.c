@@ -16,8 +16,7 @@ void weft__inject_init(struct weft__inject *in)
 
 static void update_counts(struct weft__inject *in)
 {
-    atomic_store_explicit(&in->count, in->woken.count + in->unstarted.count,
-                          memory_order_relaxed);
+    atomic_store_explicit(&in->count, in->woken.count + in->unstarted.count, memory_order_relaxed);
     atomic_store_explicit(&in->overflow_count, in->overflow.count, memory_order_relaxed);
 }
 

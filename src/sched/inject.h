@@ -46,9 +46,9 @@ struct weft__inject {
     struct weft__lock lock; /* RANK_INJECT; protects the lists */
     struct weft__glist woken;
     struct weft__glist unstarted;
-    struct weft__glist overflow; /* unstarted ones that did not fit into a P's own queue */
-    struct weft__glist starved;  /* no stack could be had for them */
-    _Atomic uint32_t count;      /* woken and unstarted, for a look without the lock */
+    struct weft__glist overflow;     /* unstarted ones that did not fit into a P's own queue */
+    struct weft__glist starved;      /* no stack could be had for them */
+    _Atomic uint32_t count;          /* woken and unstarted, for a look without the lock */
     _Atomic uint32_t overflow_count; /* likewise */
     _Atomic uint32_t starved_count;
 };

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 
+#include "../base/fatal.h"
 #include "../base/sys.h"
 #include "../base/text.h"
 #include "fault.h"
@@ -16,6 +17,11 @@
 
 /* Room for the search, the reactor's batches and a dump; the kernel commits what is touched. */
 #define M_STACK_BYTES ((size_t)256 * 1024)
+
+WEFT__COLD void weft__m_not_in_coroutine(const char *what)
+{
+    weft__fatal(what);
+}
 
 static void ctx_init(struct weft__m *m)
 {
@@ -32,9 +38,11 @@ static void ctx_init(struct weft__m *m)
 static void run(struct weft__m *m)
 {
     struct weft__g *g;
+    weft__gate_set_self(m->p->gate);
     while ((g = weft__find(m)) != NULL) {
         weft__switch_to_g(m, g);
     }
+    weft__gate_set_self(NULL);
 }
 
 /* Wait as a spare until somebody gives us a P (m->p), or the runtime stops (m->p stays NULL). */

@@ -16,10 +16,7 @@ WEFT__COLD void weft__queue_spill_woken(struct weft__p *p, struct weft__g *g)
 static WEFT__COLD void spill_unstarted(struct weft__p *p, struct weft__g *g)
 {
     struct weft__g *out[WEFT__DEQUE_CAP / 2 + 1];
-    uint32_t n = 0;
-    while (n < WEFT__DEQUE_CAP / 2 && (out[n] = weft__deque_steal(&p->unstarted)) != NULL) {
-        n++;
-    }
+    uint32_t n = weft__deque_spill(&p->unstarted, out, WEFT__DEQUE_CAP / 2);
     if (!weft__deque_push(&p->unstarted, g)) {
         out[n++] = g;
     }
@@ -81,8 +78,13 @@ void weft__queue_woken(struct weft__g *g, bool run_next)
 
 void weft__queue_unstarted(struct weft__p *p, struct weft__g *g)
 {
+    bool is_one = weft__deque_is_empty(&p->unstarted);
     if (WEFT__UNLIKELY(!weft__deque_push(&p->unstarted, g))) {
         spill_unstarted(p, g);
     }
-    weft__queue_tell(p);
+    if (is_one) {
+        weft__queue_tell_of_one(p);
+    } else {
+        weft__queue_tell(p);
+    }
 }

@@ -43,6 +43,22 @@ static inline void weft__queue_tell(struct weft__p *p)
     }
 }
 
+/*
+ * The only thing that waits on this P was made visible: a coroutine in run-next, or one that has
+ * not started.  Mostly the one that runs is about to wait for just that, and a P that is woken for
+ * it finds nothing: so it is told of at most once in WEFT__HINT_NS, and again if in this same turn
+ * there was one before, which somebody has taken.  Should the one that runs compute instead, an
+ * idle P finds out by itself: while others are busy it looks around every WEFT__LOOK_NS (find.c).
+ */
+static inline void weft__queue_tell_of_one(struct weft__p *p)
+{
+    if (p->may_hint || p->hint_tick == p->tick) {
+        p->may_hint = false;
+        weft__queue_tell(p);
+    }
+    p->hint_tick = p->tick;
+}
+
 /* Put g into run-next; what was there comes back. */
 static inline struct weft__g *weft__run_next_put(struct weft__p *p, struct weft__g *g)
 {
@@ -85,9 +101,11 @@ static inline void weft__queue_woken_here(struct weft__p *p, struct weft__g *g, 
     if (run_next) {
         g = weft__run_next_put(p, g);
     }
-    if (g != NULL) {
-        weft__queue_push_woken(p, g);
+    if (g == NULL) {
+        weft__queue_tell_of_one(p);
+        return;
     }
+    weft__queue_push_woken(p, g);
     weft__queue_tell(p);
 }
 

@@ -22,11 +22,18 @@
 #include "deque.h"
 #include "handle.h"
 #include "inject.h"
+#include "machine.h"
 #include "runq.h"
 #include "wait.h"
 
 /* A P looks at its reactor, its timers and the global queue after at most so many turns. */
 #define WEFT__TURNS_GLOBAL 61u
+/* How often an idle P is told of the one coroutine that waits on a busy one; and how often, while
+ * others are busy, it looks by itself. */
+#define WEFT__HINT_NS 1000000
+#define WEFT__LOOK_NS 10000000
+/* A coroutine whose I/O never has to wait yields after so much of it: a request or two. */
+#define WEFT__SPEND_MAX 4u
 /* And at such a look, the oldest of its unstarted coroutines gets its turn if none did for so long.
  * By time, not by turns: each such turn opens another branch of a fork-join tree, and the number of
  * open branches is the number of stacks (a million-leaf tree had 8,000 with a bound of 32 turns).
@@ -40,20 +47,6 @@
 enum weft__checks {
     CHECK_CANARY = 1, /* some stack may be guarded by a canary alone */
     CHECK_FORKED = 2, /* this is the child of a fork: rings, epoll sets and threads are not here */
-};
-
-struct weft__m {
-    struct weft__g *cur; /* the coroutine that runs on this thread; NULL on the M's own context */
-    struct weft__p *p;   /* NULL while spare */
-    struct weft__g *dead; /* left its stack for good: the next context gives it back */
-    struct weft__ctx ctx; /* the M's own context, while a coroutine runs */
-    struct weft_runtime *rt;
-    struct weft__fp_control fp; /* the thread's floating-point environment */
-    uint64_t thread;
-    _Atomic uint32_t assigned; /* 1: `p` was given to this spare M, or it must leave */
-    struct weft__m *next;      /* in the runtime's list of all Ms */
-    struct weft__m *next_spare;
-    void *alt_stack; /* for fault reports */
 };
 
 /* A P's counters: written by its owner, read by anyone. */
@@ -74,17 +67,24 @@ struct weft__p {
     /* The owner's. */
     struct weft_runtime *rt;
     struct weft__m *m;
+    struct weft__gate *gate; /* what our coroutines make is biased to it (base/lock.h) */
     struct weft__g *pending; /* to run next, by the M: it needs a stack first */
     uint32_t index;
-    uint32_t tick;          /* turns so far */
-    uint32_t poll_tick;     /* the turn at which to look at reactor, timers, global queue */
-    uint32_t poll_interval; /* turns between two of them */
+    uint32_t tick;           /* turns so far */
+    uint32_t poll_tick;      /* the turn at which to look at reactor, timers, global queue */
+    uint32_t poll_interval;  /* turns between two of them */
+    uint32_t polls_left_out; /* in a row */
     uint32_t run_next_streak;
-    bool is_alone;      /* the runtime has one P: nobody else looks into its queues */
-    bool is_spinning;   /* counted in rt->n_spinning */
-    bool must_hand_off; /* a test asked for another thread */
-    int64_t polled_ns;  /* when it last polled */
-    int64_t oldest_ns;  /* when the oldest unstarted coroutine last had its turn */
+    uint32_t spent;      /* I/O that needed no wait, one after the other, */
+    uint32_t spent_tick; /* in this turn */
+    uint32_t hint_tick;  /* the turn in which weft__queue_tell_of_one() was last called */
+    bool may_hint;       /* and nobody was told for a while */
+    bool is_alone;       /* the runtime has one P: nobody else looks into its queues */
+    bool is_spinning;    /* counted in rt->n_spinning */
+    bool must_hand_off;  /* a test asked for another thread */
+    int64_t polled_ns;   /* when it last polled */
+    int64_t hinted_ns;   /* when may_hint was last set */
+    int64_t oldest_ns;   /* when the oldest unstarted coroutine last had its turn */
     uint64_t random;
     uint64_t id_next, id_end; /* coroutine numbers set aside for this P */
     struct weft__g_cache g_cache;
@@ -128,12 +128,13 @@ struct weft_runtime {
     struct weft__p *p; /* `procs` of them */
     int procs;
     bool may_steal;
-    bool exits_on_deadlock;    /* plain weft_run: a deadlock ends the process */
+    bool exits_on_deadlock; /* plain weft_run: a deadlock ends the process */
     _Atomic uint8_t checks; /* enum weft__checks: what a switch has to look at */
 
     _Atomic uint64_t idle[WEFT__IDLE_WORDS] WEFT__ALIGNED_LINE; /* a bit a P that sleeps */
     _Atomic uint32_t n_idle;
     _Atomic uint32_t n_spinning;
+    _Atomic bool has_looker; /* an idle P looks at the busy ones every WEFT__LOOK_NS */
     struct weft__inject inject WEFT__ALIGNED_LINE;
 
     struct weft__reactor_group reactors;
@@ -162,9 +163,6 @@ struct weft_runtime {
     bool with_signals;
 };
 
-/* The M of the calling thread, if a coroutine runs on it; fatal with `what` otherwise. */
-struct weft__m *weft__m_in_coroutine(const char *what);
-
 /* ready.c */
 void weft__g_ready(struct weft__g *g, bool run_next);
 void weft__foreign_wake_begin(void);
@@ -173,9 +171,8 @@ void weft__foreign_wakes_end(void); /* wait until there is none under way */
 void weft__wait_wake(struct weft__wait *w);
 void weft__op_done(struct weft__op *op);
 
-/* switch.c */
+/* switch.c (and machine.h) */
 void weft__switch_to_g(struct weft__m *m, struct weft__g *g);
-void weft__switch_park(struct weft__m *m, struct weft__g *g);
 void weft__switch_yield(struct weft__m *m, struct weft__g *g);
 bool weft__g_bind_stack(struct weft__p *p, struct weft__g *g);
 
@@ -194,11 +191,6 @@ int weft__timers_fire(struct weft__p *self, struct weft__p *p, int64_t now_ns);
 
 /* find.c */
 struct weft__g *weft__find(struct weft__m *m);
-
-/* machine.c */
-int weft__m_start(struct weft_runtime *rt, struct weft__p *p);
-void weft__m_hand_off(struct weft__m *m);
-void weft__p_ask_hand_off(struct weft__p *p);
 
 /* spawn.c */
 uint64_t weft__id_take(struct weft__p *p);

@@ -8,15 +8,6 @@
 #include "../base/self.h"
 #include "queue.h"
 
-struct weft__m *weft__m_in_coroutine(const char *what)
-{
-    struct weft__m *m = weft__m_self();
-    if (WEFT__UNLIKELY(m == NULL || m->cur == NULL)) {
-        weft__fatal(what);
-    }
-    return m;
-}
-
 /* Numbers are unique in the process.  A P sets a block of them aside; a plain thread, which spawns
  * seldom, takes a whole one each time. */
 #define IDS_PER_BLOCK 64

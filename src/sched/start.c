@@ -12,7 +12,7 @@
 #include "lifecycle.h"
 #include "watch.h"
 
-static void p_init(struct weft_runtime *rt, int i)
+static int p_init(struct weft_runtime *rt, int i)
 {
     struct weft__p *p = &rt->p[i];
     p->rt = rt;
@@ -22,6 +22,7 @@ static void p_init(struct weft_runtime *rt, int i)
     p->poll_tick = p->poll_interval;
     p->polled_ns = weft__clock_ns();
     p->oldest_ns = p->polled_ns;
+    p->may_hint = true;
     p->random = weft__random_mix((uint64_t)p->polled_ns + (uint64_t)i) | 1;
     weft__lock_init(&p->bound_lock, RANK_BOUND);
     weft__glist_init(&p->bound);
@@ -29,6 +30,17 @@ static void p_init(struct weft_runtime *rt, int i)
     weft__wheel_init(&p->wheel, p->polled_ns);
     atomic_init(&p->wheel_next_ns, INT64_MAX);
     p->reactor = &rt->reactors.reactors[i];
+    p->gate = weft__gate_make();
+    return p->gate != NULL ? 0 : -ENOMEM;
+}
+
+static void drop_gates(struct weft_runtime *rt)
+{
+    for (int i = 0; i < rt->procs; i++) {
+        if (rt->p[i].gate != NULL) {
+            weft__gate_drop(rt->p[i].gate);
+        }
+    }
 }
 
 static void say_refused(const char *what, const char *value, int rc)
@@ -108,9 +120,7 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
     }
     rt->p = ps;
     rt->procs = c.procs;
-    if (c.procs > 1) {
-        weft__fence_init();
-    }
+    weft__fence_init();
     rt->may_steal = !c.no_steal;
     rt->exits_on_deadlock = exits_on_deadlock;
     rt->with_signals = !c.no_signal_handlers;
@@ -128,7 +138,9 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
         goto out_stacks;
     }
     for (int i = 0; i < rt->procs; i++) {
-        p_init(rt, i);
+        if ((rc = p_init(rt, i)) != 0) {
+            goto out_reactors;
+        }
     }
     if ((rc = weft__watch_begin(rt)) != 0) {
         goto out_reactors;
@@ -144,6 +156,7 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
     return 0;
 
 out_reactors:
+    drop_gates(rt);
     weft__reactors_stop(&rt->reactors);
 out_stacks:
     weft__stacks_free(&rt->stacks);

@@ -144,6 +144,7 @@ int64_t weft__runtime_stop(struct weft_runtime *rt, int64_t deadline_ns)
     wait_for_guests(rt);
     for (int i = 0; i < rt->procs; i++) {
         weft__handle_cache_free(&rt->p[i].handles);
+        weft__gate_drop(rt->p[i].gate);
     }
     weft__stacks_free(&rt->stacks);
     weft__slabs_free(&rt->slabs);

@@ -88,6 +88,17 @@ static WEFT__COLD void switch_fp(struct weft__m *m, struct weft__g *from, const 
     }
 }
 
+/* Is this the first switch to g?  The flags of one that has run before are not written: it may not
+ * have quite left its last M, which reads them. */
+static inline bool take_fresh(struct weft__g *g)
+{
+    bool is_fresh = (g->flags & G_FLAG_FRESH) != 0;
+    if (is_fresh) {
+        g->flags &= (uint16_t)~G_FLAG_FRESH;
+    }
+    return is_fresh;
+}
+
 /* From here on g runs: nobody else may switch to it [G-SAVED].  Returns where it was. */
 static inline void *begin_run(struct weft__m *m, struct weft__g *g)
 {
@@ -103,8 +114,8 @@ static inline void *begin_run(struct weft__m *m, struct weft__g *g)
  * Leave `from` for `to`, or for the M's own context if it is NULL.  Returns when somebody resumes
  * `from`, perhaps on another thread.
  */
-static inline __attribute__((always_inline)) void
-leave(struct weft__m *m, struct weft__g *from, struct weft__g *to, bool is_dying)
+static inline __attribute__((always_inline)) void leave(struct weft__m *m, struct weft__g *from,
+                                                        struct weft__g *to, bool is_dying)
 {
     struct weft__ctx *ctx = &m->ctx;
     void *sp;
@@ -119,7 +130,11 @@ leave(struct weft__m *m, struct weft__g *from, struct weft__g *to, bool is_dying
         m->cur = NULL;
     }
     weft__san_leave(&from->ctx, ctx, is_dying);
-    weft__ctx_switch((void **)&from->ctx.sp, sp);
+    if (to != NULL && take_fresh(to)) {
+        weft__ctx_enter((void **)&from->ctx.sp, sp);
+    } else {
+        weft__ctx_switch((void **)&from->ctx.sp, sp);
+    }
     arrive(&from->ctx);
 }
 
@@ -231,8 +246,27 @@ static inline bool can_follow(const struct weft__p *p, const struct weft__g *g,
            atomic_load_explicit(&p->rt->inject.starved_count, memory_order_relaxed) == 0;
 }
 
-/* Returns the coroutine that follows on this stack; if there is none, it does not return. */
-static inline struct weft__g *finish(struct weft__g *g, int result)
+/* Leave g for good, for `next` or the M's own context: where that is. */
+static inline void *end_on(struct weft__m *m, struct weft__g *g, struct weft__g *next)
+{
+#if defined(WEFT__ASAN) || defined(WEFT__TSAN)
+    leave(m, g, next, true); /* they want to be told right before the switch */
+    __builtin_unreachable();
+#endif
+    if (WEFT__UNLIKELY(((g->flags | (next != NULL ? next->flags : 0)) & G_FLAG_OWN_FP) != 0)) {
+        switch_fp(m, g, next);
+    }
+    if (next != NULL) {
+        (void)take_fresh(next);
+        return begin_run(m, next);
+    }
+    m->cur = NULL;
+    return atomic_load_explicit(&m->ctx.sp, memory_order_relaxed); /* our own */
+}
+
+/* Returns the coroutine that follows on this stack; if there is none, NULL, and *sp is where to go
+ * on. */
+static inline struct weft__g *finish(struct weft__g *g, int result, void **sp)
 {
     struct weft__m *m = weft__m_self();
     struct weft__p *p = m->p;
@@ -251,24 +285,26 @@ static inline struct weft__g *finish(struct weft__g *g, int result)
     }
     atomic_store_explicit(&g->state, G_DEAD, memory_order_relaxed);
     m->dead = g;
-    leave(m, g, next, true);
-    __builtin_unreachable();
+    *sp = end_on(m, g, next);
+    return NULL;
 }
 
 /* Where every coroutine begins: on its own stack, or where another one has ended. */
-static void g_main(void *arg)
+static void *g_main(void *arg)
 {
     struct weft__g *g = arg;
+    void *sp = NULL;
     arrive(&g->ctx);
-    for (;;) {
+    while (g != NULL) {
         int result = 0;
         if ((g->flags & G_FLAG_RESULT) != 0) {
             result = g->entry.with_result(g->arg);
         } else {
             g->entry.plain(g->arg);
         }
-        g = finish(g, result);
+        g = finish(g, result, &sp);
     }
+    return sp;
 }
 
 /* Give a coroutine that has not started its stack and first frame; false if none can be had. */
@@ -288,6 +324,7 @@ bool weft__g_bind_stack(struct weft__p *p, struct weft__g *g)
     stack->fiber = weft__san_fiber_renew(stack->fiber);
     weft__san_stack(&g->ctx, stack->low, (size_t)(stack->top - stack->low), stack->fiber);
     atomic_store_explicit(&g->ctx.sp, weft__ctx_make(stack->top, g_main, g), memory_order_relaxed);
+    g->flags |= G_FLAG_FRESH;
     return true;
 }
 
@@ -306,6 +343,7 @@ void weft__switch_to_g(struct weft__m *m, struct weft__g *g)
         weft__fp_load(&g->fp);
     }
     void *sp = begin_run(m, g);
+    (void)take_fresh(g);
     weft__san_leave(&m->ctx, &g->ctx, 0);
     weft__ctx_switch((void **)&m->ctx.sp, sp);
     arrive(&m->ctx);

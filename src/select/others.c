@@ -23,6 +23,7 @@ static int64_t due_ns(const struct weft_case *c)
 int weft__select_prepare(struct weft__select *s)
 {
     s->n_fds = 0;
+    s->n_objects = 0;
     s->default_case = -1;
     s->timer_case = -1;
     s->timer_ns = INT64_MAX;
@@ -32,6 +33,10 @@ int weft__select_prepare(struct weft__select *s)
         struct weft_case *c = &s->cases[i];
         struct weft__select_at *at = &s->at[i];
         s->order[i] = i;
+        at->lock = NULL;
+        at->waiter.prev_next = NULL;
+        at->is_fd = false;
+        at->is_ready = false;
         at->ops = weft__select_ops_of(c->kind);
         if (at->ops != NULL && c->object != NULL) {
             int rc = at->ops->check(c, s->rt);
@@ -39,6 +44,7 @@ int weft__select_prepare(struct weft__select *s)
                 return rc;
             }
             at->lock = at->ops->lock_of(c);
+            s->n_objects++;
         } else if (c->kind == WEFT_CASE_READABLE || c->kind == WEFT_CASE_WRITABLE) {
             at->is_fd = true;
             s->n_fds++;

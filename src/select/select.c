@@ -16,7 +16,6 @@
 #include "select.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "../base/clock.h"
 #include "../base/fatal.h"
@@ -42,8 +41,13 @@ static void shuffle(struct weft__select *s)
     }
 }
 
-/* Sort the indices of the cases that have a lock by its address (heap sort: any number of cases,
- * no recursion, no allocation). */
+/*
+ * Locks.  Those that are biased to our own P (base/lock.h) cost one entry of its gate for all of
+ * them together; the others are taken before it, in order of their addresses, and never while we
+ * hold the gate.  A bias to another P is ended first, while we hold nothing.
+ */
+
+/* Sort the indices of the others (heap sort: any number of cases, no recursion, no allocation). */
 static void sift_down(struct weft__select *s, int root, int n)
 {
     for (int child; (child = 2 * root + 1) < n; root = child) {
@@ -61,12 +65,6 @@ static void sift_down(struct weft__select *s, int root, int n)
 
 static void sort_locks(struct weft__select *s)
 {
-    s->n_locks = 0;
-    for (int i = 0; i < s->n; i++) {
-        if (s->at[i].lock != NULL) {
-            s->locks[s->n_locks++] = i;
-        }
-    }
     for (int i = s->n_locks / 2 - 1; i >= 0; i--) {
         sift_down(s, i, s->n_locks);
     }
@@ -78,27 +76,83 @@ static void sort_locks(struct weft__select *s)
     }
 }
 
+/* Which locks are biased to us, and which are not. */
+static void sort_out_locks(struct weft__select *s)
+{
+    s->n_locks = 0;
+    s->n_biased = 0;
+    for (int i = 0; i < s->n; i++) {
+        struct weft__select_at *at = &s->at[i];
+        if (at->lock == NULL) {
+            continue;
+        }
+        at->is_biased = weft__lock_is_ours(at->lock);
+        if (at->is_biased) {
+            s->n_biased++;
+        } else {
+            s->locks[s->n_locks++] = i;
+        }
+    }
+    sort_locks(s);
+}
+
 /* The same lock may stand behind several cases; it is taken once. */
 static bool is_repeated(const struct weft__select *s, int k)
 {
     return k > 0 && s->at[s->locks[k]].lock == s->at[s->locks[k - 1]].lock;
 }
 
-static void lock_all(struct weft__select *s)
-{
-    for (int k = 0; k < s->n_locks; k++) {
-        if (!is_repeated(s, k)) {
-            weft__lock(s->at[s->locks[k]].lock);
-        }
-    }
-}
-
 static void unlock_all(struct weft__select *s)
 {
+    if (s->n_biased > 0) {
+        weft__gate_leave(weft__gate_self());
+    }
     for (int k = s->n_locks - 1; k >= 0; k--) {
         if (!is_repeated(s, k)) {
             weft__unlock(s->at[s->locks[k]].lock);
         }
+    }
+}
+
+/* Are all locks biased to our P? */
+static bool are_ours(const struct weft__select *s)
+{
+    for (int i = 0; i < s->n; i++) {
+        if (s->at[i].lock != NULL && !weft__lock_is_ours(s->at[i].lock)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Inside our gate: has somebody ended the bias of one of them meanwhile? */
+static bool are_still_ours(const struct weft__select *s)
+{
+    for (int i = 0; i < s->n; i++) {
+        if (s->at[i].lock != NULL && s->at[i].is_biased && !weft__lock_is_ours(s->at[i].lock)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void lock_all(struct weft__select *s)
+{
+    for (;;) {
+        sort_out_locks(s);
+        for (int k = 0; k < s->n_locks; k++) {
+            if (!is_repeated(s, k)) {
+                weft__lock(s->at[s->locks[k]].lock);
+            }
+        }
+        if (s->n_biased == 0) {
+            return;
+        }
+        weft__gate_enter(weft__gate_self());
+        if (WEFT__LIKELY(are_still_ours(s))) {
+            return;
+        }
+        unlock_all(s);
     }
 }
 
@@ -157,13 +211,38 @@ static void link_all(struct weft__select *s)
     }
 }
 
+/* Take out the waiters that are biased to our P; true if there are others. */
+static bool unlink_ours(struct weft__select *s, int but)
+{
+    struct weft__gate *gate = weft__gate_self();
+    bool has_others = false;
+    weft__gate_enter(gate);
+    for (int i = 0; i < s->n; i++) {
+        struct weft__select_at *at = &s->at[i];
+        if (at->lock == NULL || i == but) {
+            continue;
+        }
+        /* relaxed [LOCK-BIAS]: inside our gate it does not change. */
+        if (atomic_load_explicit(&at->lock->gate, memory_order_relaxed) == gate) {
+            at->ops->unlink(&s->cases[i], &at->waiter);
+        } else {
+            has_others = true;
+        }
+    }
+    weft__gate_leave(gate);
+    return has_others;
+}
+
 static void unlink_all(struct weft__select *s, int but)
 {
+    if (s->n_objects == 0 || !unlink_ours(s, but)) {
+        return;
+    }
     for (int i = 0; i < s->n; i++) {
         struct weft__select_at *at = &s->at[i];
         if (at->lock != NULL && i != but) {
             weft__lock(at->lock);
-            at->ops->unlink(&s->cases[i], &at->waiter);
+            at->ops->unlink(&s->cases[i], &at->waiter); /* does nothing the second time */
             weft__unlock(at->lock);
         }
     }
@@ -174,8 +253,7 @@ static void unlink_all(struct weft__select *s, int but)
  * must not make a select take its default. */
 static int try_all_at_once(struct weft__select *s)
 {
-    sort_locks(s);
-    if (s->n_locks < 2) {
+    if (s->n_objects < 2) {
         return -1;
     }
     lock_all(s);
@@ -187,7 +265,6 @@ static int try_all_at_once(struct weft__select *s)
 /* Steps 2 to 4. */
 static int wait_for_one(struct weft__select *s, const void *caller)
 {
-    sort_locks(s);
     weft__park_init(&s->wait);
     weft__park_contest(&s->wait);
     weft__select_set_timer(s);
@@ -198,7 +275,7 @@ static int wait_for_one(struct weft__select *s, const void *caller)
         return taken(s, chosen);
     }
     enum weft__wait_reason reason =
-        s->n_locks + s->n_fds == 0 && s->timer_case < 0 ? WAIT_SELECT_NONE : WAIT_SELECT;
+        s->n_objects + s->n_fds == 0 && s->timer_case < 0 ? WAIT_SELECT_NONE : WAIT_SELECT;
     weft__park_begin(&s->wait, reason, s->cases, caller);
     link_all(s);
     unlock_all(s);
@@ -231,8 +308,11 @@ static int select_with(struct weft__select *s, const void *caller)
         return rc;
     }
     shuffle(s);
-    weft__select_poll_fds(s);
-    int chosen = try_all(s, false);
+    if (s->n_fds > 0) {
+        weft__select_poll_fds(s);
+    }
+    /* Where all locks together cost as much as one, one look at all of them is enough. */
+    int chosen = s->n_objects > 1 && are_ours(s) ? -1 : try_all(s, false);
     if (chosen < 0 && s->default_case >= 0) {
         chosen = try_all_at_once(s);
         chosen = chosen >= 0 ? chosen : s->default_case;
@@ -271,7 +351,6 @@ static int select_from(struct weft_case *cases, int n, const void *caller)
     struct weft__select_at at[INLINE_MAX];
     int order[INLINE_MAX];
     int locks[INLINE_MAX];
-    memset(at, 0, (size_t)n * sizeof at[0]);
     s.at = at;
     s.order = order;
     s.locks = locks;

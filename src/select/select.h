@@ -14,6 +14,7 @@ struct weft__select_at {
     const struct weft__select_ops *ops; /* NULL: an fd, a timer, the default, or never ready */
     struct weft__lock *lock;            /* of its object; NULL likewise */
     struct weft__waiter waiter;
+    bool is_biased; /* the lock, to our own P */
     bool is_fd;
     bool is_ready; /* an fd that poll() found ready; rc is in the case */
 };
@@ -22,7 +23,9 @@ struct weft__select {
     const struct weft_runtime *rt; /* of the caller */
     struct weft_case *cases;
     int n;
-    int n_locks;
+    int n_objects; /* cases with a lock */
+    int n_locks;   /* of these, not biased to us: in locks[] */
+    int n_biased;  /* and those that are */
     int n_fds;
     int default_case;  /* -1: none */
     int timer_case;    /* the earliest one, -1: none */
@@ -31,7 +34,7 @@ struct weft__select {
     uint64_t random;
     struct weft__select_at *at;
     int *order;                /* the cases, shuffled */
-    int *locks;                /* those with a lock, sorted */
+    int *locks;                /* those with a lock that is not biased to us, sorted */
     struct weft__op_wait *ops; /* n_fds of them, allocated */
     int n_submitted;           /* of ops */
     struct weft__op_set set;

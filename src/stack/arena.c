@@ -14,8 +14,9 @@
 #define REGION_BYTES_MAX ((size_t)64 << 30)
 /* Memory is made accessible for so many stacks at a time. */
 #define COMMIT_COUNT 64
-/* Tops are coloured in steps of a cache line within 1 KiB, so that the hot lines of many stacks do
- * not fall into one set of the cache. */
+/* Tops are coloured, so that the hot lines of many stacks do not fall into one set of a cache: in
+ * steps of a line within 1 KiB, more of which would cost a parked coroutine a second page; and
+ * stacks lie a page more than their size apart, which colours by pages and costs addresses only. */
 #define COLOURS 16
 
 /* Under the lock, or when nobody else is left. */
@@ -32,7 +33,8 @@ static struct weft__stack_region *region_make(int shift, uint32_t count)
     }
     /* Reserved without access: an mlockall(MCL_FUTURE) of the program must not fill it with
      * memory.  munlock, since locked memory takes no MADV_GUARD_INSTALL. */
-    size_t bytes = (size_t)count << shift;
+    r->stride = ((size_t)1 << shift) + weft__sys_page_bytes();
+    size_t bytes = count * r->stride;
     r->base = weft__sys_mmap(bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
     if (weft__sys_is_error(r->base)) {
         goto out_free;
@@ -45,7 +47,6 @@ static struct weft__stack_region *region_make(int shift, uint32_t count)
         goto out_unmap;
     }
     r->count = count;
-    r->shift = (uint8_t)shift;
     return r;
 
 out_unmap:
@@ -91,9 +92,9 @@ static bool region_commit(struct weft__stack_region *r)
     if (n > COMMIT_COUNT) {
         n = COMMIT_COUNT;
     }
-    char *from = r->base + ((size_t)r->committed << r->shift);
+    char *from = r->base + r->committed * r->stride;
     while (n >= 1) {
-        if (weft__sys_mprotect(from, (size_t)n << r->shift, PROT_READ | PROT_WRITE) == 0) {
+        if (weft__sys_mprotect(from, n * r->stride, PROT_READ | PROT_WRITE) == 0) {
             r->committed += n;
             return true;
         }
@@ -116,7 +117,7 @@ struct weft__stack *weft__arena_take(struct weft__stacks *s, int shift)
     }
     uint32_t i = used_count(r);
     struct weft__stack *stack = &r->table[i];
-    char *base = r->base + ((size_t)i << shift);
+    char *base = r->base + i * r->stride;
     size_t bytes = (size_t)1 << shift;
     size_t guard_bytes = weft__guard_bytes(bytes);
     enum weft__guard_kind kind = weft__guard_install(&s->guards, base, guard_bytes);
@@ -144,10 +145,10 @@ void weft__arena_free(struct weft__stacks *s)
                 weft__san_fiber_free(r->table[i].fiber);
             }
 #ifdef WEFT__ASAN
-            __asan_unpoison_memory_region(r->base, (size_t)r->count << r->shift);
+            __asan_unpoison_memory_region(r->base, r->count * r->stride);
 #endif
             weft__sys_munmap(r->table, r->count * sizeof(struct weft__stack));
-            weft__sys_munmap(r->base, (size_t)r->count << r->shift);
+            weft__sys_munmap(r->base, r->count * r->stride);
             weft__free(r);
             r = next;
         }
@@ -162,10 +163,10 @@ struct weft__stack *weft__stack_find(struct weft__stacks *s, uintptr_t address, 
         struct weft__stack_region *r = atomic_load_explicit(&s->regions[c], memory_order_acquire);
         for (; r != NULL; r = r->next) {
             uintptr_t base = (uintptr_t)r->base;
-            if (address < base || address >= base + ((uintptr_t)r->count << r->shift)) {
+            if (address < base || address >= base + r->count * r->stride) {
                 continue;
             }
-            uint32_t i = (uint32_t)((address - base) >> r->shift);
+            uint32_t i = (uint32_t)((address - base) / r->stride);
             /* acquire [STACK-FIND] */
             if (i >= atomic_load_explicit(&r->used, memory_order_acquire)) {
                 return NULL;

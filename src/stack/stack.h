@@ -38,7 +38,7 @@ struct weft__stack_region {
     uint32_t count;        /* stacks that fit */
     _Atomic uint32_t used; /* handed out at least once */
     uint32_t committed;    /* made accessible */
-    uint8_t shift;
+    size_t stride;         /* bytes from one stack to the next */
 };
 
 struct weft__stacks {

@@ -36,7 +36,7 @@ int weft_join(struct weft_co *co, int *result)
     struct weft__waiter waiter = {.wait = &w, .index = 0};
     weft__park_init(&w);
     weft__lock(&co->lock);
-    if (co->has_ended) {
+    if (weft__handle_has_ended(co)) {
         weft__unlock(&co->lock);
         return take_result(co, result);
     }
@@ -90,7 +90,7 @@ static int check(const struct weft_case *c, const struct weft_runtime *rt)
 static bool try_locked(struct weft_case *c, struct weft__wait **wake)
 {
     (void)wake;
-    return ((struct weft_co *)c->object)->has_ended;
+    return weft__handle_has_ended(c->object);
 }
 
 static void taken(struct weft_case *c)

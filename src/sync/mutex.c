@@ -6,6 +6,9 @@
  *          1  held, nobody waits
  *          2  held, and somebody may wait: the unlock must look
  *
+ * The state changes by read-modify-writes; while the lock is biased to a P (base/lock.h), by plain
+ * stores under it.
+ *
  * Barging: an unlock frees the mutex and wakes the oldest waiter, which competes with whoever runs;
  * that keeps a busy lock with the coroutine that is on the CPU.  A waiter that has waited for more
  * than 1 ms gets the mutex handed over instead, so that barging cannot starve it.
@@ -44,7 +47,7 @@ struct weft_mutex *weft_mutex_make(void)
 {
     struct weft_mutex *m = weft__alloc(sizeof *m);
     if (m != NULL) {
-        weft__lock_init(&m->lock, RANK_CHAN);
+        weft__lock_init_biased(&m->lock, RANK_CHAN);
         weft__waitq_init(&m->waiters, &m->lock);
     }
     return m;
@@ -64,8 +67,17 @@ void weft_mutex_free(struct weft_mutex *m)
     weft__free(m);
 }
 
-static bool try_take(struct weft_mutex *m, uint32_t to)
+static inline bool try_take(struct weft_mutex *m, uint32_t to)
 {
+    if (weft__lock_if_biased(&m->lock)) {
+        bool is_free = atomic_load_explicit(&m->state, memory_order_relaxed) == 0;
+        weft__perturb();
+        if (is_free) {
+            atomic_store_explicit(&m->state, to, memory_order_relaxed);
+        }
+        weft__unlock(&m->lock);
+        return is_free;
+    }
     uint32_t none = 0;
     /* acquire [MUTEX-HELD]: what was written before the last unlock is visible. */
     return atomic_compare_exchange_strong_explicit(&m->state, &none, to, memory_order_acquire,
@@ -183,6 +195,23 @@ static WEFT__COLD void unlock_slow(struct weft_mutex *m)
     weft__unlock(&m->lock);
 }
 
+/* Unless somebody may wait. */
+static inline bool try_give_back(struct weft_mutex *m)
+{
+    uint32_t held = 1;
+    if (weft__lock_if_biased(&m->lock)) {
+        bool nobody_waits = atomic_load_explicit(&m->state, memory_order_relaxed) == held;
+        if (nobody_waits) {
+            atomic_store_explicit(&m->state, 0, memory_order_relaxed);
+        }
+        weft__unlock(&m->lock);
+        return nobody_waits;
+    }
+    /* release [MUTEX-HELD]: publishes what the holder wrote. */
+    return atomic_compare_exchange_strong_explicit(&m->state, &held, 0, memory_order_release,
+                                                   memory_order_relaxed);
+}
+
 void weft_mutex_unlock(struct weft_mutex *m)
 {
     struct weft__g *g = weft__park_self("weft_mutex_unlock() was called outside a coroutine");
@@ -190,10 +219,7 @@ void weft_mutex_unlock(struct weft_mutex *m)
         weft__fatal("weft_mutex_unlock: the caller does not hold the mutex");
     }
     set_owner(m, NULL);
-    uint32_t held = 1;
-    /* release [MUTEX-HELD]: publishes what the holder wrote. */
-    if (WEFT__UNLIKELY(!atomic_compare_exchange_strong_explicit(
-            &m->state, &held, 0, memory_order_release, memory_order_relaxed))) {
+    if (WEFT__UNLIKELY(!try_give_back(m))) {
         unlock_slow(m);
     }
 }

@@ -2,7 +2,8 @@
 /*
  * wait_group.c - counting work that is still to be done.
  *
- * The count changes without the lock as long as it stays above 0.  The step to 0 and every look by
+ * The count changes without the lock as long as it stays above 0 (while the lock is biased to a P,
+ * by plain stores under it).  The step to 0 and every look by
  * a waiter are under the lock: a waiter that sees 0 may free the group at once, and must not do so
  * while the last weft_wg_done() is still inside.
  */
@@ -22,7 +23,7 @@ struct weft_wait_group *weft_wg_make(void)
 {
     struct weft_wait_group *wg = weft__alloc(sizeof *wg);
     if (wg != NULL) {
-        weft__lock_init(&wg->lock, RANK_CHAN);
+        weft__lock_init_biased(&wg->lock, RANK_CHAN);
         weft__waitq_init(&wg->waiters, &wg->lock);
     }
     return wg;
@@ -58,8 +59,26 @@ static WEFT__COLD void add_to_zero(struct weft_wait_group *wg, int64_t delta)
     }
 }
 
+/* With the lock biased to our P: true if it is done with that. */
+static inline bool add_biased(struct weft_wait_group *wg, int64_t delta)
+{
+    if (!weft__lock_if_biased(&wg->lock)) {
+        return false;
+    }
+    int64_t count = atomic_load_explicit(&wg->count, memory_order_relaxed) + delta;
+    bool stays = count > 0;
+    if (stays) {
+        atomic_store_explicit(&wg->count, count, memory_order_relaxed);
+    }
+    weft__unlock(&wg->lock);
+    return stays;
+}
+
 void weft_wg_add(struct weft_wait_group *wg, int64_t delta)
 {
+    if (add_biased(wg, delta)) {
+        return;
+    }
     int64_t count = atomic_load_explicit(&wg->count, memory_order_relaxed);
     while (delta >= 0 || count + delta > 0) {
         /* release [WG-ZERO]: what this caller did is visible to those who see 0 in the end. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * asm_test.h - what the tests of the switch share: a stack, the code under test, and a switch
- * that loads every callee-saved register with a known value first.
+ * asm_test.h - what the tests of the switch share: a stack, the code under test, a call of it that
+ * loads every callee-saved register with a known value first, and a look at what it saved.
  */
 #ifndef WEFT_TEST_ASM_TEST_H
 #define WEFT_TEST_ASM_TEST_H
@@ -32,8 +32,24 @@
 
 #define STACK_BYTES (256 * 1024)
 
-/* Where a new context begins; asm/ has the code in the order switch, start, make. */
+/* Where a new context begins; asm/ has the code in the order switch, start, enter, make. */
 HIDDEN void weft__ctx_start(void);
+
+/* In weft__ctx_start: where entry returns to, and the last part, which belongs to the context that
+ * entry returned. */
+#if defined(__x86_64__)
+#define START_RETURNED 6
+#define START_TAIL 9
+#else
+#define START_RETURNED 12
+#define START_TAIL 16
+#endif
+
+/* The two ways to leave a context.  Either will do where the other one has not run yet. */
+typedef void leave_fn(void **save, void *load);
+#define WAY_COUNT 2
+static __attribute__((unused))
+leave_fn *const ways[WAY_COUNT] = {weft__ctx_switch, weft__ctx_enter};
 
 TEST_FN bool is_in_switch(uintptr_t pc)
 {
@@ -42,7 +58,23 @@ TEST_FN bool is_in_switch(uintptr_t pc)
 
 TEST_FN bool is_in_start(uintptr_t pc)
 {
-    return pc >= (uintptr_t)weft__ctx_start && pc < (uintptr_t)weft__ctx_make;
+    return pc >= (uintptr_t)weft__ctx_start && pc < (uintptr_t)weft__ctx_enter;
+}
+
+TEST_FN bool is_in_tail(uintptr_t pc)
+{
+    return is_in_start(pc) && pc >= (uintptr_t)weft__ctx_start + START_TAIL;
+}
+
+TEST_FN bool is_in_enter(uintptr_t pc)
+{
+    return pc >= (uintptr_t)weft__ctx_enter && pc < (uintptr_t)weft__ctx_make;
+}
+
+/* In any of the three. */
+TEST_FN bool is_in_code(uintptr_t pc)
+{
+    return is_in_switch(pc) || is_in_start(pc) || is_in_enter(pc);
 }
 
 struct test_stack {
@@ -64,10 +96,11 @@ TEST_FN bool stack_has(const struct test_stack *stack, uintptr_t address)
 }
 
 /*
- * weft__ctx_switch(save, load) with every callee-saved register loaded from in[]; what they hold
- * after the return goes to out[].  Register i has the DWARF number register_dwarf[i].
+ * way(save, load) with every callee-saved register loaded from in[]; what they hold after the
+ * return goes to out[].  Register i has the DWARF number register_dwarf(i).
  */
-HIDDEN void test_switch_registers(void **save, void *load, const uint64_t *in, uint64_t *out);
+HIDDEN void test_switch_registers(void **save, void *load, const uint64_t *in, uint64_t *out,
+                                  leave_fn *way);
 
 #if defined(__x86_64__)
 
@@ -96,7 +129,7 @@ __asm__(
     "    pushq %rcx\n    .cfi_adjust_cfa_offset 8\n"
     "    movq 0(%rdx), %rbx\n    movq 8(%rdx), %rbp\n    movq 16(%rdx), %r12\n"
     "    movq 24(%rdx), %r13\n    movq 32(%rdx), %r14\n    movq 40(%rdx), %r15\n"
-    "    call weft__ctx_switch\n"
+    "    call *%r8\n"
     "    popq %rcx\n    .cfi_adjust_cfa_offset -8\n"
     "    movq %rbx, 0(%rcx)\n    movq %rbp, 8(%rcx)\n    movq %r12, 16(%rcx)\n"
     "    movq %r13, 24(%rcx)\n    movq %r14, 32(%rcx)\n    movq %r15, 40(%rcx)\n"
@@ -151,7 +184,7 @@ __asm__(
     PAIR("ldp", "x27", "x28", "x2, 64")  "    ldr x29, [x2, 80]\n"
     PAIR("ldp", "d8", "d9", "x2, 88")    PAIR("ldp", "d10", "d11", "x2, 104")
     PAIR("ldp", "d12", "d13", "x2, 120") PAIR("ldp", "d14", "d15", "x2, 136")
-    "    bl weft__ctx_switch\n"
+    "    blr x4\n"
     "    ldr x3, [sp, 160]\n"
     PAIR("stp", "x19", "x20", "x3, 0")   PAIR("stp", "x21", "x22", "x3, 16")
     PAIR("stp", "x23", "x24", "x3, 32")  PAIR("stp", "x25", "x26", "x3, 48")
@@ -183,6 +216,35 @@ TEST_FN void registers_fill(uint64_t *regs, uint64_t owner, uint64_t round)
 {
     for (uint64_t i = 0; i < REGISTER_COUNT; i++)
         regs[i] = 0xbad0000000000000 | owner << 48 | i << 40 | (round & 0xffffffff);
+}
+
+/* The registers that the save area at sp holds, by the layout of context.h. */
+TEST_FN void area_registers(const void *sp, uint64_t *regs)
+{
+    const uint64_t *area = sp;
+#if defined(__x86_64__)
+    static const int at[REGISTER_COUNT] = {WEFT__CTX_RBX, WEFT__CTX_RBP, WEFT__CTX_R12,
+                                           WEFT__CTX_R13, WEFT__CTX_R14, WEFT__CTX_R15};
+    for (int i = 0; i < REGISTER_COUNT; i++)
+        regs[i] = area[at[i]];
+#else
+    for (int i = 0; i < 10; i++)
+        regs[i] = area[WEFT__CTX_X19 + i];
+    regs[10] = area[WEFT__CTX_X29];
+    for (int i = 0; i < 8; i++)
+        regs[11 + i] = area[WEFT__CTX_D8 + i];
+#endif
+}
+
+/* Whether the area at sp is that of a context which left by test_switch_registers() with these. */
+TEST_FN bool area_holds(const void *sp, const uint64_t *regs)
+{
+    const uintptr_t pc = ((const uintptr_t *)sp)[WEFT__CTX_PC];
+    uint64_t held[REGISTER_COUNT];
+
+    area_registers(sp, held);
+    return pc > (uintptr_t)test_switch_registers && pc < (uintptr_t)test_switch_registers + 512 &&
+           memcmp(held, regs, sizeof held) == 0;
 }
 
 #endif

@@ -31,21 +31,30 @@ static NOINLINE void gdb_inner(void)
     STAY_ON_STACK();
 }
 
-static void gdb_entry(void *arg)
+static void *gdb_entry(void *arg)
 {
     (void)arg;
     for (;;)
         gdb_inner();
+    return NULL; /* not reached */
 }
 
-/* The program that gdb runs: one coroutine that runs and parks, one that has never run. */
+static void *gdb_short_entry(void *arg)
+{
+    (void)arg;
+    return gdb_main_sp;
+}
+
+/* The program that gdb runs: one coroutine that runs and parks, one that ends at once, and one
+ * that has never run. */
 static NOINLINE void target(void)
 {
-    const struct test_stack parked = stack_make(), fresh = stack_make();
+    const struct test_stack parked = stack_make(), ended = stack_make(), fresh = stack_make();
 
     gdb_parked_sp = weft__ctx_make(parked.top, gdb_entry, NULL);
     gdb_fresh_sp = weft__ctx_make(fresh.top, gdb_entry, NULL);
-    weft__ctx_switch(&gdb_main_sp, gdb_parked_sp);
+    weft__ctx_enter(&gdb_main_sp, gdb_parked_sp);
+    weft__ctx_switch(&gdb_main_sp, weft__ctx_make(ended.top, gdb_short_entry, NULL));
     gdb_stop_in_main();
     STAY_ON_STACK();
 }
@@ -69,14 +78,20 @@ static NOINLINE void target(void)
     "end\n"
 #endif
 
-static const char script[] =
-    "set pagination off\nset confirm off\nset width 0\nset debuginfod enabled off\n" GDB_ENTER
-    "break gdb_stop_in_coroutine\nrun\n"
-    "echo [running]\\n\nbt\n"
-    "delete\nbreak *weft__ctx_switch\nbreak gdb_stop_in_main\ncontinue\n"
-    "while $pc >= (unsigned long)weft__ctx_switch && $pc < (unsigned long)weft__ctx_start\n"
-    "  echo [step]\\n\n  bt\n  stepi\n"
+/* Shows a backtrace at each instruction from here to where the code is left. */
+#define GDB_STEPS                                                                                  \
+    "define steps\n"                                                                               \
+    "  while $pc >= (unsigned long)weft__ctx_switch && $pc < (unsigned long)weft__ctx_make\n"      \
+    "    echo [step]\\n\n    bt\n    stepi\n"                                                      \
+    "  end\n"                                                                                      \
     "end\n"
+
+static const char script[] = GDB_ENTER GDB_STEPS
+    "set pagination off\nset confirm off\nset width 0\nset debuginfod enabled off\n"
+    "break *weft__ctx_enter\nbreak gdb_stop_in_coroutine\nrun\nsteps\ncontinue\n"
+    "echo [running]\\n\nbt\n"
+    "delete\nbreak *weft__ctx_switch\ncontinue\nsteps\ncontinue\nsteps\n"
+    "delete\nfinish\nsteps\n"
     "delete\nbreak gdb_stop_in_main\ncontinue\n"
     "echo [main]\\n\nbt\n"
     "echo [parked]\\n\nenter gdb_parked_sp\nbt\n"
@@ -126,23 +141,47 @@ static bool ends_with(const char *text, const char *end)
     return n >= n_end && strcmp(text + n - n_end, end) == 0;
 }
 
-/* Every stop inside the switch: first the coroutine's stack, then main's. */
+static bool is_kind(const char *names, const char *kind)
+{
+    const size_t n = strlen(kind) - 1;
+
+    if (kind[n] == '*')
+        return strncmp(names, kind, n) == 0 && ends_with(names, "<main");
+    return strcmp(names, kind) == 0;
+}
+
+/* Every stop inside the code, by what gdb may find there and how often at least.  What ends with
+ * '*' is on main's stack. */
 static void check_steps(void)
 {
+    static const struct {
+        const char *names;
+        int count_min;
+    } kinds[] = {
+        {"weft__ctx_enter<target<*", 8},
+        {"weft__ctx_enter<weft__ctx_start", 8},
+        {"weft__ctx_start", 5}, /* two instructions for each of two contexts, and the last one */
+        {"weft__ctx_switch<gdb_inner<gdb_entry<weft__ctx_start", 8},
+        {"weft__ctx_switch<target<*", 16},
+        {"weft__ctx_switch<weft__ctx_start", 7},
+        {"weft__ctx_start<target<*", 7},
+    };
+    enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
     static char names[4096];
-    int n_in_co = 0, n_in_main = 0;
+    int counts[KIND_COUNT] = {0};
 
     for (const char *at = strstr(output, "[step]"); at; at = strstr(at + 1, "[step]")) {
+        int kind = 0;
         functions_of(at, names, sizeof names);
-        if (strcmp(names, "weft__ctx_switch<gdb_inner<gdb_entry<weft__ctx_start") == 0)
-            n_in_co++;
-        else if (strncmp(names, "weft__ctx_switch<target<", 24) == 0 && ends_with(names, "<main"))
-            n_in_main++;
-        else
-            TEST_FAIL("inside weft__ctx_switch gdb finds %s", names);
+        while (kind < KIND_COUNT && !is_kind(names, kinds[kind].names))
+            kind++;
+        if (kind == KIND_COUNT)
+            TEST_FAIL("inside the switch gdb finds %s", names);
+        counts[kind]++;
     }
-    CHECK_GE(n_in_co, 8);
-    CHECK_GE(n_in_main, 8);
+    for (int kind = 0; kind < KIND_COUNT; kind++)
+        if (counts[kind] < kinds[kind].count_min)
+            TEST_FAIL("gdb finds %s %d times only", kinds[kind].names, counts[kind]);
 }
 
 /* Runs gdb over this program and reads what it prints; "" if the shell finds no gdb. */
@@ -183,8 +222,9 @@ static bool is_emulated(void)
     return strcmp(machine, name.machine) != 0;
 }
 
-/* Goal: gdb's backtrace of a context is right while it runs, at each instruction of a switch,
- * while it is parked, and before it ran; and it ends at weft__ctx_start.
+/* Goal: gdb's backtrace of a context is right while it runs, at each instruction of a switch, of
+ * entering a new context and of the end of one, while it is parked, and before it ran; and it ends
+ * at weft__ctx_start.
  * Method: this same test, run by gdb, is the program that is looked at. */
 TEST_LIMIT(gdb_walks_contexts, 60)
 {

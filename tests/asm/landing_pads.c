@@ -9,77 +9,80 @@ static void *main_sp, *co_sp;
 static struct test_stack co_stack;
 static int n_turns;
 
-static void co_turns(void *arg)
+#define TURNS 5
+
+static void *co_turns(void *arg)
 {
     (void)arg;
-    for (;;) {
+    for (int i = 0; i < TURNS; i++) {
         n_turns++;
         weft__ctx_switch(&co_sp, main_sp);
     }
+    return main_sp;
 }
+
+/* The life of a context, which is entered in a given way. */
+static void turn(leave_fn *way)
+{
+    co_sp = weft__ctx_make(co_stack.top, co_turns, NULL);
+    way(&main_sp, co_sp);
+    for (int i = 0; i < TURNS; i++)
+        weft__ctx_switch(&main_sp, co_sp);
+}
+
+/* What C may call through a pointer. */
+static void *const functions[] = {(void *)weft__ctx_switch, (void *)weft__ctx_enter,
+                                  (void *)weft__ctx_make, (void *)weft__fp_save,
+                                  (void *)weft__fp_load};
+#define FUNCTION_COUNT (sizeof functions / sizeof functions[0])
 
 #if defined(__x86_64__)
 
-enum branch { BRANCH_NONE, BRANCH_TRACKED, BRANCH_NOTRACK };
+static bool was_tracked; /* the instruction before this one was a tracked branch */
+static int n_tracked;
 
-static enum branch last_branch; /* what the instruction before this one was */
-static int n_tracked, n_notrack;
-
-/* Whether the instruction at pc jumps or calls by a register: (3e) (41) ff /2 or ff /4. */
-static enum branch branch_at(const unsigned char *pc)
+/* Whether the instruction at pc jumps or calls by a register: (41) ff /2 or ff /4.  A notrack in
+ * front of it (3e) takes it out. */
+static bool is_tracked_branch(const unsigned char *pc)
 {
-    enum branch branch = BRANCH_TRACKED;
-
-    if (*pc == 0x3e) {
-        branch = BRANCH_NOTRACK;
-        pc++;
-    }
     if (*pc == 0x41)
         pc++;
-    if (pc[0] == 0xff && ((pc[1] & 0xf8) == 0xd0 || (pc[1] & 0xf8) == 0xe0))
-        return branch;
-    return BRANCH_NONE;
+    return pc[0] == 0xff && ((pc[1] & 0xf8) == 0xd0 || (pc[1] & 0xf8) == 0xe0);
 }
 
 /* What an IBT processor does: after a tracked indirect branch, anything but endbr64 is a fault. */
 static void track(uintptr_t pc, uintptr_t sp)
 {
     (void)sp;
-    if (last_branch == BRANCH_TRACKED && memcmp((void *)pc, "\xf3\x0f\x1e\xfa", 4) != 0)
+    if (was_tracked && memcmp((void *)pc, "\xf3\x0f\x1e\xfa", 4) != 0)
         TEST_FAIL("a tracked branch of the switch leads to %#lx, which is no endbr64", (long)pc);
-    last_branch = BRANCH_NONE;
-    if (is_in_switch(pc) || is_in_start(pc))
-        last_branch = branch_at((const unsigned char *)pc);
-    n_tracked += last_branch == BRANCH_TRACKED;
-    n_notrack += last_branch == BRANCH_NOTRACK;
+    was_tracked = is_in_code(pc) && is_tracked_branch((const unsigned char *)pc);
+    n_tracked += was_tracked;
 }
 
 /* Goal: the switch would run on a processor with indirect branch tracking switched on, which
  * Linux does not switch on for user programs yet.
- * Method: step through switches and apply the rule of IBT to each branch of our code. */
+ * Method: step through the lives of contexts and apply the rule of IBT to each branch of our
+ * code. */
 TEST(each_tracked_branch_lands_on_endbr64)
 {
 #if !defined(__CET__) || !(__CET__ & 1)
     SKIP("this program was built without -fcf-protection=branch");
 #endif
     co_stack = stack_make();
-    co_sp = weft__ctx_make(co_stack.top, co_turns, NULL);
     step_begin(track);
-    for (int i = 0; i < 10; i++)
-        weft__ctx_switch(&main_sp, co_sp);
+    for (int w = 0; w < WAY_COUNT; w++)
+        turn(ways[w]);
     step_end();
-    CHECK_EQ(n_turns, 10);
-    CHECK_EQ(n_tracked, 1);  /* weft__ctx_start calls entry */
-    CHECK_EQ(n_notrack, 20); /* each switch ends so */
+    CHECK_EQ(n_turns, WAY_COUNT * TURNS);
+    CHECK_EQ(n_tracked, WAY_COUNT); /* weft__ctx_start calls entry; all else goes back by ret */
 }
 
 /* Goal: C may call each function of the file through a pointer.
  * Method: they begin with endbr64. */
 TEST(each_function_begins_with_endbr64)
 {
-    void *const functions[] = {(void *)weft__ctx_switch, (void *)weft__ctx_make,
-                               (void *)weft__fp_save, (void *)weft__fp_load};
-    for (int i = 0; i < 4; i++)
+    for (size_t i = 0; i < FUNCTION_COUNT; i++)
         CHECK_EQ(memcmp(functions[i], "\xf3\x0f\x1e\xfa", 4), 0);
 }
 
@@ -138,16 +141,20 @@ static NOINLINE void branch_badly(void)
  * linked without landing pads. */
 static NOINLINE int turn_guarded(int n_rounds)
 {
-    void (*volatile switch_fn)(void **, void *) = weft__ctx_switch;
-    void *(*volatile make_fn)(void *, void (*)(void *), void *) = weft__ctx_make;
+    leave_fn *volatile switch_fn = weft__ctx_switch;
+    leave_fn *volatile enter_fn = weft__ctx_enter;
+    void *(*volatile make_fn)(void *, void *(*)(void *), void *) = weft__ctx_make;
     void (*volatile save_fn)(struct weft__fp_control *) = weft__fp_save;
     void (*volatile load_fn)(const struct weft__fp_control *) = weft__fp_load;
     struct weft__fp_control control;
 
-    co_sp = make_fn(co_stack.top, co_turns, NULL);
     for (int i = 0; i < n_rounds; i++) {
-        weft__ctx_switch(&main_sp, co_sp);
-        switch_fn(&main_sp, co_sp);
+        co_sp = make_fn(co_stack.top, co_turns, NULL);
+        weft__ctx_enter(&main_sp, co_sp);
+        for (int n = 0; n < TURNS; n++)
+            switch_fn(&main_sp, co_sp);
+        turn(switch_fn);
+        turn(enter_fn);
         save_fn(&control);
         load_fn(&control);
     }
@@ -156,9 +163,9 @@ static NOINLINE int turn_guarded(int n_rounds)
 
 /* Goal: contexts switch on pages that the processor guards.
  * Method: guard the whole program before any of that code has run (an emulator keeps what it has
- * translated); make a context and switch to and fro, with each function of the file also called
- * through a pointer: nothing may be caught.  A branch without a landing pad, which must be,
- * shows that the guard was on. */
+ * translated); make contexts, enter them, switch to and fro and let them end, with each function
+ * of the file also called through a pointer: nothing may be caught.  A branch without a landing
+ * pad, which must be, shows that the guard was on. */
 TEST(contexts_switch_on_guarded_pages)
 {
     struct sigaction action = {.sa_sigaction = on_sigill, .sa_flags = SA_SIGINFO};
@@ -174,9 +181,17 @@ TEST(contexts_switch_on_guarded_pages)
     const int n_caught_in_turns = turn_guarded(1000);
     branch_badly();
     guard_program(false);
-    CHECK_EQ(n_turns, 2000);
+    CHECK_EQ(n_turns, 3 * 1000 * TURNS);
     CHECK_EQ(n_caught_in_turns, 0);
     CHECK_EQ(n_caught, 1);
+}
+
+/* Goal: C may call each function of the file through a pointer.
+ * Method: they begin with bti c. */
+TEST(each_function_begins_with_bti_c)
+{
+    for (size_t i = 0; i < FUNCTION_COUNT; i++)
+        CHECK_EQ(*(const uint32_t *)functions[i], 0xd503245f);
 }
 
 #endif

@@ -6,8 +6,8 @@
 
 #define SWITCH_COUNT 1000000
 
-static void *main_sp, *co_sp;
-static struct test_stack co_stack;
+static void *main_sp, *co_sp, *last_sp;
+static struct test_stack co_stack, last_stack;
 
 /* A context's registers before and after; static, since a local that lives across a switch to
  * another thread is more than the sanitizers bear from a switch they are not told of. */
@@ -17,22 +17,29 @@ struct torture {
 
 static struct torture main_torture = {.owner = 1}, co_torture = {.owner = 2};
 
-/* One switch away and back with values of our own in the registers: they must come back. */
-static void switch_and_compare(struct torture *t, void **save, void **load, uint64_t round)
+/* Away and back with values of our own in the registers: they must come back. */
+static void leave_and_compare(struct torture *t, void **save, void **load, uint64_t round,
+                              leave_fn *way)
 {
     registers_fill(t->in, t->owner, round);
-    test_switch_registers(save, *load, t->in, t->out);
+    test_switch_registers(save, *load, t->in, t->out, way);
     for (int i = 0; i < REGISTER_COUNT; i++)
         if (t->in[i] != t->out[i])
             TEST_FAIL("register %d (DWARF) of context %d is %#llx, not %#llx", register_dwarf(i),
                       (int)t->owner, (unsigned long long)t->out[i], (unsigned long long)t->in[i]);
 }
 
-static void co_tortures(void *arg)
+static void switch_and_compare(struct torture *t, void **save, void **load, uint64_t round)
+{
+    leave_and_compare(t, save, load, round, weft__ctx_switch);
+}
+
+static void *co_tortures(void *arg)
 {
     (void)arg;
     for (uint64_t round = 0;; round++)
         switch_and_compare(&co_torture, &co_sp, &main_sp, round * 3);
+    return NULL; /* not reached */
 }
 
 /* Goal: every callee-saved register survives, for both sides of a switch.
@@ -46,37 +53,60 @@ TEST(callee_saved_registers_survive)
         switch_and_compare(&main_torture, &main_sp, &co_sp, round);
 }
 
-static void co_echoes(void *arg)
+/* One that ends at once, with the context whose pointer is in *arg. */
+static void *co_ends(void *arg)
 {
-    (void)arg;
-    for (;;)
-        weft__ctx_switch(&co_sp, main_sp);
+    return *(void **)arg;
+}
+
+/* Goal: the context that an entry returns goes on with all its callee-saved registers, whichever
+ * call the one that ended was entered by.
+ * Method: leave with known registers, by both calls in turn, for a context that ends at once. */
+TEST(the_context_that_an_entry_returns_goes_on)
+{
+    co_stack = stack_make();
+    for (uint64_t round = 0; round < SWITCH_COUNT / 2; round++) {
+        co_sp = weft__ctx_make(co_stack.top, co_ends, &main_sp);
+        leave_and_compare(&main_torture, &main_sp, &co_sp, round, ways[round % 2]);
+    }
+}
+
+/* Is left for a context that ends with this one, then for main; ends with one that has not run. */
+static void *co_chains(void *arg)
+{
+    const uint64_t round = (uintptr_t)arg;
+
+    last_sp = weft__ctx_make(last_stack.top, co_ends, &co_sp);
+    leave_and_compare(&co_torture, &co_sp, &last_sp, round, ways[round / 2 % 2]);
+    switch_and_compare(&co_torture, &co_sp, &main_sp, round + 1);
+    last_sp = weft__ctx_make(last_stack.top, co_ends, &main_sp);
+    return last_sp;
+}
+
+/* Goal: the same for contexts that end after they were left and gone on with, and that end with
+ * another coroutine or with one that never ran.
+ * Method: a chain of three contexts, with the calls that enter them in each order. */
+TEST(contexts_that_end_in_a_chain_go_on)
+{
+    co_stack = stack_make();
+    last_stack = stack_make();
+    for (uint64_t round = 0; round < SWITCH_COUNT / 10; round++) {
+        co_sp = weft__ctx_make(co_stack.top, co_chains, (void *)(uintptr_t)round);
+        leave_and_compare(&main_torture, &main_sp, &co_sp, round, ways[round % 2]);
+        switch_and_compare(&main_torture, &main_sp, &co_sp, round + 1);
+    }
 }
 
 /* Goal: the save area has the layout of context.h, by which the unwinder reads parked contexts.
- * Method: leave with known registers and look at the words from the other context's side. */
+ * Method: leave with known registers, by each of the two calls, and look at the words from the
+ * other context's side. */
 static uint64_t layout_regs[REGISTER_COUNT];
 
-static void co_looks_at_save_area(void *arg)
+static void *co_looks_at_save_area(void *arg)
 {
-    const uint64_t *area = main_sp;
-    const uintptr_t pc = (uintptr_t)test_switch_registers;
     (void)arg;
-#if defined(__x86_64__)
-    static const int at[REGISTER_COUNT] = {WEFT__CTX_RBX, WEFT__CTX_RBP, WEFT__CTX_R12,
-                                           WEFT__CTX_R13, WEFT__CTX_R14, WEFT__CTX_R15};
-    for (int i = 0; i < REGISTER_COUNT; i++)
-        CHECK_EQ(area[at[i]], layout_regs[i]);
-#else
-    for (int i = 0; i < 11; i++)
-        CHECK_EQ(area[WEFT__CTX_X19 + i], layout_regs[i]);
-    for (int i = 0; i < 8; i++)
-        CHECK_EQ(area[WEFT__CTX_D8 + i], layout_regs[11 + i]);
-    CHECK_EQ(area[WEFT__CTX_X29], layout_regs[10]);
-#endif
-    CHECK_GT(area[WEFT__CTX_PC], pc);
-    CHECK_LT(area[WEFT__CTX_PC], pc + 512);
-    co_echoes(NULL);
+    CHECK(area_holds(main_sp, layout_regs));
+    return main_sp;
 }
 
 TEST(the_save_area_has_the_promised_layout)
@@ -84,13 +114,15 @@ TEST(the_save_area_has_the_promised_layout)
     uint64_t out[REGISTER_COUNT];
 
     co_stack = stack_make();
-    registers_fill(layout_regs, 1, 7);
-    co_sp = weft__ctx_make(co_stack.top, co_looks_at_save_area, NULL);
-    /* An unwinder looks a return address up one byte before it: that must be ours, too. */
-    const uintptr_t start_pc = ((uintptr_t *)co_sp)[WEFT__CTX_PC];
-    CHECK(is_in_start(start_pc));
-    CHECK(is_in_start(start_pc - 1));
-    test_switch_registers(&main_sp, co_sp, layout_regs, out);
+    for (int w = 0; w < WAY_COUNT; w++) {
+        registers_fill(layout_regs, 1, (uint64_t)w);
+        co_sp = weft__ctx_make(co_stack.top, co_looks_at_save_area, NULL);
+        /* An unwinder looks a return address up one byte before it: that must be ours, too. */
+        const uintptr_t start_pc = ((uintptr_t *)co_sp)[WEFT__CTX_PC];
+        CHECK(is_in_start(start_pc));
+        CHECK(is_in_start(start_pc - 1));
+        test_switch_registers(&main_sp, co_sp, layout_regs, out, ways[w]);
+    }
 }
 
 /* Goal: a context may be left on one thread and continued on another.
@@ -155,11 +187,12 @@ __asm__(
     ".popsection\n");
 /* clang-format on */
 
-static void co_uses_red_zone(void *arg)
+static void *co_uses_red_zone(void *arg)
 {
     (void)arg;
     for (uint64_t round = 0;; round++)
         CHECK_EQ(test_switch_red_zone(&co_sp, main_sp, ~round), 0);
+    return NULL; /* not reached */
 }
 
 /* Goal: a switch leaves alone what lies above the stack pointer it is called with, so that a leaf

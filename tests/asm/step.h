@@ -5,8 +5,8 @@
  * Between step_begin() and step_end(), step_hook is called by a signal handler before each
  * instruction of asm/switch_<arch>.S that runs.  On x86_64 the trap flag does it (so the hook is
  * called in all other code, too); on aarch64, where only a debugger may step and qemu's emulation
- * of user programs has none, a breakpoint instruction walks through the code: it is straight, so
- * where the next one belongs is known.
+ * of user programs has none, a breakpoint instruction walks through the code: it has few branches,
+ * so where the next one belongs is known.
  */
 #ifndef WEFT_TEST_STEP_H
 #define WEFT_TEST_STEP_H
@@ -16,6 +16,7 @@
 #include <ucontext.h>
 
 static void (*step_hook)(uintptr_t pc, uintptr_t sp);
+static const void *step_ucontext; /* while the hook runs: all the registers */
 static volatile bool is_stepping;
 
 #if defined(__x86_64__)
@@ -29,6 +30,7 @@ static void step_on_trap(int sig, siginfo_t *info, void *ucontext)
     (void)sig, (void)info;
     if (is_stepping) {
         regs[REG_EFL] |= TRAP_FLAG;
+        step_ucontext = ucontext;
         step_hook((uintptr_t)regs[REG_RIP], (uintptr_t)regs[REG_RSP]);
     } else {
         regs[REG_EFL] &= ~TRAP_FLAG;
@@ -50,9 +52,14 @@ TEST_FN void step_disarm(void)
 #define BREAKPOINT 0xd4200000u /* brk #0 */
 #define IS_RET(instruction) (((instruction)&0xfffffc1f) == 0xd65f0000)
 #define IS_BLR(instruction) (((instruction)&0xfffffc1f) == 0xd63f0000)
+#define IS_B(instruction) (((instruction)&0xfc000000) == 0x14000000)
+#define DISTANCE_OF_B(instruction) ((intptr_t)((int32_t)((instruction) << 6) >> 6) * 4)
 
-static uint32_t *step_at; /* where the breakpoint is */
-static uint32_t step_old; /* and what belongs there */
+/* Where breakpoints are, and what belongs there: one, or three while C runs, which may come back
+ * by a call of either function or by the return of an entry. */
+static uint32_t *step_at[3];
+static uint32_t step_old[3];
+static int step_count;
 
 static void step_put(uint32_t *at, uint32_t instruction)
 {
@@ -60,28 +67,47 @@ static void step_put(uint32_t *at, uint32_t instruction)
     __builtin___clear_cache((char *)at, (char *)(at + 1));
 }
 
-static void step_move(uintptr_t to)
+static void step_add(uintptr_t at)
 {
-    step_at = (uint32_t *)to;
-    step_old = *step_at;
-    step_put(step_at, BREAKPOINT);
+    step_at[step_count] = (uint32_t *)at;
+    step_old[step_count] = *step_at[step_count];
+    step_put(step_at[step_count++], BREAKPOINT);
+}
+
+static void step_add_all(void)
+{
+    step_add((uintptr_t)weft__ctx_switch);
+    step_add((uintptr_t)weft__ctx_enter);
+    step_add((uintptr_t)weft__ctx_start + START_RETURNED);
+}
+
+static void step_disarm(void)
+{
+    while (step_count > 0) {
+        step_count--;
+        step_put(step_at[step_count], step_old[step_count]);
+    }
 }
 
 static void step_on_trap(int sig, siginfo_t *info, void *ucontext)
 {
     mcontext_t *m = &((ucontext_t *)ucontext)->uc_mcontext;
-    const uint32_t instruction = step_old;
     uintptr_t next = m->pc + 4;
 
     (void)sig, (void)info;
-    CHECK_EQ(m->pc, (uintptr_t)step_at);
-    step_put(step_at, instruction);
+    step_disarm();
+    const uint32_t instruction = *(const uint32_t *)m->pc;
+    CHECK_NE(instruction, BREAKPOINT);
     if (IS_RET(instruction))
         next = m->regs[30];
-    if (IS_BLR(instruction) || !(is_in_switch(next) || is_in_start(next)))
-        next = (uintptr_t)weft__ctx_switch; /* C runs now; the next of our code is this */
+    if (IS_B(instruction))
+        next = m->pc + (uintptr_t)DISTANCE_OF_B(instruction);
+    step_ucontext = ucontext;
     step_hook(m->pc, m->sp);
-    step_move(next);
+    if (IS_BLR(instruction) || !is_in_code(next))
+        step_add_all();
+    else
+        step_add(next);
 }
 
 /* Makes the code writable, too: nothing else in the process could put a breakpoint there. */
@@ -93,12 +119,7 @@ static void step_arm(void)
     CHECK_EQ(mprotect((void *)low, (uintptr_t)weft__ctx_make + 64 - low,
                       PROT_READ | PROT_WRITE | PROT_EXEC),
              0);
-    step_move((uintptr_t)weft__ctx_switch);
-}
-
-static void step_disarm(void)
-{
-    step_put(step_at, step_old);
+    step_add_all();
 }
 
 #endif

@@ -65,8 +65,14 @@ static bool push_to_deque(struct weft__g *g)
     return weft__deque_push(&deque, g);
 }
 
+/* By turns as the owner does it when it looks for work, and when its queue is full. */
 static struct weft__g *pop_from_deque(void)
 {
+    static unsigned turn;
+    struct weft__g *g;
+
+    if (turn++ % 2 != 0 && weft__deque_spill(&deque, &g, 1) == 1)
+        return g;
     return weft__deque_pop(&deque);
 }
 

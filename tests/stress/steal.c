@@ -106,12 +106,10 @@ static int run_once(void *arg)
     return 0;
 }
 
-STRESS_TEST(a_woken_coroutine_is_taken_from_a_busy_processor)
+STRESS_TEST_ON_TWO(a_woken_coroutine_is_taken_from_a_busy_processor)
 {
     const int64_t until = test_now_ms() + test_stress_ms() / 4;
 
-    if (weft_runtime_procs(NULL) == 1)
-        SKIP("it takes two processors");
     do {
         chan *ch = chan_make(0, 0);
         atomic_store(&has_run, false);

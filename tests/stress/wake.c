@@ -196,13 +196,11 @@ TEST_LIMIT(a_stop_is_never_slept_over, 10)
 /* --- from a coroutine that computes to the processors beside it */
 
 /* Goal: what a coroutine starts and then computes without a pause is taken by another processor. */
-STRESS_TEST(what_a_busy_processor_queues_is_never_slept_over)
+STRESS_TEST_ON_TWO(what_a_busy_processor_queues_is_never_slept_over)
 {
     const int64_t until = test_now_ms() + test_stress_ms() / 2;
     uint64_t x = test_seed();
 
-    if (weft_runtime_procs(NULL) == 1)
-        SKIP("it takes two processors");
     for (uint64_t i = 1; test_now_ms() < until; i++) {
         CHECK_EQ(go(answer, (void *)(uintptr_t)i), 0);
         await_answer(i, "go()");
@@ -218,14 +216,12 @@ static int answer_there(void *arg)
 }
 
 /* Goal: what is placed on a processor is run there, although only that one may take it. */
-STRESS_TEST(what_is_placed_on_a_processor_is_never_slept_over)
+STRESS_TEST_ON_TWO(what_is_placed_on_a_processor_is_never_slept_over)
 {
     const int64_t until = test_now_ms() + test_stress_ms() / 2;
     const int n = weft_runtime_procs(NULL);
     uint64_t x = test_seed();
 
-    if (n == 1)
-        SKIP("it takes two processors");
     for (uint64_t i = 1; test_now_ms() < until; i++) {
         int here = weft_thread_index();
         struct weft_co *co =

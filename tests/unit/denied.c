@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * denied.c - io_uring refused by a filter, by a limit, by a full fd table: what starts instead, and
- * what is said.
+ * what is said; membarrier() refused, from the start on and later.
  *
  * matrix: once
  */
 #define _GNU_SOURCE
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <base/lock.h>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "net_test.h"
 
@@ -17,8 +21,10 @@
 #define NR_IO_URING_ENTER 426
 #define NR_IO_URING_REGISTER 427
 
-/* From here on these calls of io_uring fail in this process. */
-static void forbid(unsigned first_nr, unsigned last_nr, unsigned error)
+enum reach { THIS_THREAD, ALL_THREADS };
+
+/* From here on these calls fail, on this thread and those that it starts, or on all. */
+static void forbid_on(enum reach reach, unsigned first_nr, unsigned last_nr, unsigned error)
 {
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -28,10 +34,17 @@ static void forbid(unsigned first_nr, unsigned last_nr, unsigned error)
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog program = {.len = COUNT(code), .filter = code};
+    const unsigned flags = reach == ALL_THREADS ? SECCOMP_FILTER_FLAG_TSYNC : 0;
 
     CHECK_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program) != 0)
         SKIP("no seccomp filter may be set here");
+}
+
+/* The calls of io_uring, before there are other threads. */
+static void forbid(unsigned first_nr, unsigned last_nr, unsigned error)
+{
+    forbid_on(THIS_THREAD, first_nr, last_nr, error);
 }
 
 /* A short echo, so that the reactor works and is not only named; then who it is and why. */
@@ -181,4 +194,137 @@ TEST(a_full_fd_table_at_the_start_is_a_code)
         CHECK_EQ(rc, 0);
     }
     CHECK_GT(n_failed, 3);
+}
+
+/* ---- membarrier() ---- */
+
+enum { ROUNDS = 60 };
+
+/* A lock that a P made and a plain thread takes away, and two Ps that wake each other. */
+struct fenced {
+    _Atomic(struct weft__lock *) lock;
+    int a, b; /* guarded by whichever lock it is */
+    chan *there, *back;
+};
+
+static void count_under(struct fenced *f, struct weft__lock *lock)
+{
+    weft__lock(lock);
+    CHECK_EQ(f->a, f->b);
+    f->a++;
+    atomic_signal_fence(memory_order_seq_cst);
+    f->b++;
+    weft__unlock(lock);
+}
+
+static void *take_locks(void *arg)
+{
+    struct fenced *f = arg;
+    struct weft__lock *lock;
+
+    for (int i = 0; i < ROUNDS; i++) {
+        while ((lock = atomic_load(&f->lock)) == NULL)
+            sched_yield();
+        for (int n = 0; n < 10; n++)
+            count_under(f, lock);
+        atomic_store(&f->lock, NULL);
+    }
+    return NULL;
+}
+
+static int send_back(void *arg)
+{
+    struct fenced *f = arg;
+    int value;
+
+    while (chan_recv(f->there, &value) == 0)
+        CHECK_EQ(chan_send(f->back, &value), 0);
+    return 0;
+}
+
+/* On P0: each round has a lock of its own, and both Ps fall asleep and are woken. */
+static int use_fences(void *arg)
+{
+    struct fenced *f = arg;
+    struct weft_co *co = weft_go_with(send_back, f, .pinned = 1, .on_p = WEFT_ON_P(1));
+    struct weft__lock lock[ROUNDS];
+    int n = 0, got = -1;
+
+    for (int i = 0; i < ROUNDS; i++) {
+        atomic_store(&weft__gate_self()->balance, WEFT__GATE_BALANCE_MAX);
+        weft__lock_init_biased(&lock[i], RANK_CHAN);
+        CHECK(atomic_load(&lock[i].gate) != NULL);
+        atomic_store(&f->lock, &lock[i]);
+        for (; atomic_load(&f->lock) != NULL; n++)
+            count_under(f, &lock[i]);
+        CHECK(atomic_load(&lock[i].gate) == NULL);
+        CHECK_EQ(f->a, n + 10 * (i + 1));
+        CHECK_EQ(chan_send(f->there, &i), 0);
+        CHECK_EQ(chan_recv(f->back, &got), 0);
+        CHECK_EQ(got, i);
+    }
+    chan_close(f->there);
+    join(co);
+    return 0;
+}
+
+static int use_fences_on_p0(void *arg)
+{
+    struct fenced f = {.there = chan_make(sizeof(int), 0), .back = chan_make(sizeof(int), 0)};
+    pthread_t thread;
+
+    if (arg != NULL)
+        ((void (*)(void))arg)();
+    CHECK_EQ(pthread_create(&thread, NULL, take_locks, &f), 0);
+    join(weft_go_with(use_fences, &f, .pinned = 1, .on_p = WEFT_ON_P(0)));
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    chan_unref(f.there);
+    chan_unref(f.back);
+    return 0;
+}
+
+static bool is_asymmetric(void)
+{
+    return atomic_load(&weft__fence_is_asymmetric);
+}
+
+/* Goal: where membarrier() is refused all fences are real ones, and everything works. */
+TEST(without_membarrier_fences_are_real_and_all_works)
+{
+    forbid_on(THIS_THREAD, SYS_membarrier, SYS_membarrier, EPERM);
+    CHECK_EQ(weft_run_with(use_fences_on_p0, NULL, .procs = 2), 0);
+    CHECK(!is_asymmetric());
+    CHECK_EQ(weft_run_with(use_fences_on_p0, NULL, .procs = 8), 0);
+    CHECK(!is_asymmetric());
+}
+
+static void forbid_for_all(void)
+{
+    if (!is_asymmetric())
+        SKIP("membarrier() cannot be had here");
+    forbid_on(ALL_THREADS, SYS_membarrier, SYS_membarrier, EPERM);
+}
+
+/* Only on this thread, and the plain one that it starts: the Ps' threads could still have it. */
+static void forbid_for_one(void)
+{
+    if (!is_asymmetric())
+        SKIP("membarrier() cannot be had here");
+    forbid_on(THIS_THREAD, SYS_membarrier, SYS_membarrier, EPERM);
+}
+
+/* Goal: a filter that comes when the runtime runs already changes no more than the kind of fences,
+ * whether it is set for all threads or for one. */
+TEST(membarrier_refused_to_all_threads_of_a_runtime_hangs_nothing)
+{
+    CHECK_EQ(weft_run_with(use_fences_on_p0, (void *)forbid_for_all, .procs = 2), 0);
+    CHECK(!is_asymmetric());
+    CHECK_EQ(weft_run_with(use_fences_on_p0, NULL, .procs = 2), 0);
+}
+
+TEST(membarrier_refused_to_one_thread_of_a_runtime_hangs_nothing)
+{
+    CHECK_EQ(weft_run_with(use_fences_on_p0, (void *)forbid_for_one, .procs = 2), 0);
+    CHECK(!is_asymmetric());
+    CHECK_EQ(weft_run_with(use_fences_on_p0, NULL, .procs = 2), 0);
 }

@@ -70,6 +70,24 @@ TEST(a_full_deque_refuses_and_takes_again_after_a_theft)
     CHECK(weft__deque_pop(&d) == NULL);
 }
 
+TEST(the_owner_spills_the_oldest_or_nothing)
+{
+    static struct item items[6];
+    struct weft__g *out[6];
+
+    start_at(WEFT__DEQUE_CAP - 3); /* round the end of the ring */
+    for (int i = 0; i < 6; i++)
+        CHECK(weft__deque_push(&d, as_g(&items[i])));
+    CHECK_EQ(weft__deque_spill(&d, out, 7), 0);
+    CHECK_EQ(weft__deque_spill(&d, out, 4), 4);
+    for (int i = 0; i < 4; i++)
+        CHECK(out[i] == as_g(&items[i]));
+    CHECK_EQ(weft__deque_spill(&d, out, 3), 0);
+    CHECK(weft__deque_steal(&d) == as_g(&items[4]));
+    CHECK(weft__deque_pop(&d) == as_g(&items[5]));
+    CHECK(weft__deque_is_empty(&d));
+}
+
 static struct item *race_items;
 static atomic_int race_left;
 

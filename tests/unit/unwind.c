@@ -303,6 +303,7 @@ TEST(the_first_instruction_of_a_function_belongs_to_it)
 
 #define STACK_BYTES (64 * 1024)
 static unsigned char parked_stack[STACK_BYTES] __attribute__((aligned(64)));
+static unsigned char short_stack[STACK_BYTES] __attribute__((aligned(64)));
 static void *parked_sp, *main_sp;
 
 static void park(void)
@@ -311,11 +312,24 @@ static void park(void)
     NO_TAIL_CALL();
 }
 
-static void parked_entry(void *arg)
+/* Ends at once. */
+static void *short_entry(void *arg)
+{
+    return *(void **)arg;
+}
+
+static void park_for_a_new_one(void)
+{
+    weft__ctx_enter(&parked_sp, weft__ctx_make(short_stack + STACK_BYTES, short_entry, &main_sp));
+    NO_TAIL_CALL();
+}
+
+static void *parked_entry(void *arg)
 {
     CHECK(arg == &parked_sp);
     level_1();
     CHECK(!"reached");
+    return NULL;
 }
 
 static const char *const parked_names[] = {"park",    "level_5", "level_4",      "level_3",
@@ -343,6 +357,23 @@ TEST(a_parked_context_is_walked_to_its_trampoline)
     walk_parked(make_parked(), parked_stack);
     CHECK_EQ(walk.count, 8);
     check_names(&walk, parked_names, 8);
+}
+
+/* Goal: it is all the same whether a context was left by weft__ctx_switch() or weft__ctx_enter(),
+ * and whether it was entered by either. */
+TEST(a_context_parked_for_a_new_one_is_walked_to_its_trampoline)
+{
+    static const char *const names[] = {
+        "park_for_a_new_one", "level_5",        "level_4", "level_3", "level_2", "level_1",
+        "parked_entry",       "weft__ctx_start"};
+
+    weft__unwind_prime();
+    at_depth = park_for_a_new_one;
+    parked_sp = weft__ctx_make(parked_stack + STACK_BYTES, parked_entry, &parked_sp);
+    weft__ctx_enter(&main_sp, parked_sp);
+    walk_parked((uintptr_t)parked_sp, parked_stack);
+    CHECK_EQ(walk.count, 8);
+    check_names(&walk, names, 8);
 }
 
 TEST(a_context_that_has_not_run_is_its_trampoline)

@@ -371,8 +371,8 @@ def measure_http(load: Load, pid: int, port: int, connections: int) -> dict[str,
     requests = int(re.search(r"(\d+) requests in", out).group(1))
     return {"cpu": used / requests,
             "rps": float(re.search(r"Requests/sec:\s*([\d.]+)", out).group(1)),
-            "p50": wrk_time(re.search(r"50%\s+(\S+)", out).group(1)),
-            "p99": wrk_time(re.search(r"99%\s+(\S+)", out).group(1))}
+            "p50": wrk_time(re.search(r"^\s+50%\s+(\S+)", out, re.M).group(1)),
+            "p99": wrk_time(re.search(r"^\s+99%\s+(\S+)", out, re.M).group(1))}
 
 
 # ---- what is to be run ----

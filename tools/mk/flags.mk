@@ -6,6 +6,8 @@
 
 VARIANT ?= $(if $(filter aarch64,$(ARCH)),aarch64,release)
 BUILD ?= build
+# One name for one directory: it stands in the dependency files.
+override BUILD := $(patsubst $(CURDIR)/%,%,$(abspath $(BUILD)))
 B := $(BUILD)$(if $(filter release,$(VARIANT)),,/$(VARIANT))
 
 # `CC ?=` would keep make's built-in cc; a CC from the command line or the environment wins.

@@ -21,6 +21,13 @@ test
   drivers        check once per kernel interface and guard
   mutants        every planted bug and who catches it
   cover          coverage report
+measure (NAMES="yield mutex" takes some rows; BENCH="--rounds 3" passes options on)
+  bench          Weft beside its peers, interleaved: a table, JSON and a chart; an hour
+  bench-quick    a few rows of it, in some minutes
+  bench-servers  echo and HTTP servers under load
+  bench-count    instructions of the hot paths, by callgrind
+  bench-compare BASE=rev        what a change did, and its spread
+  bench-build  bench-peers      build only
 look after
   tidy           sizes, layers, prefixes, doc comments, order tags
   format         clang-format in place

@@ -11,7 +11,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,26 +27,27 @@ using Values = std::vector<double>;
 // The number of processors: threads that run fibers.
 extern unsigned procs;
 
-// 16 KB: as small as is comfortable. Boost's default is 128 KB.
+// 16 KB: as small as is comfortable. Boost's default is 128 KB. The stacks come from malloc(),
+// which run_fibers() tells to keep what is freed. Boost's own pool is for one thread only, and
+// touches one more page of each stack: a tree of a million fibers takes twice as long with it.
 constexpr std::size_t STACK_BYTES = 16 * 1024;
 
-// The stacks come from Boost's pool with one processor. That pool is not for several threads; with
-// more of them they come from malloc(), which run_fibers() tells to keep what is freed.
-extern std::unique_ptr<boost::fibers::pooled_fixedsize_stack> stack_pool;
-
 // Starts a fiber, which runs at once; the one that calls this is queued. (With launch::post it
-// would be the other way round, which takes longer in all of these workloads.)
+// would be the other way round, which is slower in some of these workloads, and else the same.)
 template <class Function> Fiber go(Function &&function)
 {
-    constexpr auto how = boost::fibers::launch::dispatch;
-    if (stack_pool)
-        return Fiber(how, std::allocator_arg, *stack_pool, std::forward<Function>(function));
-    return Fiber(how, std::allocator_arg, boost::fibers::fixedsize_stack(STACK_BYTES),
-                 std::forward<Function>(function));
+    return Fiber(boost::fibers::launch::dispatch, std::allocator_arg,
+                 boost::fibers::fixedsize_stack(STACK_BYTES), std::forward<Function>(function));
 }
 
+// What a thread does that has no fiber to run. That is a choice of the program, and there is none
+// that is right for all: a thread that sleeps is not woken for work that another one has too much
+// of, so nothing runs in parallel; one that looks for work all the time tears fibers apart that
+// talk to each other. So each workload has what is better for it.
+enum Idle { SLEEP, LOOK_FOR_WORK };
+
 // Runs main as a fiber on `procs` threads, to its end. A process can do this once.
-void run_fibers(const std::function<void()> &main);
+void run_fibers(Idle idle, const std::function<void()> &main);
 
 // A wait group, which Boost.Fiber does not have: the last one wakes the one that waits.
 class WaitGroup

@@ -103,7 +103,7 @@ Values startup_ms()
 
 void startup_child()
 {
-    run_fibers([] {});
+    run_fibers(SLEEP, [] {});
 }
 
 // Looks from outside: a process that reads its own /proc grows by that.
@@ -121,5 +121,5 @@ Values idle_rss()
 
 void idle_child()
 {
-    run_fibers([] { boost::this_fiber::sleep_for(std::chrono::minutes(1)); });
+    run_fibers(SLEEP, [] { boost::this_fiber::sleep_for(std::chrono::minutes(1)); });
 }

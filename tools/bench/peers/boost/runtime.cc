@@ -8,7 +8,6 @@
 #include <thread>
 
 unsigned procs = 1;
-std::unique_ptr<boost::fibers::pooled_fixedsize_stack> stack_pool;
 
 namespace
 {
@@ -19,26 +18,22 @@ void run_main(const std::function<void()> &main)
     Fiber(std::allocator_arg, boost::fibers::fixedsize_stack(MAIN_STACK_BYTES), main).join();
 }
 
-// A thread without work sleeps. Boost's default is that it looks for work to steal all the time:
-// then fibers that talk to each other are torn apart, and each row but one or two is far slower.
-void join_work_stealing()
+void join_work_stealing(Idle idle)
 {
-    constexpr bool suspend = true;
-    boost::fibers::use_scheduling_algorithm<boost::fibers::algo::work_stealing>(procs, suspend);
+    boost::fibers::use_scheduling_algorithm<boost::fibers::algo::work_stealing>(procs,
+                                                                                idle == SLEEP);
 }
 } // namespace
 
-void run_fibers(const std::function<void()> &main)
+void run_fibers(Idle idle, const std::function<void()> &main)
 {
-    if (procs == 1) {
-        stack_pool = std::make_unique<boost::fibers::pooled_fixedsize_stack>(STACK_BYTES);
-        run_main(main); // round_robin is what a thread has
-        return;
-    }
-
     // Stacks that are freed are wanted again soon: malloc() gives nothing back to the kernel.
     mallopt(M_TRIM_THRESHOLD, -1);
     mallopt(M_MMAP_MAX, 0);
+    if (procs == 1) {
+        run_main(main); // round_robin is what a thread has
+        return;
+    }
 
     bool is_over = false;
     boost::fibers::mutex mutex;
@@ -46,12 +41,12 @@ void run_fibers(const std::function<void()> &main)
     std::vector<std::thread> others;
     for (unsigned i = 1; i < procs; i++) {
         others.emplace_back([&] {
-            join_work_stealing();
+            join_work_stealing(idle);
             std::unique_lock<boost::fibers::mutex> lock(mutex);
             over.wait(lock, [&] { return is_over; });
         });
     }
-    join_work_stealing(); // returns when all of them have
+    join_work_stealing(idle); // returns when all of them have
     run_main(main);
     {
         std::lock_guard<boost::fibers::mutex> lock(mutex);

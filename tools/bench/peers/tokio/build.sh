@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Builds the Tokio peer: DIR/tokio, DIR/tokio-echo, DIR/tokio-http. The contract is
-# tools/bench/README.md. Cargo downloads what Cargo.lock names; its cache is its own (CARGO_HOME).
+# Builds the Tokio peer: DIR/tokio (with DIR/tokio-idle, which it starts), DIR/tokio-echo,
+# DIR/tokio-http. The contract is tools/bench/README.md. Cargo downloads what Cargo.lock names; its
+# cache is its own (CARGO_HOME).
 #
 # usage: build.sh DIR
 set -u
@@ -26,7 +27,7 @@ export CARGO_TARGET_DIR="$dir/tokio-target"
 cargo build --release --locked --quiet || exit 1
 release=$CARGO_TARGET_DIR/release
 # A new file: one that still runs cannot be written to.
-for program in tokio-bench:tokio tokio-echo:tokio-echo tokio-http:tokio-http; do
-    rm -f "$dir/${program#*:}"
-    cp "$release/${program%%:*}" "$dir/${program#*:}" || exit 1
+for program in tokio-bench tokio-idle tokio-echo tokio-http; do
+    rm -f "$dir/${program%-bench}"
+    cp "$release/$program" "$dir/${program%-bench}" || exit 1
 done

@@ -2,6 +2,7 @@
 
 //! An echo server: tokio-echo --host H --port N --procs N. SIGTERM ends it (its default action).
 
+mod runtime;
 mod server;
 
 use std::io;

@@ -3,6 +3,7 @@
 //! An HTTP server, as hyper has it: tokio-http --host H --port N --procs N. SIGTERM ends it (its
 //! default action).
 
+mod runtime;
 mod server;
 
 use std::convert::Infallible;

@@ -3,8 +3,9 @@
 //! A million tasks: parked, and asleep.
 
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -18,30 +19,53 @@ use crate::Bench;
 
 const MANY: u64 = 1_000_000;
 
-static GATE: Notify = Notify::const_new();
+/// What all of them share. It is never freed: so a task needs but one word for it.
+struct Crowd {
+    gate: Notify,
+    parked: WaitGroup,
+    ended: WaitGroup,
+    t0: OnceLock<Instant>,
+    late_us: Vec<AtomicU32>,
+}
+
+impl Crowd {
+    fn new(n_late: u64) -> &'static Crowd {
+        Box::leak(Box::new(Crowd {
+            gate: Notify::new(),
+            parked: WaitGroup::new(MANY),
+            ended: WaitGroup::new(MANY),
+            t0: OnceLock::new(),
+            late_us: (0..n_late).map(|_| AtomicU32::new(1)).collect(),
+        }))
+    }
+
+    async fn park(&self) {
+        // From here on it cannot miss the gate.
+        let mut gate = pin!(self.gate.notified());
+        self.parked.done();
+        gate.as_mut().await;
+    }
+}
 
 pub fn parked_child(bench: &Bench) -> Vec<f64> {
+    let crowd = Crowd::new(0);
     let (rss, pte) = (status("self", "VmRSS"), status("self", "VmPTE"));
     bench.run(async move {
-        let (parked, ended) = (WaitGroup::new(MANY), WaitGroup::new(MANY));
         let start = Instant::now();
         for _ in 0..MANY {
-            let (parked, ended) = (parked.clone(), ended.clone());
-            spawn(async move {
-                let gate = GATE.notified(); // from here on it cannot miss the gate
-                parked.done();
-                gate.await;
-                ended.done();
+            spawn(async {
+                crowd.park().await;
+                crowd.ended.done();
             });
         }
-        parked.wait().await;
+        crowd.parked.wait().await;
         let create = start.elapsed();
         let rss = status("self", "VmRSS") - rss;
         let pte = status("self", "VmPTE") - pte;
 
         let start = Instant::now();
-        GATE.notify_waiters();
-        ended.wait().await;
+        crowd.gate.notify_waiters();
+        crowd.ended.wait().await;
         let wake = start.elapsed();
         let each = |kilobytes: f64| kilobytes * 1024.0 / MANY as f64;
         vec![
@@ -72,41 +96,32 @@ fn random_below(n: u64, state: &mut u64) -> u64 {
     ((u128::from(*state) * u128::from(n)) >> 64) as u64
 }
 
-/// T0 as nanoseconds after the start of the process; it is set before the gate opens.
-static T0: AtomicU64 = AtomicU64::new(0);
-
 pub fn timers_child(bench: &Bench) -> Vec<f64> {
-    bench.run(async {
-        let (parked, ended) = (WaitGroup::new(MANY), WaitGroup::new(MANY));
-        let late: Arc<[AtomicU32]> = (0..MANY).map(|_| AtomicU32::new(0)).collect();
-        let origin = Instant::now();
+    let crowd = Crowd::new(MANY);
+    bench.run(async move {
         let mut state = 1;
-        for i in 0..MANY as usize {
-            let after_ns = 1_001_000_000 + random_below(999_000_000, &mut state);
-            let (parked, ended, late) = (parked.clone(), ended.clone(), late.clone());
+        for late_us in &crowd.late_us {
+            let after = Duration::from_nanos(1_001_000_000 + random_below(999_000_000, &mut state));
             spawn(async move {
-                let gate = GATE.notified();
-                parked.done();
-                gate.await;
-                let until_ns = T0.load(Ordering::Relaxed) + after_ns;
-                let until = origin + Duration::from_nanos(until_ns);
+                crowd.park().await;
+                let until = *crowd.t0.get().unwrap() + after;
                 sleep_until(until).await;
-                late[i].store(until.elapsed().as_micros() as u32, Ordering::Relaxed);
-                ended.done();
+                late_us.store(until.elapsed().as_micros() as u32, Ordering::Relaxed);
+                crowd.ended.done();
             });
         }
-        parked.wait().await;
+        crowd.parked.wait().await;
 
         let cpu = cpu_time();
-        T0.store(origin.elapsed().as_nanos() as u64, Ordering::Relaxed);
-        GATE.notify_waiters();
-        ended.wait().await;
+        crowd.t0.set(Instant::now()).unwrap();
+        crowd.gate.notify_waiters();
+        crowd.ended.wait().await;
         let cpu = cpu_time() - cpu;
-        let late = late
+        let late_us = crowd
+            .late_us
             .iter()
-            .map(|us| f64::from(us.load(Ordering::Relaxed)))
-            .collect();
-        let [p50, p99] = percentiles(late);
+            .map(|us| f64::from(us.load(Ordering::Relaxed)));
+        let [p50, p99] = percentiles(late_us.collect());
         vec![milliseconds(cpu), p50, p99]
     })
 }

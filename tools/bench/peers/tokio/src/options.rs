@@ -45,7 +45,9 @@ impl Options {
                 "--procs" => options.procs = number(&arg, args.next()) as u64,
                 "--runs" => options.runs = number(&arg, args.next()),
                 "--json" => options.json = true,
-                "--child" => options.child = args.next().unwrap_or_default(),
+                "--child" => {
+                    options.child = args.next().unwrap_or_else(|| usage("--child needs a name"))
+                }
                 option if option.starts_with('-') => usage(&format!("unknown option {option}")),
                 _ => options.names.push(arg),
             }

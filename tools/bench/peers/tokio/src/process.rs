@@ -5,8 +5,6 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tokio::time::sleep;
-
 use crate::trees::milliseconds;
 use crate::Bench;
 
@@ -55,11 +53,21 @@ fn lifetime(command: &mut Command) -> f64 {
     milliseconds(took)
 }
 
+/// The program beside this one that does nothing.
+fn idle_command(bench: &Bench) -> Command {
+    let program = std::env::current_exe().expect("no path of its own");
+    let mut command = Command::new(program.with_file_name("tokio-idle"));
+    command
+        .arg(bench.options.procs.to_string())
+        .stdin(Stdio::null());
+    command
+}
+
 pub fn startup_ms(bench: &Bench) -> Vec<f64> {
     const TIMES: usize = 25;
     let (mut ours, mut trues) = ([0.0; TIMES], [0.0; TIMES]);
     for i in 0..TIMES {
-        ours[i] = lifetime(&mut child_command(bench.options.procs, "startup"));
+        ours[i] = lifetime(&mut idle_command(bench));
         trues[i] = lifetime(Command::new("/bin/true").stdin(Stdio::null()));
     }
     ours.sort_by(f64::total_cmp);
@@ -67,24 +75,15 @@ pub fn startup_ms(bench: &Bench) -> Vec<f64> {
     vec![ours[TIMES / 2] - trues[TIMES / 2]]
 }
 
-pub fn startup_child(bench: &Bench) -> Vec<f64> {
-    bench.run(async {});
-    Vec::new()
-}
-
 /// Looks from outside: a process that reads its own /proc may grow by that.
 pub fn idle_rss(bench: &Bench) -> Vec<f64> {
-    let mut child = child_command(bench.options.procs, "idle")
+    let mut child = idle_command(bench)
+        .arg("sleep")
         .spawn()
-        .expect("no child");
+        .expect("no tokio-idle");
     std::thread::sleep(Duration::from_millis(200));
     let kilobytes = status(&child.id().to_string(), "VmRSS");
     child.kill().expect("the child is gone");
     child.wait().expect("the child is lost");
     vec![kilobytes]
-}
-
-pub fn idle_child(bench: &Bench) -> Vec<f64> {
-    bench.run(async { sleep(Duration::from_secs(60)).await });
-    Vec::new()
 }

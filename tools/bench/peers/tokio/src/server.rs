@@ -7,12 +7,16 @@ use std::io;
 use std::process::exit;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Builder;
+
+use crate::runtime;
 
 fn usage() -> ! {
     eprintln!("usage: [--host H] [--port N] [--procs N]");
     exit(2)
 }
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 async fn serve<F>(host: String, port: u16, handle: fn(TcpStream) -> F) -> io::Result<()>
 where
@@ -42,13 +46,6 @@ where
             _ => usage(),
         }
     }
-    let mut builder = match procs {
-        1 => Builder::new_current_thread(),
-        _ => Builder::new_multi_thread(),
-    };
-    if procs > 1 {
-        builder.worker_threads(procs);
-    }
-    let runtime = builder.enable_all().build()?;
-    runtime.block_on(async { tokio::spawn(serve(host, port, handle)).await? })
+    let runtime = runtime::new(procs)?;
+    runtime::run(&runtime, serve(host, port, handle))
 }

@@ -18,11 +18,11 @@ pub struct WaitGroup {
 }
 
 impl WaitGroup {
-    pub fn new(n: u64) -> Arc<WaitGroup> {
-        Arc::new(WaitGroup {
+    pub fn new(n: u64) -> WaitGroup {
+        WaitGroup {
             left: AtomicU64::new(n),
             none_left: Notify::new(),
-        })
+        }
     }
 
     pub fn done(&self) {
@@ -75,7 +75,7 @@ pub fn spawn_batch(_: u64, rounds: u64) -> Job {
     const BATCH: u64 = 10_000;
     Box::pin(async move {
         for _ in 0..rounds {
-            let group = WaitGroup::new(BATCH);
+            let group = Arc::new(WaitGroup::new(BATCH));
             for _ in 0..BATCH {
                 let group = group.clone();
                 spawn(async move { group.done() });

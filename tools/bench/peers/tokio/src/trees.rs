@@ -46,7 +46,9 @@ pub fn calibrate_work() {
     WORK_PER_US.store(per_us.max(1), Ordering::Relaxed);
 }
 
-// Not an `async fn`: it spawns itself, and the compiler must be told that it can.
+// These two are no `async fn`: they spawn themselves, and the compiler must be told that they can.
+
+#[allow(clippy::manual_async_fn)]
 fn skynet(
     up: Sender<u64>,
     first: u64,
@@ -84,6 +86,7 @@ fn skynet_took(bench: &Bench, leaves: u64, us: u64) -> f64 {
     milliseconds(took)
 }
 
+#[allow(clippy::manual_async_fn)]
 fn fib(n: u64, us: u64) -> impl Future<Output = u64> + Send + 'static {
     async move {
         if n < 2 {
