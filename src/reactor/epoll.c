@@ -150,11 +150,13 @@ static void arm_rest(struct weft__reactor *r, struct weft__fd *entry, int fd,
     }
 }
 
-/* Try what waits for one of the directions, oldest first. */
-static void try_waiting(struct weft__fd *entry, unsigned ready, struct weft__op_list *out)
+/* Try what waits for one of the directions, oldest first.  more: what the event tells of is not
+ * gone when the bytes have been read. */
+static void try_waiting(struct weft__fd *entry, unsigned ready, bool more,
+                        struct weft__op_list *out)
 {
     unsigned left = ready; /* directions that did not say -EAGAIN yet */
-    bool has_read = false;
+    bool is_empty = false;
     struct weft__op *next;
     for (struct weft__op *op = entry->in_flight; op != NULL && left != 0; op = next) {
         next = op->fd_next;
@@ -164,16 +166,17 @@ static void try_waiting(struct weft__fd *entry, unsigned ready, struct weft__op_
         }
         ssize_t n = weft__op_try(op, op->is_socket);
         if (n != -EAGAIN) {
-            has_read |= op->is_socket && op->kind == WEFT__OP_READ;
+            is_empty |= (op->flags & WEFT__OP_SHORT) != 0;
             end(entry, op, n, out);
         } else if (op->kind != WEFT__OP_POLL) {
             /* A POLL that fails says nothing of the others: it may ask for less. */
             left &= ~d;
         }
     }
-    /* Nobody was told to wait in these: the next one shall try before it waits.  After a read it
-     * need not do so here: it has done so by itself before it came. */
-    entry->ready |= (uint8_t)(has_read ? left & ~(unsigned)IN : left);
+    /* Nobody was told to wait in these: the next one shall try before it waits.  Not if a read has
+     * emptied the socket: whoever comes later tries by himself first, and one that has done so and
+     * is about to wait has missed nothing. */
+    entry->ready |= (uint8_t)(is_empty && !more ? left & ~(unsigned)IN : left);
 }
 
 static void handle_event(struct weft__reactor *r, const struct epoll_event *ev,
@@ -193,7 +196,8 @@ static void handle_event(struct weft__reactor *r, const struct epoll_event *ev,
     }
     weft__lock(&entry->lock);
     if (weft__fd_generation(entry) == (uint32_t)(ev->data.u64 >> 32)) {
-        try_waiting(entry, ready, out);
+        bool more = (ev->events & (EPOLLPRI | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) != 0;
+        try_waiting(entry, ready, more, out);
         if (!is_own(entry)) {
             entry->ready = 0; /* level-triggered: the kernel keeps it */
             arm_rest(r, entry, fd, out);

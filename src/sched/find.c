@@ -301,7 +301,7 @@ static bool has_work(struct weft__p *p)
  * of which nobody was told (queue.h).  If it finds something it wakes the next, as any searcher. */
 static bool become_looker(struct weft_runtime *rt)
 {
-    return rt->may_steal &&
+    return rt->may_steal && !WEFT__TELL_ALWAYS &&
            atomic_load_explicit(&rt->n_idle, memory_order_relaxed) < (uint32_t)rt->procs &&
            !atomic_exchange_explicit(&rt->has_looker, true, memory_order_relaxed);
 }

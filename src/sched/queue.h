@@ -52,7 +52,7 @@ static inline void weft__queue_tell(struct weft__p *p)
  */
 static inline void weft__queue_tell_of_one(struct weft__p *p)
 {
-    if (p->may_hint || p->hint_tick == p->tick) {
+    if (p->may_hint || p->hint_tick == p->tick || WEFT__TELL_ALWAYS) {
         p->may_hint = false;
         weft__queue_tell(p);
     }

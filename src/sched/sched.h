@@ -30,6 +30,11 @@
 #define WEFT__TURNS_GLOBAL 61u
 /* How often an idle P is told of the one coroutine that waits on a busy one; and how often, while
  * others are busy, it looks by itself. */
+#ifdef WEFT_PERTURB
+#define WEFT__TELL_ALWAYS true /* a wake-up that is lost shall stay lost where bugs are provoked */
+#else
+#define WEFT__TELL_ALWAYS false
+#endif
 #define WEFT__HINT_NS 1000000
 #define WEFT__LOOK_NS 10000000
 /* A coroutine whose I/O never has to wait yields after so much of it: a request or two. */
