@@ -273,6 +273,14 @@ static struct weft__g *search(struct weft__p *p)
     return NULL;
 }
 
+/* Are there unstarted ones on q, for p to take?  A single one, and what is in run-next, will be run
+ * by a P that goes on switching; should it stop, the looker finds out (below). */
+static bool has_unstarted(const struct weft__p *p, const struct weft__p *q)
+{
+    int64_t n = weft__deque_count(&q->unstarted);
+    return n > 1 || (n == 1 && (q == p || WEFT__TELL_ALWAYS || is_stuck(q)));
+}
+
 /* Step 3 of [IDLE-DEKKER]: is there anything that somebody may have queued before he could see that
  * we sleep? */
 static bool has_work(struct weft__p *p)
@@ -288,9 +296,8 @@ static bool has_work(struct weft__p *p)
         if (q != p && !rt->may_steal) {
             continue;
         }
-        /* The one thing that another P has and goes on switching will be run by it. */
-        int64_t n = (int64_t)weft__runq_count(&q->woken) + weft__deque_count(&q->unstarted);
-        if (n > 1 || (n == 1 && (q == p || is_stuck(q))) || (q != p && run_next_is_stuck(q))) {
+        if (weft__runq_count(&q->woken) != 0 || has_unstarted(p, q) ||
+            (q != p && run_next_is_stuck(q))) {
             return true;
         }
     }
@@ -298,7 +305,9 @@ static bool has_work(struct weft__p *p)
 }
 
 /* Of the idle Ps one looks at the busy ones now and then: for the one coroutine that waits on a P
- * of which nobody was told (queue.h).  If it finds something it wakes the next, as any searcher. */
+ * of which nobody was told (queue.h).  If it finds something it wakes the next, as any searcher.
+ * Is there one whenever it is needed?  The first time after its own sleep that a P has something to
+ * tell of, it does tell; whom that wakes is the looker from then on, as long as anybody is busy. */
 static bool become_looker(struct weft_runtime *rt)
 {
     return rt->may_steal && !WEFT__TELL_ALWAYS &&
@@ -334,6 +343,7 @@ static void sleep_until_work(struct weft__p *p)
         atomic_store_explicit(&rt->has_looker, false, memory_order_relaxed);
     }
     weft__idle_end(p);
+    p->may_hint = true;
     complete(p, &done);
     if (atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed) != INT64_MAX) {
         p->polled_ns = weft__clock_ns();

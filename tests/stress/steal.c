@@ -101,8 +101,8 @@ static atomic_bool has_run;
 
 static int run_once(void *arg)
 {
-    CHECK_EQ(chan_recv(arg, NULL), 0);
-    atomic_store(&has_run, true);
+    if (chan_recv(arg, NULL) == 0)
+        atomic_store(&has_run, true);
     return 0;
 }
 
@@ -121,5 +121,61 @@ STRESS_TEST_ON_TWO(a_woken_coroutine_is_taken_from_a_busy_processor)
         join(co);
         chan_unref(ch);
     } while (test_now_ms() < until);
+    return 0;
+}
+
+static int pong(void *arg)
+{
+    chan **pair = arg;
+    int value;
+
+    while (chan_recv(pair[0], &value) == 0)
+        CHECK_EQ(chan_send(pair[1], &value), 0);
+    return 0;
+}
+
+static void note_run(void *unused)
+{
+    (void)unused;
+    atomic_store(&has_run, true);
+}
+
+/* Goal: the same when those that sleep have just been told in vain many times, as a talking
+ * pair does, and will not be told again for a while: one of them finds out by itself.
+ * Method: a pair talks a random number of times, then its processor spins until what it has woken,
+ * or started, has run. */
+STRESS_TEST_ON_TWO(what_waits_behind_a_talker_that_computes_is_found)
+{
+    const int64_t until = test_now_ms() + test_stress_ms() / 4;
+    uint64_t random = test_seed();
+    chan *pair[2] = {chan_make(sizeof(int), 0), chan_make(sizeof(int), 0)};
+    struct weft_co *talker = weft_go_with(pong, pair);
+
+    do {
+        chan *ch = chan_make(0, 0);
+        struct weft_co *co = weft_go_with(run_once, ch);
+        const int n = (int)(test_random(&random) % 300);
+        int value = 0;
+
+        for (int i = 0; i < n; i++) {
+            CHECK_EQ(chan_send(pair[0], &i), 0);
+            CHECK_EQ(chan_recv(pair[1], &value), 0);
+            CHECK_EQ(value, i);
+        }
+        atomic_store(&has_run, false);
+        if (test_random(&random) % 2)
+            CHECK_EQ(go(note_run, NULL), 0);
+        else
+            CHECK_EQ(chan_send(ch, NULL), 0);
+        while (!atomic_load(&has_run))
+            ;
+        chan_close(ch);
+        join(co);
+        chan_unref(ch);
+    } while (test_now_ms() < until);
+    chan_close(pair[0]);
+    join(talker);
+    chan_unref(pair[0]);
+    chan_unref(pair[1]);
     return 0;
 }
