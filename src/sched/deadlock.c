@@ -165,7 +165,9 @@ static bool stall(struct weft_runtime *rt, uint64_t sleeps, bool is_second_look)
         weft__report_deadlock(rt, false);
         return false;
     }
-    rt->stall_sleeps = sleeps;
+    if (is_second_look || rt->stall_sleeps == 0) {
+        rt->stall_sleeps = sleeps; /* further first looks do not move the mark */
+    }
     return true;
 }
 

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * verdict.c - what the look at a deadlock goes by, while threads that could still end the wait come
+ * and go.
+ */
+#include <pthread.h>
+#include <sched.h>
+
+#include "base/sys.h"
+#include "co_test.h"
+
+enum { LEAVING = 40, PAUSES_MAX = 3000 };
+
+struct street {
+    chan *ch;
+    uint64_t random;
+    atomic_bool may_leave, is_over;
+};
+
+static void *leave(void *arg)
+{
+    struct street *s = arg;
+
+    while (!atomic_load(&s->may_leave))
+        sched_yield();
+    return NULL;
+}
+
+static void *stay(void *arg)
+{
+    struct street *s = arg;
+
+    while (!atomic_load(&s->is_over))
+        sched_yield();
+    return NULL;
+}
+
+static void start(pthread_t *th, int n, void *(*fn)(void *), struct street *s)
+{
+    for (int i = 0; i < n; i++)
+        CHECK_EQ(pthread_create(&th[i], NULL, fn, s), 0);
+}
+
+static void join_threads(const pthread_t *th, int n)
+{
+    for (int i = 0; i < n; i++)
+        CHECK_EQ(pthread_join(th[i], NULL), 0);
+}
+
+/* Goal: a thread that stays is counted, whoever exits meanwhile.
+ * Method: those who exit are older, so that a list has not come to the one that stays. */
+TEST(a_thread_that_stays_is_counted)
+{
+    const int64_t until = test_now_ms() + test_stress_ms();
+    const int before = weft__sys_thread_count();
+
+    CHECK_GE(before, 1);
+    do {
+        pthread_t th[LEAVING], last;
+        struct street s = {.ch = NULL};
+
+        start(th, LEAVING, leave, &s);
+        start(&last, 1, stay, &s);
+        atomic_store(&s.may_leave, true);
+        for (int n = LEAVING; n > 1;) {
+            n = weft__sys_thread_count() - before;
+            CHECK_GE(n, 1);
+        }
+        atomic_store(&s.is_over, true);
+        join_threads(th, LEAVING);
+        join_threads(&last, 1);
+    } while (test_now_ms() < until);
+}
+
+/* Lets the others go, and sends a little later. */
+static void *send_when_they_leave(void *arg)
+{
+    struct street *s = arg;
+
+    atomic_store(&s->may_leave, true);
+    for (uint64_t i = test_random(&s->random) % PAUSES_MAX; i > 0; i--)
+        __asm__ volatile("" ::: "memory");
+    CHECK_EQ(weft_chan_send_foreign(s->ch, NULL, WEFT_NEVER), 0);
+    return NULL;
+}
+
+/* Goal: a thread that can still send is never overlooked, and a program that goes on is not said to
+ * stall.
+ * Method: the runtime looks when its only coroutine waits; at that moment threads exit that are
+ * older than the one that will send. */
+STRESS_TEST(a_thread_that_can_still_send_is_never_overlooked)
+{
+    const int64_t until = test_now_ms() + test_stress_ms();
+    struct street s = {.ch = chan_make(0, 0), .random = test_seed()};
+
+    do {
+        pthread_t th[LEAVING], sender;
+        atomic_store(&s.may_leave, false);
+        start(th, LEAVING, leave, &s);
+        start(&sender, 1, send_when_they_leave, &s);
+        CHECK_EQ(chan_recv(s.ch, NULL), 0);
+        join_threads(th, LEAVING);
+        join_threads(&sender, 1);
+    } while (test_now_ms() < until);
+    chan_unref(s.ch);
+    return 0;
+}
