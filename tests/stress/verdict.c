@@ -15,6 +15,7 @@ struct street {
     chan *ch;
     uint64_t random;
     atomic_bool may_leave, is_over;
+    atomic_int n_left;
 };
 
 static void *leave(void *arg)
@@ -23,6 +24,7 @@ static void *leave(void *arg)
 
     while (!atomic_load(&s->may_leave))
         sched_yield();
+    atomic_fetch_add(&s->n_left, 1);
     return NULL;
 }
 
@@ -62,10 +64,8 @@ TEST(a_thread_that_stays_is_counted)
         start(th, LEAVING, leave, &s);
         start(&last, 1, stay, &s);
         atomic_store(&s.may_leave, true);
-        for (int n = LEAVING; n > 1;) {
-            n = weft__sys_thread_count() - before;
-            CHECK_GE(n, 1);
-        }
+        for (int after = 0; after < 3; after += atomic_load(&s.n_left) == LEAVING)
+            CHECK_GE(weft__sys_thread_count(), before + 1);
         atomic_store(&s.is_over, true);
         join_threads(th, LEAVING);
         join_threads(&last, 1);
