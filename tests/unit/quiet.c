@@ -55,7 +55,7 @@ CO_TEST(a_thousand_parked_connections_cost_nothing)
     do { /* until all processors have gone to sleep, however slow the machine is */
         settled = stats_now();
         CHECK_EQ(weft_sleep(50 * WEFT_MS), 0);
-    } while (stats_now().sleeps - settled.sleeps > 3 || stats_now().wakes - settled.wakes > 2);
+    } while (stats_now().sleeps - settled.sleeps > 5 || stats_now().wakes - settled.wakes > 2);
     const struct weft_stats before = stats_now();
     const int64_t cpu = cpu_ns();
     CHECK_EQ(weft_sleep(2 * WEFT_SEC), 0);
@@ -66,10 +66,11 @@ CO_TEST(a_thousand_parked_connections_cost_nothing)
     CHECK_EQ(after.parks - before.parks, 1); /* our own sleep */
     CHECK_EQ(after.timers - before.timers, 1);
     CHECK_EQ(after.ops, before.ops);
-    /* Our timer may wake a thread for us, in a slow build each of them once. */
+    /* Our timer may wake a thread for us, in a slow build each of them once; and an idle one looks
+     * again while it sees us busy. */
     const int looks = test_scale() > 1 ? weft_runtime_procs(NULL) : 0;
     CHECK_LE(after.wakes - before.wakes, 2 + looks);
-    CHECK_LE(after.sleeps - before.sleeps, 3 + looks);
+    CHECK_LE(after.sleeps - before.sleeps, 5 + looks);
     for (int i = 0; i < PARKED; i++)
         CHECK_EQ(weft_close(fds[i][1]), 0);
     for (int i = 0; i < PARKED; i++) {

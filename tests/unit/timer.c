@@ -165,8 +165,8 @@ static double cpu_ms(void)
 /* Goal: an idle runtime takes no CPU and makes no wake-ups of its own: parked coroutines, timers
  * that are far away, and a deadline each change nothing.
  * Method: the counters and the CPU clock over a quiet second, slept through by one timer.  The
- * limits allow for the wake-up of that timer on each of the processors, and for the last look of an
- * idle one that has seen another busy. */
+ * limits allow for the wake-up of that timer on each of the processors, and for looks of an idle
+ * one while it sees us busy. */
 CO_TEST(an_idle_runtime_takes_no_cpu_and_makes_no_wake_ups)
 {
     enum { PARKED = 1000 };
@@ -181,7 +181,7 @@ CO_TEST(an_idle_runtime_takes_no_cpu_and_makes_no_wake_ups)
         CHECK_EQ(weft_runtime_stats(NULL, &before), 0);
         CHECK_EQ(weft_sleep(100 * WEFT_MS), 0);
         CHECK_EQ(weft_runtime_stats(NULL, &after), 0);
-    } while (after.sleeps - before.sleeps > 4 || after.wakes - before.wakes > 2);
+    } while (after.sleeps - before.sleeps > 5 || after.wakes - before.wakes > 2);
     CHECK_EQ(weft_runtime_stats(NULL, &before), 0);
     const double cpu = cpu_ms();
     CHECK_EQ(weft_sleep(quiet), 0);
@@ -189,7 +189,7 @@ CO_TEST(an_idle_runtime_takes_no_cpu_and_makes_no_wake_ups)
     CHECK_EQ(weft_runtime_stats(NULL, &after), 0);
     /* A build that is slow may let each processor look once at what the timer made runnable. */
     const int looks = test_scale() > 1 ? weft_runtime_procs(NULL) : 0;
-    CHECK_LE(after.sleeps - before.sleeps, 4 + looks);
+    CHECK_LE(after.sleeps - before.sleeps, 5 + looks);
     CHECK_LE(after.wakes - before.wakes, 2 + looks);
     if (test_scale() == 1)
         CHECK_LE((int)(used * 1000), 5000); /* microseconds */
