@@ -39,10 +39,15 @@ static WEFT__COLD _Noreturn void was_not_waiting(void)
     weft__fatal("internal: a coroutine that does not wait was made runnable");
 }
 
-/* From a plain thread or another runtime. */
+/* From a plain thread or another runtime.  Who stops the runtime waits for the object's lock, which
+ * our caller holds, if he finds g parked, and for the end of this wake if he finds it runnable
+ * (stop.c): so the wake is counted first. */
 static WEFT__COLD void ready_foreign(struct weft__g *g)
 {
     weft__foreign_wake_begin();
+    /* release [FOREIGN-WAKE] */
+    atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_release);
+    weft__perturb();
     weft__queue_woken(g, false);
     weft__foreign_wake_end();
 }
@@ -59,12 +64,12 @@ void weft__g_ready(struct weft__g *g, bool run_next)
         was_not_waiting();
     }
     weft__perturb();
-    atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_relaxed);
     if (WEFT__UNLIKELY(m == NULL || m->rt != g->rt || m->p == NULL)) {
         ready_foreign(g);
-    } else {
-        weft__queue_woken_here(m->p, g, run_next);
+        return;
     }
+    atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_relaxed);
+    weft__queue_woken_here(m->p, g, run_next);
 }
 
 /* End a wait whose claim the caller has won.  Afterwards nothing of it may be touched. */

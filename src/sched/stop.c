@@ -108,7 +108,8 @@ static void abandon(struct weft__g *g)
 
 static void unlink_if_parked(struct weft__g *g)
 {
-    if (atomic_load_explicit(&g->state, memory_order_relaxed) == G_PARKED) {
+    /* acquire [FOREIGN-WAKE]: one that is runnable by now is still counted there. */
+    if (atomic_load_explicit(&g->state, memory_order_acquire) == G_PARKED) {
         unlink_waiters(g);
     }
 }

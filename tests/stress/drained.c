@@ -75,7 +75,8 @@ static void pause_somehow(uint64_t *random)
 {
     switch (test_random(random) % 6) {
     case 0:
-        usleep((useconds_t)(test_random(random) % 300));
+        for (uint64_t i = test_random(random) % 100; i > 0; i--)
+            sched_yield();
         break;
     case 1:
         sched_yield();
@@ -89,7 +90,7 @@ static void pause_somehow(uint64_t *random)
 static void await_reader(uint32_t id, uint64_t done)
 {
     while (sent_of(id)->got < done && !sent_of(id)->is_left)
-        usleep(50);
+        sched_yield();
 }
 
 /* Pieces of random size, some behind an urgent byte; how many bytes the reader is to get. */
@@ -143,7 +144,7 @@ static int connect_one(const struct load *load)
     CHECK_GE(fd, 0);
     while (connect(fd, (const struct sockaddr *)&load->at, sizeof load->at) != 0) {
         CHECK_EQ(errno, EADDRNOTAVAIL); /* too many that have just ended */
-        usleep(10000);
+        sched_yield();
     }
     CHECK_EQ(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)), 0);
     return fd;

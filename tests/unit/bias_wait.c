@@ -182,6 +182,7 @@ struct mix {
     size_t capacity;
     int recv_order[SELECTORS], send_order[2];
     atomic_int n_ready;
+    struct weft__g *waiter;
     atomic_uchar seen[SENDERS * EACH];
 };
 
@@ -337,7 +338,8 @@ static int send_to_last(void *arg)
     struct mix *m = arg;
     const int value = 7;
 
-    usleep(500);
+    while (atomic_load(&m->waiter->state) != G_PARKED)
+        sched_yield();
     CHECK_EQ(weft_chan_send_foreign(m->ch[2], &value, WEFT_NEVER), 0);
     return 0;
 }
@@ -346,7 +348,7 @@ BIAS_TEST(a_select_that_waits_in_biased_channels_is_found_by_a_plain_thread)
 {
     for (int i = 0; i < 10; i++) {
         struct weft__gate *gate = weft__gate_self();
-        struct mix m = {0};
+        struct mix m = {.waiter = weft__g_self()};
         struct task task;
         int value = 0;
 
@@ -403,7 +405,8 @@ static int end_while_locked(void *arg)
     weft__lock(&g->biased->lock);
     struct weft__waiter *before = g->biased->receivers.first;
     weft__unlock(&g->shared->lock);
-    usleep(120);
+    for (int i = 0; i < 200; i++) /* room for what must not happen: there is nothing to wait for */
+        sched_yield();
     CHECK(g->biased->receivers.first == before);
     weft__unlock(&g->biased->lock);
     CHECK_EQ(weft_chan_send_foreign(g->biased, &value, WEFT_NEVER), 0);
