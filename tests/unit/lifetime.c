@@ -5,6 +5,9 @@
  *
  * The sanitizers see a touch that comes too late.
  */
+#include <pthread.h>
+#include <sched.h>
+
 #include "co_test.h"
 
 enum { ROUNDS = 4000 };
@@ -144,6 +147,43 @@ TEST(a_stopped_runtime_leaves_nobody_in_a_shared_channel)
         v = 0;
         CHECK_EQ(weft_chan_try_recv(ch, &v), 0);
         CHECK_EQ(v, 7);
+        weft_chan_unref(ch);
+    }
+}
+
+enum { WAITING = 300 };
+
+static void *send_some(void *ch)
+{
+    const int v = 7;
+
+    for (int i = 0; i < WAITING; i++)
+        CHECK_EQ(weft_chan_try_send(ch, &v), 0); /* to one who waits, or it stays in the channel */
+    return NULL;
+}
+
+/* Goal: a thread that is about to wake a coroutine may go on while its runtime is stopped: what it
+ * touches is there until it is done.
+ * Method: it sends to those who wait in a shared channel at the moment of the stop; the sanitizers
+ * see what it touches. */
+TEST(a_wake_from_a_thread_races_with_a_stop)
+{
+    for (int round = 0; round < scaled(100); round++) {
+        chan *ch = weft_chan_make_shared(sizeof(int), WAITING);
+        struct weft_config config = WEFT_CONFIG_INIT;
+        struct weft_runtime *rt;
+        pthread_t th;
+
+        config.procs = 1;
+        atomic_store(&n_about_to_wait, 0);
+        CHECK_EQ(weft_runtime_start(&rt, &config), 0);
+        for (int i = 0; i < WAITING; i++)
+            CHECK_EQ(weft_runtime_go(rt, wait_to_receive, ch), 0);
+        while (atomic_load(&n_about_to_wait) < WAITING)
+            sched_yield();
+        CHECK_EQ(pthread_create(&th, NULL, send_some, ch), 0);
+        CHECK_GE(weft_runtime_stop(rt), 0);
+        CHECK_EQ(pthread_join(th, NULL), 0);
         weft_chan_unref(ch);
     }
 }
