@@ -169,7 +169,7 @@ run_one() {
         sum=${sum/ 0 failed/ 1 failed}
         echo "FAIL: ended with status $status" >>"$log.log"
     fi
-    echo "$sum|$ms|$prog|$row" >"$log.result"
+    echo "$sum|$ms|$prog|$row" >"$log.new" && mv "$log.new" "$log.result" # whole, or not there
 }
 
 n_passed=0 n_failed=0 n_skipped=0 n_running=0 n_reported=0 n_planned=0
@@ -221,6 +221,11 @@ has_rows() {
 }
 
 plan_rows
+n_expected=0
+for prog in "$@"; do
+    n_expected=$((n_expected + 1))
+    ! has_rows "$prog" || n_expected=$((n_expected + ${#row_list[@]} - 1))
+done
 began=$(now_ms)
 for prog in "$@"; do
     if has_rows "$prog"; then
@@ -244,5 +249,9 @@ if [ "$n_reported" -gt 1 ]; then
         'BEGIN { printf "  %-27s %9.1f\n", "by the clock, " j " at once", ms / 1000 }'
 fi
 for name in "${failures[@]}"; do echo "FAILED $name"; done
+if [ "$n_reported" -ne "$n_expected" ]; then
+    echo "FAILED tests/run.sh: $n_reported of $n_expected runs were reported"
+    n_failed=$((n_failed + 1))
+fi
 echo "$n_passed passed, $n_failed failed, $n_skipped skipped"
-[ "$n_failed" -eq 0 ] && [ "$n_reported" -eq "$n_planned" ]
+[ "$n_failed" -eq 0 ]
