@@ -18,7 +18,8 @@
 
 #ifdef WEFT_PERTURB
 void weft__perturb(void);
-/* Shall a coroutine that became runnable go to another P than usual?  One time in four. */
+/* Shall a coroutine that became runnable go to another P than usual?  One time in two; the short
+ * ways ask first, and the long way once more. */
 bool weft__perturb_migrates(void);
 #else
 static inline void weft__perturb(void)

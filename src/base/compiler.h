@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #define WEFT__NOINLINE __attribute__((noinline))
+#define WEFT__ALWAYS_INLINE inline __attribute__((always_inline))
 #define WEFT__COLD __attribute__((noinline, cold))
 #define WEFT__LIKELY(x) __builtin_expect(!!(x), 1)
 #define WEFT__UNLIKELY(x) __builtin_expect(!!(x), 0)

@@ -22,29 +22,36 @@ void weft__fence_init(void)
     (void)pthread_once(&once, ask);
 }
 
+void weft__fence_drain(void)
+{
+    weft__sys_nap(DRAIN_NS);
+}
+
 /* Refused after it was granted: a seccomp filter came later.  From here on all fences are real,
  * and no processor holds back for so long what was written before a light one.  All who pass here
  * meanwhile wait for that as well. */
-static WEFT__COLD void drain(void)
+static WEFT__COLD void give_up(void)
 {
     static _Atomic bool is_draining;
     if (atomic_load_explicit(&weft__fence_is_asymmetric, memory_order_relaxed)) {
         atomic_store_explicit(&is_draining, true, memory_order_relaxed);
         /* release [FENCE-DRAIN] */
         atomic_store_explicit(&weft__fence_is_asymmetric, false, memory_order_release);
-        weft__sys_nap(DRAIN_NS);
+        weft__fence_drain();
         atomic_store_explicit(&is_draining, false, memory_order_relaxed);
     } else if (atomic_load_explicit(&is_draining, memory_order_relaxed)) {
-        weft__sys_nap(DRAIN_NS);
+        weft__fence_drain();
     }
 }
 
-void weft__fence_heavy(void)
+bool weft__fence_heavy(void)
 {
     atomic_thread_fence(memory_order_seq_cst); /* [ASYM-FENCE] */
     /* acquire [FENCE-DRAIN] */
-    if (!atomic_load_explicit(&weft__fence_is_asymmetric, memory_order_acquire) ||
-        weft__sys_membarrier() != 0) {
-        drain();
+    if (atomic_load_explicit(&weft__fence_is_asymmetric, memory_order_acquire) &&
+        weft__sys_membarrier() == 0) {
+        return true;
     }
+    give_up();
+    return false;
 }

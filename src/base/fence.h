@@ -35,7 +35,11 @@ static inline void weft__fence_light(void)
     }
 }
 
-/* A seq_cst fence here and, where they stand, in all threads of the process.  Some microseconds. */
-void weft__fence_heavy(void);
+/* A seq_cst fence here and, where they stand, in all threads of the process.  Some microseconds.
+ * False if it is one here alone, and light fences are real ones instead. */
+bool weft__fence_heavy(void);
+
+/* Wait until no processor can hold back any more what was written before the call. */
+void weft__fence_drain(void);
 
 #endif

@@ -2,6 +2,7 @@
 /* gate.c - the slow half of gate.h. */
 #include "gate.h"
 
+#include "fatal.h"
 #include "lock.h"
 #include "sys.h"
 
@@ -15,32 +16,60 @@ static void pause_for(int i)
     }
 }
 
+static bool is_asked(struct weft__gate *gate)
+{
+    /* acquire [GATE-IN] */
+    return (atomic_load_explicit(&gate->asked, memory_order_acquire) & GATE_ASKED) != 0;
+}
+
 WEFT__COLD void weft__gate_wait(struct weft__gate *gate)
 {
-    do {
-        /* release [GATE-IN]: we were not in, and have done nothing. */
-        atomic_store_explicit(&gate->inside, 0, memory_order_release);
-        for (int i = 1; atomic_load_explicit(&gate->asked, memory_order_relaxed) != 0; i++) {
+    for (;;) {
+        for (int i = 1; is_asked(gate); i++) {
             pause_for(i);
         }
         atomic_store_explicit(&gate->inside, 1, memory_order_relaxed);
-        weft__fence_light(); /* [GATE-IN] */
-        /* acquire [GATE-IN] */
-    } while (atomic_load_explicit(&gate->asked, memory_order_acquire) != 0);
+        atomic_thread_fence(memory_order_seq_cst); /* [GATE-IN] */
+        if (!is_asked(gate)) {
+            return;
+        }
+        weft__gate_leave(gate);
+    }
+}
+
+#ifdef WEFT_DEBUG
+void weft__gate_check_is_out(const struct weft__gate *gate)
+{
+    if (atomic_load_explicit(&gate->inside, memory_order_relaxed) != 0) {
+        weft__fatal("internal: a gate was entered by one who is inside");
+    }
+}
+#endif
+
+/* Returns what was there beside it. */
+static uint32_t ask(struct weft__gate *gate)
+{
+    for (int i = 1;; i++) {
+        uint32_t seen = atomic_load_explicit(&gate->asked, memory_order_relaxed) & GATE_FENCES;
+        uint32_t others = seen;
+        /* acquire [GATE-IN]: what the last one who had asked did is visible. */
+        if (atomic_compare_exchange_weak_explicit(&gate->asked, &seen, seen | GATE_ASKED,
+                                                  memory_order_acquire, memory_order_relaxed)) {
+            return others;
+        }
+        pause_for(i);
+    }
 }
 
 WEFT__COLD void weft__gate_seize(struct weft__gate *gate)
 {
-    uint32_t none = 0;
-    /* acquire [GATE-IN]: what the last one who had asked did is visible. */
-    for (int i = 1; !atomic_compare_exchange_weak_explicit(
-             &gate->asked, &none, 1, memory_order_acquire, memory_order_relaxed);
-         i++) {
-        pause_for(i);
-        none = 0;
-    }
+    bool owner_fences = (ask(gate) & GATE_FENCES) != 0;
     weft__perturb();
-    weft__fence_heavy(); /* [GATE-IN] */
+    if (!weft__fence_heavy() && !owner_fences) { /* [GATE-IN] */
+        /* Only who has asked changes it. */
+        atomic_store_explicit(&gate->asked, GATE_ASKED | GATE_FENCES, memory_order_relaxed);
+        weft__fence_drain();
+    }
     /* acquire [GATE-IN] */
     for (int i = 1; atomic_load_explicit(&gate->inside, memory_order_acquire) != 0; i++) {
         pause_for(i);
@@ -49,9 +78,10 @@ WEFT__COLD void weft__gate_seize(struct weft__gate *gate)
 
 void weft__gate_release(struct weft__gate *gate)
 {
+    uint32_t others = atomic_load_explicit(&gate->asked, memory_order_relaxed) & GATE_FENCES;
     weft__perturb();
     /* release [GATE-IN] */
-    atomic_store_explicit(&gate->asked, 0, memory_order_release);
+    atomic_store_explicit(&gate->asked, others, memory_order_release);
 }
 
 static struct weft__lock gates_lock = WEFT__LOCK_STATIC(RANK_GATE); /* protects free_gates */

@@ -3,17 +3,23 @@
  * gate.h - a lock that belongs to one P: two plain stores for the thread that runs it, a system
  * call for everybody else.
  *
- *   inside  how deep the owner is inside; written by the owner alone
- *   asked   0  nobody else wants in
- *           1  somebody does, and is in as soon as the owner is out
+ *   inside  1 while the owner is inside, else 0; written by the owner alone
+ *   asked   GATE_ASKED   somebody else wants in, and is in as soon as the owner is out
+ *           GATE_FENCES  membarrier() is refused to the others: the owner fences itself
  *
  *   owner                             somebody else
- *   1 inside = 1                      1 asked: 0 -> 1, by compare-exchange
+ *   1 inside = 1                      1 asked |= GATE_ASKED, by compare-exchange
  *   2 light fence                     2 heavy fence
- *   3 asked != 0: back out, wait      3 wait until inside is 0
+ *   3 asked != 0: back out, and       3 wait until inside is 0
+ *     go the long way
  *
  * [GATE-IN]  At least one of the two sees the other's step 1 (base/fence.h), so never are both in.
  * Leaving is a store with release, and step 3 loads with acquire: each sees what the other did.
+ *
+ * The light fence is one for the compiler alone, so that to enter is a store and a look.  Should
+ * membarrier() be refused one day, the one who meets that leaves GATE_FENCES behind and waits until
+ * no processor can hold back a store from before; from then on the owner's way is the long one,
+ * with a fence of its own.  (Where it never was to be had, no lock is biased: lock.c.)
  *
  * The owner never waits for anything while it is inside, and whoever asks holds no lock: so a wait
  * for a gate ends, unless the kernel has put the other thread aside, and then it offers its CPU.
@@ -24,6 +30,11 @@
 #include "atomic.h"
 #include "compiler.h"
 #include "fence.h"
+
+enum {
+    GATE_ASKED = 1,
+    GATE_FENCES = 2,
+};
 
 struct weft__gate {
     _Atomic uint32_t inside;
@@ -37,26 +48,43 @@ struct weft__gate {
 struct weft__gate *weft__gate_make(void);
 void weft__gate_drop(struct weft__gate *gate);
 
-void weft__gate_wait(struct weft__gate *gate); /* step 3 of the owner; inside again afterwards */
+void weft__gate_wait(struct weft__gate *gate); /* the owner's long way; inside afterwards */
 
-/* By the thread that runs the P.  May be nested. */
-static inline void weft__gate_enter(struct weft__gate *gate)
+#ifdef WEFT_DEBUG
+void weft__gate_check_is_out(const struct weft__gate *gate);
+#else
+static inline void weft__gate_check_is_out(const struct weft__gate *gate)
 {
-    uint32_t depth = atomic_load_explicit(&gate->inside, memory_order_relaxed);
-    atomic_store_explicit(&gate->inside, depth + 1, memory_order_relaxed);
-    weft__fence_light(); /* [GATE-IN] */
-    /* acquire [GATE-IN]: what the last one who had asked did is visible. */
-    if (WEFT__UNLIKELY(atomic_load_explicit(&gate->asked, memory_order_acquire) != 0) &&
-        depth == 0) {
-        weft__gate_wait(gate);
-    }
+    (void)gate;
 }
+#endif
 
 static inline void weft__gate_leave(struct weft__gate *gate)
 {
-    uint32_t depth = atomic_load_explicit(&gate->inside, memory_order_relaxed);
     /* release [GATE-IN] */
-    atomic_store_explicit(&gate->inside, depth - 1, memory_order_release);
+    atomic_store_explicit(&gate->inside, 0, memory_order_release);
+}
+
+/* By the thread that runs the P, which is not inside; false if it must go the long way. */
+static inline bool weft__gate_try_enter(struct weft__gate *gate)
+{
+    weft__gate_check_is_out(gate);
+    atomic_store_explicit(&gate->inside, 1, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst); /* [GATE-IN] */
+    /* acquire [GATE-IN]: what the last one who had asked did is visible. */
+    if (WEFT__LIKELY(atomic_load_explicit(&gate->asked, memory_order_acquire) == 0)) {
+        return true;
+    }
+    weft__gate_leave(gate); /* we have done nothing */
+    return false;
+}
+
+/* The same, and if need be by the long way: wait until nobody asks any more. */
+static inline void weft__gate_enter(struct weft__gate *gate)
+{
+    if (WEFT__UNLIKELY(!weft__gate_try_enter(gate))) {
+        weft__gate_wait(gate);
+    }
 }
 
 /*

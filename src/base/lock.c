@@ -8,7 +8,8 @@
 #include "sys.h"
 
 /* About 2 us on a machine of today: longer than any section of ours, shorter than a nap. */
-#define SPINS_MAX 100
+#define PAUSES_MAX 100
+#define PAUSES_AT_ONCE 32
 #define NAP_NS 50000
 
 static bool try_take(struct weft__lock *l)
@@ -23,11 +24,14 @@ static bool try_take(struct weft__lock *l)
 WEFT__COLD void weft__lock_slow(struct weft__lock *l)
 {
     for (;;) {
-        for (int i = 0; i < SPINS_MAX; i++) {
-            weft__cpu_relax();
+        for (int pauses = 1, sum = 0; sum < PAUSES_MAX; sum += pauses) {
+            for (int i = 0; i < pauses; i++) {
+                weft__cpu_relax();
+            }
             if (try_take(l)) {
                 return;
             }
+            pauses = pauses < PAUSES_AT_ONCE ? 2 * pauses : pauses;
         }
         weft__sys_nap(NAP_NS);
     }
@@ -37,8 +41,18 @@ void weft__lock_init_biased(struct weft__lock *l, enum weft__rank rank)
 {
     struct weft__gate *gate = weft__gate_self();
     weft__lock_init(l, rank);
-    if (gate != NULL && weft__gate_is_worth_it(gate)) {
+    if (gate != NULL && weft__gate_is_worth_it(gate) &&
+        atomic_load_explicit(&weft__fence_is_asymmetric, memory_order_relaxed)) {
         atomic_init(&l->gate, gate);
+    }
+}
+
+WEFT__COLD void weft__lock_bias(struct weft__lock *l, struct weft__gate *gate)
+{
+    l->uses = 0;
+    if (atomic_load_explicit(&weft__fence_is_asymmetric, memory_order_relaxed)) {
+        /* release [LOCK-BIAS]; and the word, which we give back next, tells those who take it. */
+        atomic_store_explicit(&l->gate, gate, memory_order_release);
     }
 }
 
@@ -50,7 +64,8 @@ WEFT__COLD void weft__lock_end_bias(struct weft__lock *l)
         return;
     }
     weft__gate_seize(gate);
-    if (atomic_load_explicit(&l->gate, memory_order_relaxed) != NULL) {
+    /* It may have been ended by somebody else, and be biased to another one by now. */
+    if (atomic_load_explicit(&l->gate, memory_order_relaxed) == gate) {
         weft__gate_note_end(gate);
         /* release [LOCK-BIAS]: with it goes all that the owner did under the bias. */
         atomic_store_explicit(&l->gate, NULL, memory_order_release);
@@ -118,7 +133,7 @@ void weft__perturb(void)
 
 bool weft__perturb_migrates(void)
 {
-    return (perturb_random() & 3) == 0;
+    return (perturb_random() & 1) == 0;
 }
 
 #endif

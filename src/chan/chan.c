@@ -8,6 +8,7 @@
 #include "../base/clock.h"
 #include "../base/fatal.h"
 #include "../base/sys.h"
+#include "../park/ours.h"
 #include "transfer.h"
 
 static inline bool may_use(const struct weft_chan *ch)
@@ -25,12 +26,21 @@ static WEFT__COLD int wait_for_ever(const void *caller)
     return weft__park_wait(&w);
 }
 
+/* A channel of one runtime may come to rest on a P. */
+static inline void unlock(struct weft_chan *ch)
+{
+    if (ch->is_shared) {
+        weft__unlock(&ch->lock);
+    } else {
+        weft__unlock_and_settle(&ch->lock);
+    }
+}
+
 /* Wait in one of the queues, under the lock, which is released.  Returns 0, -EPIPE if the channel
  * was closed meanwhile, or -ETIMEDOUT: then nothing was transferred. */
-static inline __attribute__((always_inline)) int wait_in(struct weft_chan *ch,
-                                                         struct weft__waitq *q,
-                                                         enum weft__wait_reason reason, void *value,
-                                                         int64_t deadline_ns, const void *caller)
+static WEFT__NOINLINE int wait_in(struct weft_chan *ch, struct weft__waitq *q,
+                                  enum weft__wait_reason reason, void *value, int64_t deadline_ns,
+                                  const void *caller)
 {
     struct weft__wait w;
     struct weft__waiter waiter = {.wait = &w, .value = value, .index = 0};
@@ -38,19 +48,19 @@ static inline __attribute__((always_inline)) int wait_in(struct weft_chan *ch,
     weft__park_until(&w, deadline_ns, -ETIMEDOUT);
     weft__park_begin(&w, reason, ch, caller);
     weft__waitq_add(q, &waiter);
-    weft__unlock(&ch->lock);
+    unlock(ch);
     int rc = weft__park_wait(&w);
     if (rc == 0) {
         return waiter.rc; /* whoever claimed it has unlinked it */
     }
     weft__lock(&ch->lock);
     weft__waitq_remove(q, &waiter);
-    weft__unlock(&ch->lock);
+    unlock(ch);
     return rc;
 }
 
 /* Send without waiting: 0, -EPIPE, -ENOMEM, or -EAGAIN with the lock still held if wants_lock. */
-static inline __attribute__((always_inline)) int send_now(struct weft_chan *ch, const void *value,
+static inline int send_now(struct weft_chan *ch, const void *value,
                                                           bool wants_lock)
 {
     struct weft__wait *wake = NULL;
@@ -60,12 +70,12 @@ static inline __attribute__((always_inline)) int send_now(struct weft_chan *ch, 
         weft__park_wake(wake);
     }
     if (rc != -EAGAIN || !wants_lock) {
-        weft__unlock(&ch->lock);
+        unlock(ch);
     }
     return rc;
 }
 
-static inline __attribute__((always_inline)) int recv_now(struct weft_chan *ch, void *value,
+static inline int recv_now(struct weft_chan *ch, void *value,
                                                           bool wants_lock)
 {
     struct weft__wait *wake = NULL;
@@ -75,15 +85,15 @@ static inline __attribute__((always_inline)) int recv_now(struct weft_chan *ch, 
         weft__park_wake(wake);
     }
     if (rc != -EAGAIN || !wants_lock) {
-        weft__unlock(&ch->lock);
+        unlock(ch);
     }
     return rc;
 }
 
-int weft_chan_send(struct weft_chan *ch, const void *value)
+static WEFT__NOINLINE int send_any(struct weft_chan *ch, const void *value, const void *caller)
 {
     if (WEFT__UNLIKELY(ch == NULL)) {
-        return wait_for_ever(__builtin_return_address(0));
+        return wait_for_ever(caller);
     }
     if (WEFT__UNLIKELY(!may_use(ch))) {
         return -EXDEV;
@@ -92,14 +102,13 @@ int weft_chan_send(struct weft_chan *ch, const void *value)
     if (rc != -EAGAIN) {
         return rc;
     }
-    return wait_in(ch, &ch->senders, WAIT_CHAN_SEND, (void *)(uintptr_t)value, INT64_MAX,
-                   __builtin_return_address(0));
+    return wait_in(ch, &ch->senders, WAIT_CHAN_SEND, (void *)(uintptr_t)value, INT64_MAX, caller);
 }
 
-int weft_chan_recv(struct weft_chan *ch, void *value)
+static WEFT__NOINLINE int recv_any(struct weft_chan *ch, void *value, const void *caller)
 {
     if (WEFT__UNLIKELY(ch == NULL)) {
-        return wait_for_ever(__builtin_return_address(0));
+        return wait_for_ever(caller);
     }
     if (WEFT__UNLIKELY(!may_use(ch))) {
         return -EXDEV;
@@ -108,8 +117,94 @@ int weft_chan_recv(struct weft_chan *ch, void *value)
     if (rc != -EAGAIN) {
         return rc;
     }
-    return wait_in(ch, &ch->receivers, WAIT_CHAN_RECV, value, INT64_MAX,
-                   __builtin_return_address(0));
+    return wait_in(ch, &ch->receivers, WAIT_CHAN_RECV, value, INT64_MAX, caller);
+}
+
+/* Wait in a channel that is ours. */
+static WEFT__ALWAYS_INLINE int wait_ours(const struct weft__ours *o, struct weft_chan *ch,
+                                         struct weft__waitq *q, enum weft__wait_reason reason,
+                                         void *value, const void *caller)
+{
+    if (WEFT__UNLIKELY(!weft__ours_may_wait(o))) {
+        return wait_in(ch, q, reason, value, INT64_MAX, caller);
+    }
+    struct weft__waiter waiter;
+    waiter.value = value;
+    waiter.index = 0;
+    weft__ours_wait(o, &ch->lock, q, &waiter, reason, ch, caller);
+    return waiter.rc;
+}
+
+/* In a channel that is ours, and locked. */
+static WEFT__ALWAYS_INLINE int send_ours(const struct weft__ours *o, struct weft_chan *ch,
+                                         const void *value, enum weft__chan_form form,
+                                         const void *caller)
+{
+    struct weft__wait *wake = NULL;
+    int rc = weft__chan_put(ch, value, form, &wake);
+    if (rc == -EAGAIN && WEFT__LIKELY(ch->capacity != WEFT_CHAN_UNBOUNDED)) {
+        return wait_ours(o, ch, &ch->senders, WAIT_CHAN_SEND, (void *)(uintptr_t)value, caller);
+    }
+    weft__ours_unlock(o, &ch->lock);
+    if (WEFT__UNLIKELY(rc != 0)) {
+        return rc == -EAGAIN ? send_any(ch, value, caller) : rc;
+    }
+    if (wake != NULL) {
+        weft__ours_wake(o, wake);
+    }
+    return 0;
+}
+
+static WEFT__ALWAYS_INLINE int recv_ours(const struct weft__ours *o, struct weft_chan *ch,
+                                         void *value, enum weft__chan_form form, const void *caller)
+{
+    struct weft__wait *wake = NULL;
+    int rc = weft__chan_take(ch, value, form, &wake);
+    if (rc == -EAGAIN) {
+        return wait_ours(o, ch, &ch->receivers, WAIT_CHAN_RECV, value, caller);
+    }
+    weft__ours_unlock(o, &ch->lock);
+    if (wake != NULL) {
+        weft__ours_wake(o, wake);
+    }
+    return rc;
+}
+
+/* Kept apart from the short form, which is as fast as it is because it makes no calls. */
+static WEFT__NOINLINE int send_rest(struct weft__ours o, struct weft_chan *ch, const void *value,
+                                     const void *caller)
+{
+    return send_ours(&o, ch, value, CHAN_FORM_ANY, caller);
+}
+
+static WEFT__NOINLINE int recv_rest(struct weft__ours o, struct weft_chan *ch, void *value,
+                                     const void *caller)
+{
+    return recv_ours(&o, ch, value, CHAN_FORM_ANY, caller);
+}
+
+int weft_chan_send(struct weft_chan *ch, const void *value)
+{
+    struct weft__ours o;
+    if (WEFT__UNLIKELY(ch == NULL) || !weft__ours_lock(&o, &ch->lock, ch->rt)) {
+        return send_any(ch, value, __builtin_return_address(0));
+    }
+    if (WEFT__UNLIKELY(!weft__chan_is_short(ch, &ch->receivers))) {
+        return send_rest(o, ch, value, __builtin_return_address(0));
+    }
+    return send_ours(&o, ch, value, CHAN_FORM_SHORT, __builtin_return_address(0));
+}
+
+int weft_chan_recv(struct weft_chan *ch, void *value)
+{
+    struct weft__ours o;
+    if (WEFT__UNLIKELY(ch == NULL) || !weft__ours_lock(&o, &ch->lock, ch->rt)) {
+        return recv_any(ch, value, __builtin_return_address(0));
+    }
+    if (WEFT__UNLIKELY(!weft__chan_is_short(ch, &ch->senders))) {
+        return recv_rest(o, ch, value, __builtin_return_address(0));
+    }
+    return recv_ours(&o, ch, value, CHAN_FORM_SHORT, __builtin_return_address(0));
 }
 
 int weft_chan_try_send(struct weft_chan *ch, const void *value)

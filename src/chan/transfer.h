@@ -8,16 +8,38 @@
 
 #include "chan.h"
 
-/* Words are what most channels carry; for them no call is made. */
-static inline void weft__chan_copy(void *to, const void *from, size_t bytes)
+/*
+ * A transfer is compiled twice.  The short form knows that values are 4 or 8 bytes long, which is
+ * what most channels carry, and that nobody else can end the wait of whom it meets: so it makes no
+ * call, and need not keep anything over one.
+ */
+enum weft__chan_form {
+    CHAN_FORM_ANY,
+    CHAN_FORM_SHORT,
+};
+
+/* May a value be handed to, or taken from, whoever waits in q by the short form? */
+static inline bool weft__chan_is_short(const struct weft_chan *ch, const struct weft__waitq *q)
+{
+    return (ch->elem_bytes == 8 || ch->elem_bytes == 4) && weft__waitq_is_plain(q);
+}
+
+static WEFT__ALWAYS_INLINE void weft__chan_copy(void *to, const void *from, size_t bytes,
+                                                enum weft__chan_form form)
 {
     if (bytes == 8) {
         memcpy(to, from, 8);
-    } else if (bytes == 4) {
+    } else if (form == CHAN_FORM_SHORT || bytes == 4) {
         memcpy(to, from, 4);
     } else if (bytes != 0) {
         memcpy(to, from, bytes);
     }
+}
+
+static WEFT__ALWAYS_INLINE struct weft__waiter *weft__chan_claim(struct weft__waitq *q,
+                                                                 enum weft__chan_form form)
+{
+    return form == CHAN_FORM_SHORT ? weft__waitq_claim_plain(q) : weft__waitq_claim_first(q);
 }
 
 static inline unsigned char *weft__chan_slot(struct weft_chan *ch, size_t i)
@@ -32,53 +54,48 @@ static inline unsigned char *weft__chan_slot(struct weft_chan *ch, size_t i)
 /* Double the buffer of an unbounded channel; false for lack of memory. */
 bool weft__chan_grow(struct weft_chan *ch);
 
-/* 0, -EPIPE, -ENOMEM, or -EAGAIN if it would have to wait.  *wake: to be woken after the unlock. */
-static inline int weft__chan_send_locked(struct weft_chan *ch, const void *value,
-                                         struct weft__wait **wake)
+/* 0, -EPIPE, or -EAGAIN if there is no room.  *wake: to be woken after it. */
+static WEFT__ALWAYS_INLINE int weft__chan_put(struct weft_chan *ch, const void *value,
+                                              enum weft__chan_form form, struct weft__wait **wake)
 {
     if (WEFT__UNLIKELY(ch->is_closed)) {
         return -EPIPE;
     }
-    if (ch->receivers.first != NULL) {
-        struct weft__waiter *r = weft__waitq_claim_first(&ch->receivers);
-        if (r != NULL) {
-            if (r->value != NULL) {
-                weft__chan_copy(r->value, value, ch->elem_bytes);
-            }
-            r->rc = 0;
-            *wake = r->wait;
-            return 0;
+    struct weft__waiter *r = weft__chan_claim(&ch->receivers, form);
+    if (r != NULL) {
+        if (r->value != NULL) {
+            weft__chan_copy(r->value, value, ch->elem_bytes, form);
         }
-    }
-    if (WEFT__UNLIKELY(ch->count == ch->slots) && ch->capacity == WEFT_CHAN_UNBOUNDED &&
-        !weft__chan_grow(ch)) {
-        return -ENOMEM;
+        r->rc = 0;
+        *wake = r->wait;
+        return 0;
     }
     if (ch->count < ch->slots) {
-        weft__chan_copy(weft__chan_slot(ch, ch->count), value, ch->elem_bytes);
+        weft__chan_copy(weft__chan_slot(ch, ch->count), value, ch->elem_bytes, form);
         ch->count++;
         return 0;
     }
     return -EAGAIN;
 }
 
-static inline int weft__chan_recv_locked(struct weft_chan *ch, void *value,
-                                         struct weft__wait **wake)
+/* 0, -EPIPE, or -EAGAIN if there is nothing. */
+static WEFT__ALWAYS_INLINE int weft__chan_take(struct weft_chan *ch, void *value,
+                                               enum weft__chan_form form, struct weft__wait **wake)
 {
     struct weft__waiter *s = NULL;
     if (ch->count > 0) {
         if (value != NULL) {
-            weft__chan_copy(value, weft__chan_slot(ch, 0), ch->elem_bytes);
+            weft__chan_copy(value, weft__chan_slot(ch, 0), ch->elem_bytes, form);
         }
         ch->head = ch->head + 1 == ch->slots ? 0 : ch->head + 1;
         ch->count--;
-        if (ch->senders.first != NULL && (s = weft__waitq_claim_first(&ch->senders)) != NULL) {
-            weft__chan_copy(weft__chan_slot(ch, ch->count), s->value, ch->elem_bytes);
+        if ((s = weft__chan_claim(&ch->senders, form)) != NULL) {
+            weft__chan_copy(weft__chan_slot(ch, ch->count), s->value, ch->elem_bytes, form);
             ch->count++;
         }
-    } else if (ch->senders.first != NULL && (s = weft__waitq_claim_first(&ch->senders)) != NULL) {
+    } else if ((s = weft__chan_claim(&ch->senders, form)) != NULL) {
         if (value != NULL) {
-            weft__chan_copy(value, s->value, ch->elem_bytes);
+            weft__chan_copy(value, s->value, ch->elem_bytes, form);
         }
     } else {
         return ch->is_closed ? -EPIPE : -EAGAIN;
@@ -88,6 +105,23 @@ static inline int weft__chan_recv_locked(struct weft_chan *ch, void *value,
         *wake = s->wait;
     }
     return 0;
+}
+
+/* The same for any channel, which may grow: also -ENOMEM. */
+static inline int weft__chan_send_locked(struct weft_chan *ch, const void *value,
+                                         struct weft__wait **wake)
+{
+    int rc = weft__chan_put(ch, value, CHAN_FORM_ANY, wake);
+    if (rc == -EAGAIN && WEFT__UNLIKELY(ch->capacity == WEFT_CHAN_UNBOUNDED)) {
+        return weft__chan_grow(ch) ? weft__chan_put(ch, value, CHAN_FORM_ANY, wake) : -ENOMEM;
+    }
+    return rc;
+}
+
+static inline int weft__chan_recv_locked(struct weft_chan *ch, void *value,
+                                         struct weft__wait **wake)
+{
+    return weft__chan_take(ch, value, CHAN_FORM_ANY, wake);
 }
 
 #endif

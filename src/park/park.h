@@ -88,16 +88,11 @@ static inline void weft__park_contest(struct weft__wait *w)
     w->is_contested = true;
 }
 
-/* The caller is about to become visible as a waiter.  After this comes weft__park_wait(), or
- * weft__park_abandon() if nobody has seen the wait yet.  `caller` is a return address into the
- * code that called Weft: __builtin_return_address(0) of the public function. */
-static inline void weft__park_begin(struct weft__wait *w, enum weft__wait_reason reason,
-                                    const void *object, const void *caller)
+/* What reports say of a coroutine that waits, and then its state. */
+static inline void weft__park_publish(struct weft__wait *w, struct weft__g *g,
+                                      enum weft__wait_reason reason, const void *object,
+                                      const void *caller)
 {
-    struct weft__g *g = w->g;
-    if (g == NULL) {
-        return;
-    }
     atomic_store_explicit(&g->wait_reason, (uint8_t)reason, memory_order_relaxed);
     w->object = object;
     w->caller = caller;
@@ -105,6 +100,17 @@ static inline void weft__park_begin(struct weft__wait *w, enum weft__wait_reason
     /* Whoever finds the waiter finds this first: it is published by the lock, the wheel or the
      * reactor that makes the waiter visible. */
     atomic_store_explicit(&g->state, G_PARKED, memory_order_relaxed);
+}
+
+/* The caller is about to become visible as a waiter.  After this comes weft__park_wait(), or
+ * weft__park_abandon() if nobody has seen the wait yet.  `caller` is a return address into the
+ * code that called Weft: __builtin_return_address(0) of the public function. */
+static inline void weft__park_begin(struct weft__wait *w, enum weft__wait_reason reason,
+                                    const void *object, const void *caller)
+{
+    if (w->g != NULL) {
+        weft__park_publish(w, w->g, reason, object, caller);
+    }
 }
 
 static inline void weft__park_abandon(struct weft__wait *w)

@@ -27,18 +27,22 @@ struct weft__g *weft__starved_take(struct weft__p *p);
 
 /* For the inlined part. */
 void weft__queue_spill_woken(struct weft__p *p, struct weft__g *g);
-struct weft__g *weft__queue_take_bound(struct weft__p *p);
 
-/* Work was made visible: wake a P for it, if one sleeps and none is looking around already. */
-static inline void weft__queue_tell(struct weft__p *p)
+/* Work was made visible: does a P sleep, and is none looking around already? */
+static inline bool weft__queue_must_tell(const struct weft__p *p)
 {
     if (p->is_alone) {
-        return;
+        return false;
     }
-    const struct weft_runtime *rt = p->rt;
     weft__fence_light(); /* [IDLE-DEKKER] */
-    if (WEFT__UNLIKELY(atomic_load_explicit(&rt->n_idle, memory_order_relaxed) != 0) &&
-        atomic_load_explicit(&rt->n_spinning, memory_order_relaxed) == 0) {
+    return WEFT__UNLIKELY(atomic_load_explicit(&p->rt->n_idle, memory_order_relaxed) != 0) &&
+           atomic_load_explicit(&p->rt->n_spinning, memory_order_relaxed) == 0;
+}
+
+/* Then wake it. */
+static inline void weft__queue_tell(struct weft__p *p)
+{
+    if (weft__queue_must_tell(p)) {
         weft__idle_wake_one(p->rt);
     }
 }
@@ -49,15 +53,14 @@ static inline void weft__queue_tell(struct weft__p *p)
  * it finds nothing: so it is told of at most once in WEFT__HINT_NS, and again if in this same turn
  * there was one before, which somebody has taken.  Should the one that runs compute instead, an
  * idle P finds out by itself: while others are busy it looks around every WEFT__LOOK_NS (find.c).
+ *
+ * Who is done with it sets hint_tick.
  */
-static inline void weft__queue_tell_of_one(struct weft__p *p)
+static inline bool weft__queue_may_hint(const struct weft__p *p)
 {
-    if (p->may_hint || p->hint_tick == p->tick || WEFT__TELL_ALWAYS) {
-        p->may_hint = false;
-        weft__queue_tell(p);
-    }
-    p->hint_tick = p->tick;
+    return p->may_hint || p->hint_tick == p->tick || WEFT__TELL_ALWAYS;
 }
+void weft__queue_hint(struct weft__p *p);
 
 /* Put g into run-next; what was there comes back. */
 static inline struct weft__g *weft__run_next_put(struct weft__p *p, struct weft__g *g)
@@ -90,61 +93,73 @@ static inline void weft__queue_push_woken(struct weft__p *p, struct weft__g *g)
     }
 }
 
-/* By the owner of p, which is a P of g's runtime: weft__queue_woken(). */
-static inline void weft__queue_woken_here(struct weft__p *p, struct weft__g *g, bool run_next)
+/* May g be put into the queues of the P that it is made runnable on? */
+static inline bool weft__queue_is_here(const struct weft__g *g)
 {
-    if (WEFT__UNLIKELY((g->flags & G_FLAG_PINNED) != 0) ||
-        (p->rt->may_steal && weft__perturb_migrates())) {
-        weft__queue_woken(g, run_next);
+    return (g->flags & G_FLAG_PINNED) == 0 && !weft__perturb_migrates();
+}
+
+/*
+ * weft__queue_woken(g, true) by the owner of p, which is a P of g's runtime.
+ *
+ * Mostly one is woken in a turn, and goes into run-next, which is free: that is done here, without
+ * a call.
+ */
+static WEFT__ALWAYS_INLINE void weft__queue_woken_here(struct weft__p *p, struct weft__g *g)
+{
+    if (WEFT__LIKELY(weft__queue_is_here(g)) &&
+        atomic_load_explicit(&p->run_next, memory_order_relaxed) == NULL) {
+        /* release [RUN-NEXT]: publishes g to a thief.  Only we put something where NULL is. */
+        atomic_store_explicit(&p->run_next, g, memory_order_release);
+        if (WEFT__UNLIKELY(weft__queue_may_hint(p))) {
+            weft__queue_hint(p);
+        }
+        p->hint_tick = p->tick;
         return;
     }
-    if (run_next) {
-        g = weft__run_next_put(p, g);
+    weft__queue_woken(g, true);
+}
+
+/* Make a parked coroutine runnable, as weft__g_ready() does, and next; g is of the runtime of p,
+ * which is the caller's P. */
+static WEFT__ALWAYS_INLINE void weft__queue_ready_here(struct weft__p *p, struct weft__g *g)
+{
+    if (WEFT__UNLIKELY(atomic_load_explicit(&g->state, memory_order_relaxed) != G_PARKED)) {
+        weft__g_did_not_wait();
     }
-    if (g == NULL) {
-        weft__queue_tell_of_one(p);
-        return;
+    weft__perturb();
+    atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_relaxed);
+    weft__queue_woken_here(p, g);
+}
+
+/*
+ * The next one of those that have run before, if that takes no more than a look: run-next if it may
+ * go first, or the oldest of the woken queue.  NULL: weft__queue_pick() knows.  No turn is counted.
+ */
+static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_short(struct weft__p *p)
+{
+    struct weft__g *next = atomic_load_explicit(&p->run_next, memory_order_relaxed);
+    if (next == NULL) {
+        p->run_next_streak = 0;
+        return weft__runq_pop(&p->woken, p->is_alone);
     }
-    weft__queue_push_woken(p, g);
-    weft__queue_tell(p);
+    if (p->run_next_streak < WEFT__RUN_NEXT_MAX) {
+        p->run_next_streak++;
+    } else if (weft__runq_count(&p->woken) == 0) {
+        p->run_next_streak = 0;
+    } else {
+        return NULL;
+    }
+    return weft__run_next_take(p, next);
+}
+
+/* Does somebody wait who can run on this P alone? */
+static inline bool weft__queue_has_bound(const struct weft__p *p)
+{
+    return WEFT__UNLIKELY(atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0);
 }
 
 /* The next coroutine among those that this P has; NULL if it has none. */
-static inline struct weft__g *weft__queue_pick(struct weft__p *p)
-{
-    struct weft__g *g;
-    p->tick++;
-    if (WEFT__UNLIKELY(atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0) &&
-        (p->tick & 1) != 0 && (g = weft__queue_take_bound(p)) != NULL) {
-        return g;
-    }
-    struct weft__g *next = atomic_load_explicit(&p->run_next, memory_order_relaxed);
-    if (next != NULL && p->run_next_streak < WEFT__RUN_NEXT_MAX &&
-        (g = weft__run_next_take(p, next)) != NULL) {
-        p->run_next_streak++;
-        return g;
-    }
-    p->run_next_streak = 0;
-    if ((g = weft__runq_pop(&p->woken, p->is_alone)) != NULL) {
-        /* Whoever still is in run-next has used up its turns at the front: it goes behind all. */
-        if (WEFT__UNLIKELY(next != NULL) && (next = weft__run_next_take(p, next)) != NULL) {
-            weft__queue_push_woken(p, next);
-        }
-        return g;
-    }
-    if (next != NULL && (g = weft__run_next_take(p, next)) != NULL) {
-        return g;
-    }
-    if (!weft__deque_is_empty(&p->unstarted)) {
-        g = p->is_alone ? weft__deque_pop_alone(&p->unstarted) : weft__deque_pop(&p->unstarted);
-        if (g != NULL) {
-            return g;
-        }
-    }
-    if (WEFT__UNLIKELY(atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0)) {
-        return weft__queue_take_bound(p);
-    }
-    return NULL;
-}
+struct weft__g *weft__queue_pick(struct weft__p *p);
 
 #endif

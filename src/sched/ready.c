@@ -34,7 +34,7 @@ void weft__foreign_wakes_end(void)
     }
 }
 
-static WEFT__COLD _Noreturn void was_not_waiting(void)
+WEFT__COLD _Noreturn void weft__g_did_not_wait(void)
 {
     weft__fatal("internal: a coroutine that does not wait was made runnable");
 }
@@ -61,7 +61,7 @@ void weft__g_ready(struct weft__g *g, bool run_next)
 {
     struct weft__m *m = weft__m_self();
     if (WEFT__UNLIKELY(atomic_load_explicit(&g->state, memory_order_relaxed) != G_PARKED)) {
-        was_not_waiting();
+        weft__g_did_not_wait();
     }
     weft__perturb();
     if (WEFT__UNLIKELY(m == NULL || m->rt != g->rt || m->p == NULL)) {
@@ -69,7 +69,11 @@ void weft__g_ready(struct weft__g *g, bool run_next)
         return;
     }
     atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_relaxed);
-    weft__queue_woken_here(m->p, g, run_next);
+    if (run_next) {
+        weft__queue_woken_here(m->p, g);
+    } else {
+        weft__queue_woken(g, false);
+    }
 }
 
 /* End a wait whose claim the caller has won.  Afterwards nothing of it may be touched. */

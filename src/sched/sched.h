@@ -170,6 +170,7 @@ struct weft_runtime {
 
 /* ready.c */
 void weft__g_ready(struct weft__g *g, bool run_next);
+_Noreturn void weft__g_did_not_wait(void);
 void weft__foreign_wake_begin(void);
 void weft__foreign_wake_end(void);
 void weft__foreign_wakes_end(void); /* wait until there is none under way */

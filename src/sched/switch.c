@@ -34,20 +34,25 @@ static WEFT__COLD void check_slow(uint8_t checks, const struct weft__g *g)
     }
 }
 
+static inline bool has_checks(const struct weft__m *m)
+{
+    return WEFT__UNLIKELY(atomic_load_explicit(&m->rt->checks, memory_order_relaxed) != 0);
+}
+
 /* By the coroutine itself, while a report can still name it. */
 static inline void check(const struct weft__m *m, const struct weft__g *g)
 {
-    uint8_t checks = atomic_load_explicit(&m->rt->checks, memory_order_relaxed);
-    if (WEFT__UNLIKELY(checks != 0)) {
-        check_slow(checks, g);
+    if (has_checks(m)) {
+        check_slow(atomic_load_explicit(&m->rt->checks, memory_order_relaxed), g);
     }
 }
 
 /* The stack and the descriptor of a coroutine that has ended. */
-static void bury(struct weft__p *p, struct weft__g *g)
+static WEFT__NOINLINE void bury(struct weft__p *p, struct weft__g *g)
 {
     struct weft__stack *stack = g->stack;
     g->stack = NULL;
+    atomic_store_explicit(&g->ctx.sp, NULL, memory_order_relaxed); /* it has nothing saved */
     struct weft__g *starved = weft__starved_take(p);
     if (WEFT__UNLIKELY(starved != NULL && starved->stack_shift == stack->shift)) {
         starved->stack = stack;
@@ -110,12 +115,25 @@ static inline void *begin_run(struct weft__m *m, struct weft__g *g)
     return sp;
 }
 
-/*
- * Leave `from` for `to`, or for the M's own context if it is NULL.  Returns when somebody resumes
- * `from`, perhaps on another thread.
- */
-static inline __attribute__((always_inline)) void leave(struct weft__m *m, struct weft__g *from,
-                                                        struct weft__g *to, bool is_dying)
+/* Is it a matter of the stack alone to leave `from` for `to`, neither of which may be NULL? */
+static inline bool is_plain(const struct weft__g *from, const struct weft__g *to)
+{
+    return WEFT__LIKELY(((from->flags | to->flags) & (G_FLAG_OWN_FP | G_FLAG_FRESH)) == 0);
+}
+
+/* Leave `from` for `to`, where that is_plain().  Returns when somebody resumes `from`, perhaps on
+ * another thread. */
+static WEFT__ALWAYS_INLINE void leave_for(struct weft__m *m, struct weft__g *from,
+                                          struct weft__g *to)
+{
+    void *sp = begin_run(m, to);
+    weft__san_leave(&from->ctx, &to->ctx, false);
+    weft__ctx_switch((void **)&from->ctx.sp, sp);
+    arrive(&from->ctx);
+}
+
+/* The same for any two; and for the M's own context if `to` is NULL. */
+static void leave(struct weft__m *m, struct weft__g *from, struct weft__g *to, bool is_dying)
 {
     struct weft__ctx *ctx = &m->ctx;
     void *sp;
@@ -144,17 +162,22 @@ static WEFT__COLD struct weft__g *put_off(struct weft__p *p, struct weft__g *g)
     return NULL;
 }
 
-/* May g be switched to at once?  Only a stack that lies ready is taken here: getting one otherwise
- * needs system calls and more room than a coroutine should spend of its first page.  And one that
- * has not quite left another M is waited for on our M's context. */
+/* g has no saved stack pointer.  One that has not begun needs a stack, and only one that lies ready
+ * is taken here: getting one otherwise needs system calls and more room than a coroutine should
+ * spend of its first page.  One that has not quite left another M is waited for on our M's context.
+ */
+static inline bool can_begin(struct weft__p *p, struct weft__g *g)
+{
+    return g->stack == NULL && p->stack_cache.first != NULL &&
+           g->stack_shift == p->rt->stacks.default_shift && weft__g_bind_stack(p, g);
+}
+
+/* May g be switched to at once? */
 static inline bool can_run(struct weft__p *p, struct weft__g *g)
 {
-    if (g->stack != NULL) {
-        /* acquire [G-SAVED] */
-        return atomic_load_explicit(&g->ctx.sp, memory_order_acquire) != NULL;
-    }
-    return p->stack_cache.first != NULL && g->stack_shift == p->rt->stacks.default_shift &&
-           weft__g_bind_stack(p, g);
+    /* acquire [G-SAVED] */
+    return WEFT__LIKELY(atomic_load_explicit(&g->ctx.sp, memory_order_acquire) != NULL) ||
+           can_begin(p, g);
 }
 
 /* The successor of a coroutine that leaves: one of this P's own, or NULL for the M's context. */
@@ -170,13 +193,51 @@ static inline struct weft__g *successor(struct weft__p *p)
     return put_off(p, g);
 }
 
+/* Does nothing keep the coroutine that runs from leaving the short way?  On that way the next one
+ * has run before and is saved, and no call is made but the switch itself: so nothing has to be kept
+ * over one, which is half of what it would cost. */
+static inline bool may_leave_short(const struct weft__m *m, const struct weft__p *p)
+{
+    return WEFT__LIKELY(!has_checks(m) && !weft__p_must_poll(p) && !weft__queue_has_bound(p));
+}
+
+/* May `from` be left for `to` the short way? */
+static inline bool is_short(const struct weft__g *from, const struct weft__g *to)
+{
+    return to != NULL && is_plain(from, to) &&
+           /* acquire [G-SAVED] */
+           WEFT__LIKELY(atomic_load_explicit(&to->ctx.sp, memory_order_acquire) != NULL);
+}
+
+/* The rest of weft__switch_park().  `next` was taken out of a queue; NULL: find one. */
+static WEFT__NOINLINE void park_slow(struct weft__m *m, struct weft__g *g, struct weft__g *next)
+{
+    struct weft__p *p = m->p;
+    check(m, g);
+    if (next == NULL) {
+        next = successor(p);
+    } else if (!can_run(p, next)) {
+        next = put_off(p, next);
+    }
+    leave(m, g, next, false);
+}
+
 /* The coroutine is PARKED and its waiter can be seen: it may have been woken already. */
 void weft__switch_park(struct weft__m *m, struct weft__g *g)
 {
-    weft__count(m->p->counts.parks);
-    check(m, g);
+    struct weft__p *p = m->p;
+    struct weft__g *next = NULL;
+    weft__count(p->counts.parks);
     weft__perturb();
-    leave(m, g, successor(m->p), false);
+    if (may_leave_short(m, p)) {
+        p->tick++;
+        next = weft__queue_pick_short(p);
+        if (is_short(g, next)) {
+            leave_for(m, g, next);
+            return;
+        }
+    }
+    park_slow(m, g, next);
 }
 
 /* One that has not started goes ahead of the one that yields: it must not starve behind coroutines
@@ -192,22 +253,61 @@ static WEFT__COLD void queue_an_unstarted(struct weft__p *p)
     }
 }
 
-void weft__switch_yield(struct weft__m *m, struct weft__g *g)
+static inline bool has_unstarted(const struct weft__p *p)
+{
+    return !weft__deque_is_empty(&p->unstarted) ||
+           WEFT__UNLIKELY(weft__inject_has_overflow(&p->rt->inject));
+}
+
+/* The rest of weft__switch_yield(), `next` as in park_slow(). */
+static WEFT__NOINLINE void yield_slow(struct weft__m *m, struct weft__g *g, struct weft__g *next)
 {
     struct weft__p *p = m->p;
-    if (!weft__deque_is_empty(&p->unstarted) ||
-        WEFT__UNLIKELY(weft__inject_has_overflow(&p->rt->inject))) {
-        queue_an_unstarted(p);
+    if (next != NULL) {
+        next = can_run(p, next) ? next : put_off(p, next);
+    } else {
+        if (has_unstarted(p)) {
+            queue_an_unstarted(p);
+        }
+        next = successor(p);
     }
-    struct weft__g *next = successor(p);
     if (next == NULL && p->pending == NULL && !weft__p_must_poll(p)) {
         return; /* alone on this P */
     }
     check(m, g);
     atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_relaxed);
-    weft__queue_woken_here(p, g, false);
+    weft__queue_woken(g, false);
     weft__perturb();
     leave(m, g, next, false);
+}
+
+static WEFT__COLD void tell_and_leave(struct weft__m *m, struct weft__g *g, struct weft__g *next)
+{
+    weft__idle_wake_one(m->rt);
+    leave(m, g, next, false);
+}
+
+void weft__switch_yield(struct weft__m *m, struct weft__g *g)
+{
+    struct weft__p *p = m->p;
+    struct weft__g *next = NULL;
+    if (may_leave_short(m, p) && !has_unstarted(p)) {
+        p->tick++;
+        next = weft__queue_pick_short(p);
+        if (is_short(g, next) && weft__queue_is_here(g)) {
+            atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_relaxed);
+            if (WEFT__LIKELY(weft__runq_push(&p->woken, g))) {
+                weft__perturb();
+                if (WEFT__UNLIKELY(weft__queue_must_tell(p))) {
+                    tell_and_leave(m, g, next);
+                    return;
+                }
+                leave_for(m, g, next);
+                return;
+            }
+        }
+    }
+    yield_slow(m, g, next);
 }
 
 /* What a coroutine owes to others when it ends. */

@@ -147,6 +147,18 @@ static inline void weft__waitq_remove(struct weft__waitq *q, struct weft__waiter
     w->prev_next = NULL;
 }
 
+/* The same for w that is the first. */
+static inline void weft__waitq_take(struct weft__waitq *q, struct weft__waiter *w)
+{
+    q->first = w->next;
+    if (w->next != NULL) {
+        w->next->prev_next = &q->first;
+    } else {
+        q->last = &q->first;
+    }
+    w->prev_next = NULL;
+}
+
 /* Try to be the one who ends the wait.  After true, write the outcome and wake it. */
 static inline bool weft__wait_claim(struct weft__wait *w, int value)
 {
@@ -171,13 +183,30 @@ static inline bool weft__wait_is_claimed(const struct weft__wait *w)
     return atomic_load_explicit(&w->claimed, memory_order_acquire) != 0;
 }
 
+/* Is there nobody in a queue, or one whose wait nobody else can end? */
+static inline bool weft__waitq_is_plain(const struct weft__waitq *q)
+{
+    return q->first == NULL || !q->first->wait->is_contested;
+}
+
+/* weft__waitq_claim_first() of a queue that is plain. */
+static inline struct weft__waiter *weft__waitq_claim_plain(struct weft__waitq *q)
+{
+    struct weft__waiter *w = q->first;
+    if (w != NULL) {
+        weft__waitq_take(q, w);
+        w->wait->value = w->index;
+    }
+    return w;
+}
+
 /* Take the first waiter that can be claimed out of a queue and claim it; those that somebody else
  * has claimed are unlinked on the way (they unlink themselves as well).  NULL if there is none. */
 static inline struct weft__waiter *weft__waitq_claim_first(struct weft__waitq *q)
 {
     struct weft__waiter *w;
     while ((w = q->first) != NULL) {
-        weft__waitq_remove(q, w);
+        weft__waitq_take(q, w);
         if (weft__wait_claim(w->wait, w->index)) {
             return w;
         }

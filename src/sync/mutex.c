@@ -23,8 +23,8 @@
 #include "../park/park.h"
 
 #define HAND_OVER_NS 1000000
-#define LOOKS_MAX 8
-#define PAUSES 10
+#define PAUSES_MAX 250
+#define PAUSES_AT_ONCE 64
 
 enum {
     WOKEN_TO_RETRY = 0,
@@ -117,17 +117,22 @@ static int wait_round(struct weft_mutex *m, struct mutex_waiter *mw, bool was_wo
 }
 
 /* Sections are short and their holder mostly runs on another P: wait for it for some microseconds
- * before parking, which costs more than that.  With pauses between the looks: the holder goes
- * faster while nobody pulls the line from its cache, and may take the mutex again some times. */
+ * before parking, which costs more than that.  With more and more pauses between the looks: the
+ * holder goes faster while nobody pulls the line from its cache, and may take the mutex again many
+ * times. */
 static bool spin(struct weft_mutex *m)
 {
-    for (int i = 0; i < LOOKS_MAX && weft__park_may_spin(); i++) {
-        for (int pause = 0; pause < PAUSES; pause++) {
+    if (!weft__park_may_spin()) {
+        return false;
+    }
+    for (int pauses = 1, sum = 0; sum < PAUSES_MAX; sum += pauses) {
+        for (int i = 0; i < pauses; i++) {
             weft__cpu_relax();
         }
         if (atomic_load_explicit(&m->state, memory_order_relaxed) == 0 && try_take(m, 1)) {
             return true;
         }
+        pauses = pauses < PAUSES_AT_ONCE ? 2 * pauses : pauses;
     }
     return false;
 }
