@@ -6,6 +6,7 @@
 #include "lock.h"
 #include "sys.h"
 
+#define ANSWER_PAUSES 50 /* some 2 us: a turn or two */
 #define PAUSES 100 /* then the CPU is offered to whoever it is that we wait for */
 
 static void pause_for(int i)
@@ -25,22 +26,24 @@ static bool is_asked(struct weft__gate *gate)
 WEFT__COLD void weft__gate_wait(struct weft__gate *gate)
 {
     for (;;) {
+        /* release [GATE-IN]: whoever asks may come in. */
+        atomic_store_explicit(&gate->inside, GATE_WAITS, memory_order_release);
         for (int i = 1; is_asked(gate); i++) {
             pause_for(i);
         }
-        atomic_store_explicit(&gate->inside, 1, memory_order_relaxed);
+        weft__perturb();
+        atomic_store_explicit(&gate->inside, GATE_IN, memory_order_relaxed);
         atomic_thread_fence(memory_order_seq_cst); /* [GATE-IN] */
         if (!is_asked(gate)) {
             return;
         }
-        weft__gate_leave(gate);
     }
 }
 
 #ifdef WEFT_DEBUG
 void weft__gate_check_is_out(const struct weft__gate *gate)
 {
-    if (atomic_load_explicit(&gate->inside, memory_order_relaxed) != 0) {
+    if (atomic_load_explicit(&gate->inside, memory_order_relaxed) == GATE_IN) {
         weft__fatal("internal: a gate was entered by one who is inside");
     }
 }
@@ -61,17 +64,38 @@ static uint32_t ask(struct weft__gate *gate)
     }
 }
 
+static uint32_t place_of_owner(struct weft__gate *gate)
+{
+    /* acquire [GATE-IN] */
+    return atomic_load_explicit(&gate->inside, memory_order_acquire);
+}
+
+/* Does the owner come by, and make room? */
+static bool is_answered(struct weft__gate *gate)
+{
+    atomic_thread_fence(memory_order_seq_cst); /* [GATE-IN]: to that of weft__gate_wait() */
+    for (int i = 0; i < ANSWER_PAUSES; i++) {
+        if (place_of_owner(gate) == GATE_WAITS) {
+            return true;
+        }
+        weft__cpu_relax();
+    }
+    return false;
+}
+
 WEFT__COLD void weft__gate_seize(struct weft__gate *gate)
 {
     bool owner_fences = (ask(gate) & GATE_FENCES) != 0;
     weft__perturb();
+    if (is_answered(gate)) {
+        return;
+    }
     if (!weft__fence_heavy() && !owner_fences) { /* [GATE-IN] */
         /* Only who has asked changes it. */
         atomic_store_explicit(&gate->asked, GATE_ASKED | GATE_FENCES, memory_order_relaxed);
         weft__fence_drain();
     }
-    /* acquire [GATE-IN] */
-    for (int i = 1; atomic_load_explicit(&gate->inside, memory_order_acquire) != 0; i++) {
+    for (int i = 1; place_of_owner(gate) == GATE_IN; i++) {
         pause_for(i);
     }
 }

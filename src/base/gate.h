@@ -3,26 +3,33 @@
  * gate.h - a lock that belongs to one P: two plain stores for the thread that runs it, a system
  * call for everybody else.
  *
- *   inside  1 while the owner is inside, else 0; written by the owner alone
+ *   inside  GATE_OUT, or GATE_IN while the owner is inside; written by the owner alone
+ *           GATE_WAITS   the owner is out, and stays so as long as somebody asks
  *   asked   GATE_ASKED   somebody else wants in, and is in as soon as the owner is out
  *           GATE_FENCES  membarrier() is refused to the others: the owner fences itself
  *
  *   owner                             somebody else
- *   1 inside = 1                      1 asked |= GATE_ASKED, by compare-exchange
- *   2 light fence                     2 heavy fence
- *   3 asked != 0: back out, and       3 wait until inside is 0
- *     go the long way
+ *   1 inside = GATE_IN                1 asked |= GATE_ASKED, by compare-exchange
+ *   2 light fence                     2 wait a moment for GATE_WAITS: then that is all
+ *   3 asked != 0: back out, and       3 heavy fence
+ *     go the long way                 4 wait until inside is not GATE_IN
  *
  * [GATE-IN]  At least one of the two sees the other's step 1 (base/fence.h), so never are both in.
- * Leaving is a store with release, and step 3 loads with acquire: each sees what the other did.
+ * Leaving is a store with release, and the last steps load with acquire: each sees what the other
+ * did.
  *
- * The light fence is one for the compiler alone, so that to enter is a store and a look.  Should
- * membarrier() be refused one day, the one who meets that leaves GATE_FENCES behind and waits until
- * no processor can hold back a store from before; from then on the owner's way is the long one,
- * with a fence of its own.  (Where it never was to be had, no lock is biased: lock.c.)
+ * The light fence is one for the compiler alone, so that to enter is a store and a look.  The heavy
+ * one interrupts the owner, which costs some 10 us on a virtual machine; but an owner that comes to
+ * its gate at every turn meets the one who asks by itself, and says so: GATE_WAITS.  On that long
+ * way both fence for real.
  *
- * The owner never waits for anything while it is inside, and whoever asks holds no lock: so a wait
- * for a gate ends, unless the kernel has put the other thread aside, and then it offers its CPU.
+ * Should membarrier() be refused one day, the one who meets that leaves GATE_FENCES behind and
+ * waits until no processor can hold back a store from before; from then on the owner's way is the
+ * long one.  (Where it never was to be had, no lock is biased: lock.c.)
+ *
+ * The owner waits for nothing while it is inside but the runtime's own short locks, and whoever
+ * asks holds no lock: so a wait for a gate ends, unless the kernel has put the other thread aside, and
+ * then it offers its CPU.
  */
 #ifndef WEFT_BASE_GATE_H
 #define WEFT_BASE_GATE_H
@@ -30,6 +37,12 @@
 #include "atomic.h"
 #include "compiler.h"
 #include "fence.h"
+
+enum {
+    GATE_OUT = 0,
+    GATE_IN = 1,
+    GATE_WAITS = 2,
+};
 
 enum {
     GATE_ASKED = 1,
@@ -62,14 +75,14 @@ static inline void weft__gate_check_is_out(const struct weft__gate *gate)
 static inline void weft__gate_leave(struct weft__gate *gate)
 {
     /* release [GATE-IN] */
-    atomic_store_explicit(&gate->inside, 0, memory_order_release);
+    atomic_store_explicit(&gate->inside, GATE_OUT, memory_order_release);
 }
 
 /* By the thread that runs the P, which is not inside; false if it must go the long way. */
 static inline bool weft__gate_try_enter(struct weft__gate *gate)
 {
     weft__gate_check_is_out(gate);
-    atomic_store_explicit(&gate->inside, 1, memory_order_relaxed);
+    atomic_store_explicit(&gate->inside, GATE_IN, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst); /* [GATE-IN] */
     /* acquire [GATE-IN]: what the last one who had asked did is visible. */
     if (WEFT__LIKELY(atomic_load_explicit(&gate->asked, memory_order_acquire) == 0)) {
@@ -85,6 +98,17 @@ static inline void weft__gate_enter(struct weft__gate *gate)
     if (WEFT__UNLIKELY(!weft__gate_try_enter(gate))) {
         weft__gate_wait(gate);
     }
+}
+
+/* By the owner, which may be inside already: who wakes somebody may hold a biased lock.  Is it the
+ * caller who must leave? */
+static inline bool weft__gate_enter_once(struct weft__gate *gate)
+{
+    if (atomic_load_explicit(&gate->inside, memory_order_relaxed) != GATE_OUT) {
+        return false;
+    }
+    weft__gate_enter(gate);
+    return true;
 }
 
 /*

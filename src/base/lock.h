@@ -41,7 +41,7 @@ struct weft__lock {
 };
 
 /* To end a bias costs as much as some hundred uses gain by it. */
-#define WEFT__LOCK_SETTLED 511u
+#define WEFT__LOCK_SETTLED 1023u
 
 #ifdef WEFT_DEBUG
 #define WEFT__LOCK_STATIC(rank_)                                                                   \
@@ -233,8 +233,8 @@ static inline void weft__unlock(struct weft__lock *l)
 }
 
 /* The word is held: note that this thread has used the lock, and bias it to its P if nobody else
- * has for a while. */
-static inline void weft__lock_settle(struct weft__lock *l)
+ * has for a while, and it may be. */
+static inline void weft__lock_settle(struct weft__lock *l, bool may_be_biased)
 {
     struct weft__gate *gate = weft__gate_self();
     uint32_t who = (uint32_t)((uintptr_t)gate / WEFT__CACHE_LINE) * (WEFT__LOCK_SETTLED + 1);
@@ -242,20 +242,24 @@ static inline void weft__lock_settle(struct weft__lock *l)
         l->uses = who;
     } else if ((l->uses & WEFT__LOCK_SETTLED) != WEFT__LOCK_SETTLED) {
         l->uses++;
-    } else if (gate != NULL) {
+    } else if (gate != NULL && may_be_biased) {
         weft__lock_bias(l, gate);
     }
 }
 
-/* weft__unlock() of a lock that alone protects its object: nothing is changed in other ways. */
-static inline void weft__unlock_and_settle(struct weft__lock *l)
+/*
+ * weft__unlock() of a lock that alone protects its object: nothing is changed in other ways.  It
+ * may be biased only while nobody waits in the object: whoever is found there under a bias is taken
+ * for a coroutine of the P's runtime (sched/ours.h).
+ */
+static inline void weft__unlock_and_settle(struct weft__lock *l, bool nobody_waits)
 {
     /* relaxed [LOCK-BIAS]: it does not change while we hold the lock. */
     if (atomic_load_explicit(&l->gate, memory_order_relaxed) != NULL) {
         weft__unlock(l);
         return;
     }
-    weft__lock_settle(l);
+    weft__lock_settle(l, nobody_waits);
     weft__lock_note(l, false);
     /* release [LOCK-HELD]: as in weft__unlock(). */
     atomic_store_explicit(&l->word, 0, memory_order_release);

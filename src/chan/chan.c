@@ -32,7 +32,8 @@ static inline void unlock(struct weft_chan *ch)
     if (ch->is_shared) {
         weft__unlock(&ch->lock);
     } else {
-        weft__unlock_and_settle(&ch->lock);
+        weft__unlock_and_settle(&ch->lock,
+                                ch->receivers.first == NULL && ch->senders.first == NULL);
     }
 }
 
@@ -120,6 +121,11 @@ static WEFT__NOINLINE int recv_any(struct weft_chan *ch, void *value, const void
     return wait_in(ch, &ch->receivers, WAIT_CHAN_RECV, value, INT64_MAX, caller);
 }
 
+static WEFT__ALWAYS_INLINE bool lock_ours(struct weft__ours *o, struct weft_chan *ch)
+{
+    return weft__ours_begin(o) && o->m->rt == ch->rt && weft__ours_lock(o, &ch->lock);
+}
+
 /* Wait in a channel that is ours. */
 static WEFT__ALWAYS_INLINE int wait_ours(const struct weft__ours *o, struct weft_chan *ch,
                                          struct weft__waitq *q, enum weft__wait_reason reason,
@@ -130,7 +136,6 @@ static WEFT__ALWAYS_INLINE int wait_ours(const struct weft__ours *o, struct weft
     }
     struct weft__waiter waiter;
     waiter.value = value;
-    waiter.index = 0;
     weft__ours_wait(o, &ch->lock, q, &waiter, reason, ch, caller);
     return waiter.rc;
 }
@@ -186,7 +191,7 @@ static WEFT__NOINLINE int recv_rest(struct weft__ours o, struct weft_chan *ch, v
 int weft_chan_send(struct weft_chan *ch, const void *value)
 {
     struct weft__ours o;
-    if (WEFT__UNLIKELY(ch == NULL) || !weft__ours_lock(&o, &ch->lock, ch->rt)) {
+    if (WEFT__UNLIKELY(ch == NULL) || !lock_ours(&o, ch)) {
         return send_any(ch, value, __builtin_return_address(0));
     }
     if (WEFT__UNLIKELY(!weft__chan_is_short(ch, &ch->receivers))) {
@@ -198,7 +203,7 @@ int weft_chan_send(struct weft_chan *ch, const void *value)
 int weft_chan_recv(struct weft_chan *ch, void *value)
 {
     struct weft__ours o;
-    if (WEFT__UNLIKELY(ch == NULL) || !weft__ours_lock(&o, &ch->lock, ch->rt)) {
+    if (WEFT__UNLIKELY(ch == NULL) || !lock_ours(&o, ch)) {
         return recv_any(ch, value, __builtin_return_address(0));
     }
     if (WEFT__UNLIKELY(!weft__chan_is_short(ch, &ch->senders))) {

@@ -17,11 +17,19 @@
 struct weft_runtime;
 
 struct weft__select_ops {
-    /* The lock that protects the object's waiters; the object is not NULL. */
-    struct weft__lock *(*lock_of)(const struct weft_case *c);
+    /* Where in the object are the lock that protects its waiters, and the queue of those of this
+     * kind?  In bytes; the object is not NULL. */
+    size_t lock_at;
+    size_t queue_at;
+
+    /* Does a value come or go by the waiter?  Then its `value` is the case's, else NULL. */
+    bool has_value;
 
     /* May a coroutine of rt use the object?  0, or -errno for the whole select. */
     int (*check)(const struct weft_case *c, const struct weft_runtime *rt);
+
+    /* Under the lock: can the case go on, as far as a look can tell? */
+    bool (*is_ready)(const struct weft_case *c);
 
     /* Under the lock: carry the case out if it needs no waiting, and set c->rc.  *wake receives a
      * wait whose claim was won by it and that is to be woken after the unlock. */
@@ -30,13 +38,36 @@ struct weft__select_ops {
     /* try_locked has carried it out, and the lock is free again: what remains to do; or NULL. */
     void (*taken)(struct weft_case *c);
 
-    /* Under the lock: link w, with w->wait and w->index set, and take it out again if it still is
-     * linked. */
-    void (*link)(struct weft_case *c, struct weft__waiter *w);
-    void (*unlink)(struct weft_case *c, struct weft__waiter *w);
-
     /* The case was chosen while the coroutine waited: set c->rc from w.  Without the lock. */
     void (*won)(struct weft_case *c, struct weft__waiter *w);
 };
+
+static inline struct weft__lock *weft__select_lock(const struct weft__select_ops *ops,
+                                                   const struct weft_case *c)
+{
+    return (struct weft__lock *)((char *)c->object + ops->lock_at);
+}
+
+static inline struct weft__waitq *weft__select_queue(const struct weft__select_ops *ops,
+                                                     const struct weft_case *c)
+{
+    return (struct weft__waitq *)((char *)c->object + ops->queue_at);
+}
+
+/* Under the lock: link w, whose wait is set, as a waiter for case `index`. */
+static inline void weft__select_link(const struct weft__select_ops *ops, const struct weft_case *c,
+                                     struct weft__waiter *w, int index)
+{
+    w->index = index;
+    w->value = ops->has_value ? c->value : NULL;
+    weft__waitq_add(weft__select_queue(ops, c), w);
+}
+
+/* Under the lock: take it out again if it still is linked. */
+static inline void weft__select_unlink(const struct weft__select_ops *ops,
+                                       const struct weft_case *c, struct weft__waiter *w)
+{
+    weft__waitq_remove(weft__select_queue(ops, c), w);
+}
 
 #endif

@@ -4,13 +4,11 @@
  * a tree of coroutines runs depth-first on each P in a few stacks, and a thief gets a large branch.
  *
  *   top <= bottom, bottom - top <= WEFT__DEQUE_CAP   (free-running 64-bit: they never wrap)
- *   bottom  written by the owner only
- *   top     anyone, by compare-exchange only, upwards only
+ *   bottom  written by the owner only: upwards at any time, downwards in the P's gate
+ *   top     written by whoever is in the P's gate, upwards only
  *   slot[i] the owner only, and only while i is outside [top, bottom)
  *
- * Source: Chase and Lev, Dynamic Circular Work-Stealing Deque (SPAA 2005), with the orders of Le,
- * Pop, Cohen and Zappa Nardelli (PPoPP 2013), on a ring that does not grow: what does not fit goes
- * to the global queue.
+ * A ring that does not grow: what does not fit goes to the global queue.
  */
 #ifndef WEFT_SCHED_DEQUE_H
 #define WEFT_SCHED_DEQUE_H
@@ -58,24 +56,20 @@ static inline bool weft__deque_is_empty(const struct weft__deque *d)
            atomic_load_explicit(&d->top, memory_order_relaxed);
 }
 
-/* Owner: take the youngest; NULL if empty. */
-struct weft__g *weft__deque_pop(struct weft__deque *d);
-
-/* Anyone, the owner too: take the oldest; NULL if empty. */
-struct weft__g *weft__deque_steal(struct weft__deque *d);
-
-/* Owner: take the n oldest into out; 0 if there are not so many, else n. */
-uint32_t weft__deque_spill(struct weft__deque *d, struct weft__g **out, uint32_t n);
-
-/* weft__deque_pop() by an owner without thieves (a runtime of one P): plain loads and stores. */
-static inline struct weft__g *weft__deque_pop_alone(struct weft__deque *d)
+/* Owner, in the gate: take the youngest; NULL if empty. */
+static inline struct weft__g *weft__deque_pop(struct weft__deque *d)
 {
-    int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed);
+    int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed); /* our own */
     if (bottom == atomic_load_explicit(&d->top, memory_order_relaxed)) {
         return NULL;
     }
+    /* relaxed: who looks without the gate may see it late. */
     atomic_store_explicit(&d->bottom, bottom - 1, memory_order_relaxed);
     return atomic_load_explicit(&d->slot[(bottom - 1) % WEFT__DEQUE_CAP], memory_order_relaxed);
 }
+
+/* In the gate: take up to max of the oldest, at most half (rounded up), into `out`; returns how
+ * many. */
+uint32_t weft__deque_grab(struct weft__deque *d, struct weft__g **out, uint32_t max);
 
 #endif

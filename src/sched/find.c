@@ -28,7 +28,6 @@
 #define POLL_NEAR_NS 50000
 #define POLLS_LEFT_OUT 4u
 #define GLOBAL_BATCH 64
-#define STEAL_BATCH (WEFT__RUNQ_CAP / 2)
 #define TRIM_BATCH 32
 
 static void complete(struct weft__p *p, struct weft__op_list *done)
@@ -109,7 +108,7 @@ static struct weft__g *take_oldest(struct weft__p *p)
     if (weft__inject_has_overflow(&p->rt->inject)) {
         (void)weft__inject_take(&p->rt->inject, &g, 1, true);
     }
-    return g != NULL ? g : weft__deque_steal(&p->unstarted);
+    return g != NULL ? g : weft__queue_take_oldest(p);
 }
 
 /* Is the woken queue so long that what a poll brings would not fit?  It would come from the global
@@ -165,44 +164,43 @@ static bool run_next_is_stuck(const struct weft__p *victim)
            is_stuck(victim);
 }
 
-static struct weft__g *steal_run_next(struct weft__p *victim)
+/* Is there something on victim for others to take?  Of a single unstarted coroutine the same holds
+ * as of run-next. */
+static bool can_be_robbed(const struct weft__p *victim, bool is_late, bool *with_next)
 {
-    if (!run_next_is_stuck(victim)) {
-        return NULL;
+    int64_t n_unstarted = weft__deque_count(&victim->unstarted);
+    *with_next = false;
+    if (weft__runq_count(&victim->woken) != 0 || n_unstarted > 1) {
+        return true;
     }
-    /* acq_rel [RUN-NEXT]: against its owner. */
-    return atomic_exchange_explicit(&victim->run_next, NULL, memory_order_acq_rel);
-}
-
-/* The oldest of those that have not started; of a single one the same holds as of run-next. */
-static struct weft__g *steal_unstarted(struct weft__p *victim, bool is_late)
-{
-    int64_t n = weft__deque_count(&victim->unstarted);
-    if (n <= 0 || (n == 1 && (!is_late || !is_stuck(victim)))) {
-        return NULL;
+    if (!is_late) {
+        return false;
     }
-    return weft__deque_steal(&victim->unstarted);
+    *with_next = run_next_is_stuck(victim);
+    return *with_next || (n_unstarted == 1 && is_stuck(victim));
 }
 
 /* Take work from one other P; NULL if it has none. */
 static struct weft__g *steal_from(struct weft__p *p, struct weft__p *victim, bool is_late)
 {
-    struct weft__g *out[STEAL_BATCH];
-    uint32_t n = weft__runq_grab(&victim->woken, out, STEAL_BATCH);
-    if (n == 0) {
-        out[0] = steal_unstarted(victim, is_late);
-        if (out[0] == NULL && is_late) {
-            out[0] = steal_run_next(victim);
-        }
-        n = out[0] != NULL ? 1 : 0;
-    }
+    struct weft__g *out[WEFT__STEAL_MAX];
+    bool with_next;
+    uint32_t n = can_be_robbed(victim, is_late, &with_next)
+                     ? weft__queue_steal(victim, out, with_next)
+                     : 0;
     if (n == 0) {
         return NULL;
     }
     weft__count_add(p->counts.steals, n);
+    /* Ours are empty, so they fit.  Of unstarted ones the oldest is pushed last, and so runs first;
+     * what is pushed may be stolen, run and have a stack at once, so all is asked before. */
+    bool have_begun = out[0]->stack != NULL;
     for (uint32_t i = 1; i < n; i++) {
-        /* Ours is empty, so they fit. */
-        (void)weft__runq_push(&p->woken, out[i]);
+        if (have_begun) {
+            (void)weft__runq_push(&p->woken, out[i]);
+        } else {
+            (void)weft__deque_push(&p->unstarted, out[n - i]);
+        }
     }
     return out[0];
 }

@@ -2,11 +2,9 @@
 /* handle.c - see handle.h. */
 #include "handle.h"
 
-#include <string.h>
-
 #include "../base/self.h"
 #include "../base/sys.h"
-#include "sched.h"
+#include "ours.h"
 
 /* A P gives a handle out again only when it keeps this many. */
 #define REST_COUNT (WEFT__HANDLES_MAX / 2)
@@ -24,11 +22,13 @@ struct weft_co *weft__handle_make(struct weft__p *p)
     struct weft_co *co;
     if (p != NULL && p->handles.count > REST_COUNT) {
         co = take_oldest(&p->handles);
-        memset(co, 0, sizeof *co);
     } else {
         co = weft__alloc(sizeof *co);
     }
     if (co != NULL) {
+        atomic_init(&co->state, 0);
+        co->was_abandoned = false;
+        co->g = NULL;
         weft__lock_init_biased(&co->lock, RANK_CHAN);
         weft__waitq_init(&co->waiters, &co->lock);
     }
@@ -97,27 +97,57 @@ bool weft__handle_release(struct weft_co *co)
     return (before & CO_RELEASED) == 0;
 }
 
-/* Under the lock: everybody who waits is claimed and woken.  The woken may release the handle at
- * once; that needs the lock, so its memory stays until our unlock. */
-static void end_waits(struct weft_co *co)
+/* Under the lock: everybody who waits is claimed and woken.  One who joins gets the result and has
+ * let go of the handle by that; others may release it at once, which needs the lock, so its memory
+ * stays until our unlock.  Returns the bits of those who have let go. */
+static uint32_t end_waits(struct weft_co *co)
 {
     struct weft__waiter *w;
+    uint32_t released = 0;
     while ((w = weft__waitq_claim_first(&co->waiters)) != NULL) {
+        if (w->value != NULL) {
+            *(int *)w->value = co->result;
+            released = CO_RELEASED;
+        }
         weft__wait_wake(w->wait);
+    }
+    return released;
+}
+
+static WEFT__NOINLINE void finish_any(struct weft_co *co, int result)
+{
+    weft__lock(&co->lock);
+    co->result = result;
+    co->g = NULL;
+    uint32_t released = end_waits(co);
+    uint32_t before = set_bit(co, CO_DONE | released);
+    weft__unlock(&co->lock);
+    if ((before | released) == CO_RELEASED) {
+        drop(co);
     }
 }
 
 void weft__handle_finish(struct weft_co *co, int result)
 {
-    weft__lock(&co->lock);
-    co->result = result;
-    co->g = NULL;
-    uint32_t before = set_bit(co, CO_DONE);
-    end_waits(co);
-    weft__unlock(&co->lock);
-    if (before == CO_RELEASED) {
-        drop(co);
+    struct weft__ours o;
+    if (!weft__ours_begin(&o) || !weft__ours_lock(&o, &co->lock)) {
+        finish_any(co, result);
+        return;
     }
+    struct weft__waiter *w = co->waiters.first;
+    if (w == NULL || w->wait->is_contested) {
+        weft__ours_unlock(&o, &co->lock);
+        finish_any(co, result);
+        return;
+    }
+    /* Mostly there is one who joins, and nobody else has anything to do with it any more. */
+    w = weft__waitq_claim_plain(&co->waiters);
+    *(int *)w->value = result;
+    co->g = NULL;
+    (void)set_bit(co, CO_DONE | CO_RELEASED);
+    weft__ours_unlock(&o, &co->lock);
+    put(&o.m->p->handles, co);
+    weft__ours_wake(&o, w->wait);
 }
 
 void weft__handle_abandon(struct weft_co *co, int result)

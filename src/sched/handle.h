@@ -8,7 +8,9 @@
 
 /*
  * `state` decides who frees it: the coroutine sets DONE when it ends, the holder RELEASED by join
- * or detach, both under the lock; whoever comes second frees it after the unlock.
+ * or detach, both under the lock; whoever comes second frees it after the unlock.  For one who
+ * waits in weft_join() the coroutine sets both: the value of the waiter is where its result goes,
+ * and such a waiter does not touch the handle again.  Others have no value there.
  */
 enum {
     CO_DONE = 1,

@@ -4,8 +4,8 @@
 
 #include "../base/self.h"
 
-/* The woken queue is full: half of it and g go to the global queue. */
-WEFT__COLD void weft__queue_spill_woken(struct weft__p *p, struct weft__g *g)
+/* Half of a queue that is full, and g, go to the global queue.  In the gate. */
+static WEFT__COLD void spill_woken(struct weft__p *p, struct weft__g *g)
 {
     struct weft__g *out[WEFT__RUNQ_CAP / 2 + 1];
     uint32_t n = weft__runq_grab(&p->woken, out, WEFT__RUNQ_CAP / 2);
@@ -15,12 +15,34 @@ WEFT__COLD void weft__queue_spill_woken(struct weft__p *p, struct weft__g *g)
 
 static WEFT__COLD void spill_unstarted(struct weft__p *p, struct weft__g *g)
 {
-    struct weft__g *out[WEFT__DEQUE_CAP / 2 + 1];
-    uint32_t n = weft__deque_spill(&p->unstarted, out, WEFT__DEQUE_CAP / 2);
-    if (!weft__deque_push(&p->unstarted, g)) {
-        out[n++] = g;
-    }
+    struct weft__g *out[WEFT__DEQUE_CAP / 2];
+    uint32_t n = weft__deque_grab(&p->unstarted, out, WEFT__DEQUE_CAP / 2);
     weft__inject_spill(&p->rt->inject, out, n);
+    (void)weft__deque_push(&p->unstarted, g);
+}
+
+static void push_woken(struct weft__p *p, struct weft__g *g)
+{
+    if (WEFT__UNLIKELY(!weft__runq_push(&p->woken, g))) {
+        bool must_leave = weft__gate_enter_once(p->gate);
+        spill_woken(p, g);
+        if (must_leave) {
+            weft__gate_leave(p->gate);
+        }
+    }
+}
+
+/* Put g into run-next; what was there comes back. */
+static struct weft__g *put_next(struct weft__p *p, struct weft__g *g)
+{
+    bool must_leave = weft__gate_enter_once(p->gate);
+    struct weft__g *old = atomic_load_explicit(&p->run_next, memory_order_relaxed);
+    /* release [RUN-NEXT]: publishes g to a thief. */
+    atomic_store_explicit(&p->run_next, g, memory_order_release);
+    if (must_leave) {
+        weft__gate_leave(p->gate);
+    }
+    return old;
 }
 
 void weft__queue_bound(struct weft__p *p, struct weft__g *g)
@@ -41,27 +63,35 @@ static WEFT__COLD struct weft__g *take_bound(struct weft__p *p)
     return g;
 }
 
-static struct weft__g *pick_woken(struct weft__p *p)
+/* In the gate, and with something in run-next that has used up its turns at the front: it goes
+ * behind all others. */
+static struct weft__g *pick_fairly(struct weft__p *p, struct weft__g *next)
 {
-    struct weft__g *g = weft__queue_pick_short(p);
-    if (g != NULL) {
-        return g;
-    }
-    struct weft__g *next = atomic_load_explicit(&p->run_next, memory_order_relaxed);
-    if (next == NULL) {
-        return NULL;
-    }
-    /* It has used up its turns at the front, and goes behind all others. */
+    struct weft__g *g = weft__runq_pop(&p->woken);
     p->run_next_streak = 0;
-    g = weft__runq_pop(&p->woken, p->is_alone);
-    next = weft__run_next_take(p, next);
+    atomic_store_explicit(&p->run_next, NULL, memory_order_relaxed);
     if (g == NULL) {
         return next;
     }
-    if (next != NULL) {
-        weft__queue_push_woken(p, next);
-    }
+    (void)weft__runq_push(&p->woken, next); /* there is room: one was taken out */
     return g;
+}
+
+/* In the gate. */
+static struct weft__g *pick(struct weft__p *p)
+{
+    struct weft__g *next = atomic_load_explicit(&p->run_next, memory_order_relaxed);
+    if (next != NULL && p->run_next_streak < WEFT__RUN_NEXT_MAX) {
+        p->run_next_streak++;
+        atomic_store_explicit(&p->run_next, NULL, memory_order_relaxed);
+        return next;
+    }
+    if (next != NULL) {
+        return pick_fairly(p, next);
+    }
+    p->run_next_streak = 0;
+    struct weft__g *g = weft__runq_pop(&p->woken);
+    return g != NULL ? g : weft__deque_pop(&p->unstarted);
 }
 
 struct weft__g *weft__queue_pick(struct weft__p *p)
@@ -71,16 +101,36 @@ struct weft__g *weft__queue_pick(struct weft__p *p)
     if (weft__queue_has_bound(p) && (p->tick & 1) != 0 && (g = take_bound(p)) != NULL) {
         return g;
     }
-    if ((g = pick_woken(p)) != NULL) {
-        return g;
+    weft__gate_enter(p->gate);
+    g = pick(p);
+    weft__gate_leave(p->gate);
+    return g == NULL && weft__queue_has_bound(p) ? take_bound(p) : g;
+}
+
+struct weft__g *weft__queue_take_oldest(struct weft__p *p)
+{
+    struct weft__g *g = NULL;
+    weft__gate_enter(p->gate);
+    (void)weft__deque_grab(&p->unstarted, &g, 1);
+    weft__gate_leave(p->gate);
+    return g;
+}
+
+uint32_t weft__queue_steal(struct weft__p *p, struct weft__g **out, bool with_next)
+{
+    weft__gate_seize(p->gate);
+    uint32_t n = weft__runq_grab(&p->woken, out, WEFT__STEAL_MAX);
+    if (n == 0) {
+        n = weft__deque_grab(&p->unstarted, out, WEFT__STEAL_MAX);
     }
-    if (!weft__deque_is_empty(&p->unstarted)) {
-        g = p->is_alone ? weft__deque_pop_alone(&p->unstarted) : weft__deque_pop(&p->unstarted);
-        if (g != NULL) {
-            return g;
-        }
+    if (n == 0 && with_next) {
+        /* acquire [RUN-NEXT] */
+        out[0] = atomic_load_explicit(&p->run_next, memory_order_acquire);
+        atomic_store_explicit(&p->run_next, NULL, memory_order_relaxed);
+        n = out[0] != NULL ? 1 : 0;
     }
-    return weft__queue_has_bound(p) ? take_bound(p) : NULL;
+    weft__gate_release(p->gate);
+    return n;
 }
 
 /* Pinned ones go back to where they belong. */
@@ -124,13 +174,13 @@ void weft__queue_woken(struct weft__g *g, bool run_next)
     }
     struct weft__p *p = m->p;
     if (run_next) {
-        g = weft__run_next_put(p, g);
+        g = put_next(p, g);
     }
     if (g == NULL) {
         tell_of_one(p);
         return;
     }
-    weft__queue_push_woken(p, g);
+    push_woken(p, g);
     weft__queue_tell(p);
 }
 
@@ -138,7 +188,9 @@ void weft__queue_unstarted(struct weft__p *p, struct weft__g *g)
 {
     bool is_one = weft__deque_is_empty(&p->unstarted);
     if (WEFT__UNLIKELY(!weft__deque_push(&p->unstarted, g))) {
+        weft__gate_enter(p->gate);
         spill_unstarted(p, g);
+        weft__gate_leave(p->gate);
     }
     if (is_one) {
         tell_of_one(p);

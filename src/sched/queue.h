@@ -8,7 +8,11 @@
  * turns; at such a look the oldest unstarted one runs if none of them did for WEFT__OLDEST_NS
  * (find.c); and a yield goes behind at least one unstarted coroutine.
  *
- * What the owner of a P does at each turn is here, to be inlined; the rest is in queue.c.
+ * What is taken out of a P's queues is taken inside its gate (base/gate.h): plain stores for the
+ * owner, who is there at each turn, and a thief seizes it.  What is put in is published by a store
+ * with release.
+ *
+ * What the owner does at each turn is here, to be inlined; the rest is in queue.c.
  */
 #ifndef WEFT_SCHED_QUEUE_H
 #define WEFT_SCHED_QUEUE_H
@@ -22,11 +26,16 @@ void weft__queue_woken(struct weft__g *g, bool run_next);
 void weft__queue_unstarted(struct weft__p *p, struct weft__g *g);
 void weft__queue_bound(struct weft__p *p, struct weft__g *g);
 
+/* By the owner of p: the one of the unstarted that has waited longest; NULL if there is none. */
+struct weft__g *weft__queue_take_oldest(struct weft__p *p);
+
+/* By another P: take what waits on p, half of it, into out, which has room for WEFT__STEAL_MAX; and
+ * what is in run-next, if there is nothing else and with_next.  How many. */
+#define WEFT__STEAL_MAX (WEFT__RUNQ_CAP / 2)
+uint32_t weft__queue_steal(struct weft__p *p, struct weft__g **out, bool with_next);
+
 /* One that waits for a stack, for this P to try. */
 struct weft__g *weft__starved_take(struct weft__p *p);
-
-/* For the inlined part. */
-void weft__queue_spill_woken(struct weft__p *p, struct weft__g *g);
 
 /* Work was made visible: does a P sleep, and is none looking around already? */
 static inline bool weft__queue_must_tell(const struct weft__p *p)
@@ -61,37 +70,6 @@ static inline bool weft__queue_may_hint(const struct weft__p *p)
     return p->may_hint || p->hint_tick == p->tick || WEFT__TELL_ALWAYS;
 }
 void weft__queue_hint(struct weft__p *p);
-
-/* Put g into run-next; what was there comes back. */
-static inline struct weft__g *weft__run_next_put(struct weft__p *p, struct weft__g *g)
-{
-    struct weft__g *old = atomic_load_explicit(&p->run_next, memory_order_relaxed);
-    if (p->is_alone || old == NULL) {
-        /* release [RUN-NEXT]: publishes g to a thief.  Only we put something where NULL is. */
-        atomic_store_explicit(&p->run_next, g, memory_order_release);
-        return old;
-    }
-    /* acq_rel [RUN-NEXT]: likewise; against a thief that takes what was there. */
-    return atomic_exchange_explicit(&p->run_next, g, memory_order_acq_rel);
-}
-
-/* Take out `old`, which was seen there; NULL if a thief was faster. */
-static inline struct weft__g *weft__run_next_take(struct weft__p *p, struct weft__g *old)
-{
-    if (p->is_alone) {
-        atomic_store_explicit(&p->run_next, NULL, memory_order_relaxed);
-        return old;
-    }
-    /* acq_rel [RUN-NEXT]: against a thief. */
-    return atomic_exchange_explicit(&p->run_next, NULL, memory_order_acq_rel);
-}
-
-static inline void weft__queue_push_woken(struct weft__p *p, struct weft__g *g)
-{
-    if (WEFT__UNLIKELY(!weft__runq_push(&p->woken, g))) {
-        weft__queue_spill_woken(p, g);
-    }
-}
 
 /* May g be put into the queues of the P that it is made runnable on? */
 static inline bool weft__queue_is_here(const struct weft__g *g)
@@ -138,19 +116,22 @@ static WEFT__ALWAYS_INLINE void weft__queue_ready_here(struct weft__p *p, struct
  */
 static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_short(struct weft__p *p)
 {
+    struct weft__gate *gate = p->gate;
+    struct weft__g *g = NULL;
+    if (WEFT__UNLIKELY(!weft__gate_try_enter(gate))) {
+        return NULL;
+    }
     struct weft__g *next = atomic_load_explicit(&p->run_next, memory_order_relaxed);
     if (next == NULL) {
         p->run_next_streak = 0;
-        return weft__runq_pop(&p->woken, p->is_alone);
-    }
-    if (p->run_next_streak < WEFT__RUN_NEXT_MAX) {
+        g = weft__runq_pop(&p->woken);
+    } else if (p->run_next_streak < WEFT__RUN_NEXT_MAX || weft__runq_count(&p->woken) == 0) {
         p->run_next_streak++;
-    } else if (weft__runq_count(&p->woken) == 0) {
-        p->run_next_streak = 0;
-    } else {
-        return NULL;
+        atomic_store_explicit(&p->run_next, NULL, memory_order_relaxed);
+        g = next;
     }
-    return weft__run_next_take(p, next);
+    weft__gate_leave(gate);
+    return g;
 }
 
 /* Does somebody wait who can run on this P alone? */

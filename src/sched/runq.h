@@ -4,10 +4,10 @@
  *
  *   head <= tail, tail - head <= WEFT__RUNQ_CAP     (free-running uint32_t)
  *   tail    written by the owner only
- *   head    anyone, by compare-exchange only
+ *   head    written by whoever is in the P's gate: the owner, or a thief that has seized it
  *   slot[i] the owner only, and only while i is outside [head, tail)
  *
- * Source: the local run queue of Go's runtime (proc.go).
+ * So to push is a plain store, and to take out are plain stores inside the gate (base/gate.h).
  */
 #ifndef WEFT_SCHED_RUNQ_H
 #define WEFT_SCHED_RUNQ_H
@@ -42,25 +42,17 @@ static inline bool weft__runq_push(struct weft__runq *q, struct weft__g *g)
     return true;
 }
 
-/* Owner: take the oldest; NULL if empty.  is_alone: there are no thieves (a runtime of one P). */
-static inline struct weft__g *weft__runq_pop(struct weft__runq *q, bool is_alone)
+/* Owner, in the gate: take the oldest; NULL if empty. */
+static inline struct weft__g *weft__runq_pop(struct weft__runq *q)
 {
-    uint32_t tail = atomic_load_explicit(&q->tail, memory_order_relaxed); /* our own */
     uint32_t head = atomic_load_explicit(&q->head, memory_order_relaxed);
-    while (head != tail) {
-        struct weft__g *g =
-            atomic_load_explicit(&q->slot[head % WEFT__RUNQ_CAP], memory_order_relaxed);
-        if (is_alone) {
-            atomic_store_explicit(&q->head, head + 1, memory_order_relaxed);
-            return g;
-        }
-        /* release [RUNQ-TAKE]: the slot has been read.  Failure reloads head. */
-        if (atomic_compare_exchange_weak_explicit(&q->head, &head, head + 1, memory_order_release,
-                                                  memory_order_relaxed)) {
-            return g;
-        }
+    if (head == atomic_load_explicit(&q->tail, memory_order_relaxed)) { /* our own */
+        return NULL;
     }
-    return NULL;
+    struct weft__g *g = atomic_load_explicit(&q->slot[head % WEFT__RUNQ_CAP], memory_order_relaxed);
+    /* relaxed: only we overwrite the slot. */
+    atomic_store_explicit(&q->head, head + 1, memory_order_relaxed);
+    return g;
 }
 
 /* Anyone: how many there are; old at once. */
@@ -73,7 +65,8 @@ static inline uint32_t weft__runq_count(const struct weft__runq *q)
     return n > WEFT__RUNQ_CAP ? 0 : n;
 }
 
-/* Anyone: take up to max of the oldest, at most half (rounded up), into `out`; returns how many. */
+/* In the gate: take up to max of the oldest, at most half (rounded up), into `out`; returns how
+ * many. */
 uint32_t weft__runq_grab(struct weft__runq *q, struct weft__g **out, uint32_t max);
 
 #endif

@@ -47,22 +47,38 @@ static inline void check(const struct weft__m *m, const struct weft__g *g)
     }
 }
 
+static inline bool has_starved(const struct weft__p *p)
+{
+    return WEFT__UNLIKELY(
+        atomic_load_explicit(&p->rt->inject.starved_count, memory_order_relaxed) != 0);
+}
+
+/* A stack has become free while somebody waits for one. */
+static WEFT__COLD void pass_on(struct weft__p *p, struct weft__stack *stack)
+{
+    struct weft__g *starved = weft__starved_take(p);
+    if (starved != NULL && starved->stack_shift == stack->shift) {
+        starved->stack = stack;
+        weft__g_bind_stack(p, starved);
+        weft__queue_woken(starved, false);
+        return;
+    }
+    weft__stack_put(&p->rt->stacks, &p->stack_cache, stack);
+    if (starved != NULL) {
+        weft__inject_add(&p->rt->inject, starved); /* find a place and try again */
+    }
+}
+
 /* The stack and the descriptor of a coroutine that has ended. */
 static WEFT__NOINLINE void bury(struct weft__p *p, struct weft__g *g)
 {
     struct weft__stack *stack = g->stack;
     g->stack = NULL;
     atomic_store_explicit(&g->ctx.sp, NULL, memory_order_relaxed); /* it has nothing saved */
-    struct weft__g *starved = weft__starved_take(p);
-    if (WEFT__UNLIKELY(starved != NULL && starved->stack_shift == stack->shift)) {
-        starved->stack = stack;
-        weft__g_bind_stack(p, starved);
-        weft__queue_woken(starved, false);
-    } else {
+    if (has_starved(p)) {
+        pass_on(p, stack);
+    } else if (!weft__stack_put_hot(&p->rt->stacks, &p->stack_cache, stack)) {
         weft__stack_put(&p->rt->stacks, &p->stack_cache, stack);
-        if (starved != NULL) {
-            weft__inject_add(&p->rt->inject, starved); /* find a place and try again */
-        }
     }
     atomic_store_explicit(&g->state, G_FREE, memory_order_relaxed);
     weft__g_put(&p->rt->slabs, &p->g_cache, g);
@@ -162,14 +178,23 @@ static WEFT__COLD struct weft__g *put_off(struct weft__p *p, struct weft__g *g)
     return NULL;
 }
 
+static inline void lay_out_on(struct weft__p *p, struct weft__g *g, struct weft__stack *stack);
+
 /* g has no saved stack pointer.  One that has not begun needs a stack, and only one that lies ready
  * is taken here: getting one otherwise needs system calls and more room than a coroutine should
  * spend of its first page.  One that has not quite left another M is waited for on our M's context.
  */
 static inline bool can_begin(struct weft__p *p, struct weft__g *g)
 {
-    return g->stack == NULL && p->stack_cache.first != NULL &&
-           g->stack_shift == p->rt->stacks.default_shift && weft__g_bind_stack(p, g);
+    if (g->stack != NULL || g->stack_shift != p->rt->stacks.default_shift) {
+        return false;
+    }
+    struct weft__stack *stack = weft__stack_get_hot(&p->stack_cache);
+    if (stack == NULL) {
+        return false;
+    }
+    lay_out_on(p, g, stack);
+    return true;
 }
 
 /* May g be switched to at once? */
@@ -244,7 +269,7 @@ void weft__switch_park(struct weft__m *m, struct weft__g *g)
  * that only ever yield to each other. */
 static WEFT__COLD void queue_an_unstarted(struct weft__p *p)
 {
-    struct weft__g *g = weft__deque_steal(&p->unstarted);
+    struct weft__g *g = weft__queue_take_oldest(p);
     if (g == NULL && weft__inject_has_overflow(&p->rt->inject)) {
         (void)weft__inject_take(&p->rt->inject, &g, 1, true);
     }
@@ -342,8 +367,7 @@ static inline bool can_follow(const struct weft__p *p, const struct weft__g *g,
     return false;
 #endif
     return next->stack == NULL && next->stack_shift == g->stack->shift &&
-           ((next->flags | g->flags) & G_FLAG_OWN_FP) == 0 &&
-           atomic_load_explicit(&p->rt->inject.starved_count, memory_order_relaxed) == 0;
+           ((next->flags | g->flags) & G_FLAG_OWN_FP) == 0 && !has_starved(p);
 }
 
 /* Leave g for good, for `next` or the M's own context: where that is. */
@@ -407,17 +431,10 @@ static void *g_main(void *arg)
     return sp;
 }
 
-/* Give a coroutine that has not started its stack and first frame; false if none can be had. */
-bool weft__g_bind_stack(struct weft__p *p, struct weft__g *g)
+/* Give a coroutine that has not started its stack and first frame. */
+static inline void lay_out_on(struct weft__p *p, struct weft__g *g, struct weft__stack *stack)
 {
-    struct weft__stack *stack = g->stack;
-    if (stack == NULL) {
-        stack = weft__stack_get(&p->rt->stacks, &p->stack_cache, g->stack_shift);
-        if (WEFT__UNLIKELY(stack == NULL)) {
-            return false;
-        }
-        g->stack = stack;
-    }
+    g->stack = stack;
     if (WEFT__UNLIKELY(stack->guard == GUARD_KIND_CANARY)) {
         atomic_fetch_or_explicit(&p->rt->checks, CHECK_CANARY, memory_order_relaxed);
     }
@@ -425,6 +442,20 @@ bool weft__g_bind_stack(struct weft__p *p, struct weft__g *g)
     weft__san_stack(&g->ctx, stack->low, (size_t)(stack->top - stack->low), stack->fiber);
     atomic_store_explicit(&g->ctx.sp, weft__ctx_make(stack->top, g_main, g), memory_order_relaxed);
     g->flags |= G_FLAG_FRESH;
+}
+
+/* The same with the stack that it has been given already, or any that can be had; false if none
+ * can. */
+bool weft__g_bind_stack(struct weft__p *p, struct weft__g *g)
+{
+    struct weft__stack *stack = g->stack;
+    if (stack == NULL) {
+        stack = weft__stack_get(&p->rt->stacks, &p->stack_cache, g->stack_shift);
+    }
+    if (WEFT__UNLIKELY(stack == NULL)) {
+        return false;
+    }
+    lay_out_on(p, g, stack);
     return true;
 }
 

@@ -4,16 +4,8 @@
 #include "../sync/join.h"
 #include "select.h"
 
-const struct weft__select_ops *weft__select_ops_of(int kind)
-{
-    switch (kind) {
-    case WEFT_CASE_RECV:
-        return &weft__chan_recv_ops;
-    case WEFT_CASE_SEND:
-        return &weft__chan_send_ops;
-    case WEFT_CASE_JOIN:
-        return &weft__join_ops;
-    default:
-        return NULL;
-    }
-}
+const struct weft__select_ops *const weft__select_kinds[WEFT_CASE_DEFAULT + 1] = {
+    [WEFT_CASE_RECV] = &weft__chan_recv_ops,
+    [WEFT_CASE_SEND] = &weft__chan_send_ops,
+    [WEFT_CASE_JOIN] = &weft__join_ops,
+};

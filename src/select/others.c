@@ -43,7 +43,7 @@ int weft__select_prepare(struct weft__select *s)
             if (rc != 0) {
                 return rc;
             }
-            at->lock = at->ops->lock_of(c);
+            at->lock = weft__select_lock(at->ops, c);
             s->n_objects++;
         } else if (c->kind == WEFT_CASE_READABLE || c->kind == WEFT_CASE_WRITABLE) {
             at->is_fd = true;

@@ -22,10 +22,6 @@
 #include "../base/random.h"
 #include "../base/sys.h"
 
-/* Cases that need no allocation.  With their waiters they take half a KiB of the stack: a parked
- * coroutine should stay within its first page. */
-#define INLINE_MAX 8
-
 static uint32_t random_below(struct weft__select *s, uint32_t n)
 {
     return weft__random_below(&s->random, n);
@@ -205,8 +201,7 @@ static void link_all(struct weft__select *s)
         struct weft__select_at *at = &s->at[s->order[i]];
         if (at->lock != NULL) {
             at->waiter.wait = &s->wait;
-            at->waiter.index = s->order[i];
-            at->ops->link(&s->cases[s->order[i]], &at->waiter);
+            weft__select_link(at->ops, &s->cases[s->order[i]], &at->waiter, s->order[i]);
         }
     }
 }
@@ -224,7 +219,7 @@ static bool unlink_ours(struct weft__select *s, int but)
         }
         /* relaxed [LOCK-BIAS]: inside our gate it does not change. */
         if (atomic_load_explicit(&at->lock->gate, memory_order_relaxed) == gate) {
-            at->ops->unlink(&s->cases[i], &at->waiter);
+            weft__select_unlink(at->ops, &s->cases[i], &at->waiter);
         } else {
             has_others = true;
         }
@@ -242,7 +237,8 @@ static void unlink_all(struct weft__select *s, int but)
         struct weft__select_at *at = &s->at[i];
         if (at->lock != NULL && i != but) {
             weft__lock(at->lock);
-            at->ops->unlink(&s->cases[i], &at->waiter); /* does nothing the second time */
+            weft__select_unlink(at->ops, &s->cases[i],
+                                &at->waiter); /* does nothing the second time */
             weft__unlock(at->lock);
         }
     }
@@ -334,27 +330,36 @@ static WEFT__COLD int select_many(struct weft__select *s, const void *caller)
     return rc;
 }
 
+static WEFT__NOINLINE int select_any(struct weft_case *cases, int n, const void *caller)
+{
+    struct weft__select s;
+    s.rt = weft__park_runtime();
+    s.cases = cases;
+    s.n = n;
+    s.random = weft__park_random();
+    if (n > WEFT__SELECT_INLINE_MAX) {
+        return select_many(&s, caller);
+    }
+    struct weft__select_at at[WEFT__SELECT_INLINE_MAX];
+    int order[WEFT__SELECT_INLINE_MAX];
+    int locks[WEFT__SELECT_INLINE_MAX];
+    s.at = at;
+    s.order = order;
+    s.locks = locks;
+    return select_with(&s, caller);
+}
+
 static int select_from(struct weft_case *cases, int n, const void *caller)
 {
     (void)weft__park_self("weft_select() was called outside a coroutine");
     if (n < 0 || (n > 0 && cases == NULL)) {
         weft__fatal("weft_select: the number of cases is negative, or there is no array");
     }
-    struct weft__select s;
-    s.rt = weft__park_runtime();
-    s.cases = cases;
-    s.n = n;
-    s.random = weft__park_random();
-    if (n > INLINE_MAX) {
-        return select_many(&s, caller);
+    int chosen;
+    if (weft__select_ours(cases, n, caller, &chosen)) {
+        return chosen;
     }
-    struct weft__select_at at[INLINE_MAX];
-    int order[INLINE_MAX];
-    int locks[INLINE_MAX];
-    s.at = at;
-    s.order = order;
-    s.locks = locks;
-    return select_with(&s, caller);
+    return select_any(cases, n, caller);
 }
 
 int weft_select(struct weft_case *cases, int n)

@@ -9,6 +9,10 @@
 #include "../park/park.h"
 #include "../park/select_ops.h"
 
+/* Cases that need no allocation.  With their waiters they take half a KiB of the stack: a parked
+ * coroutine should stay within its first page. */
+#define WEFT__SELECT_INLINE_MAX 8
+
 /* One case while it is waited for. */
 struct weft__select_at {
     const struct weft__select_ops *ops; /* NULL: an fd, a timer, the default, or never ready */
@@ -44,8 +48,16 @@ struct weft__select {
 /* What weft__select_submit() returns besides 0 and -errno. */
 #define WEFT__SELECT_FD_READY 1
 
-/* kinds.c: the table of those that wait in a lock; NULL for the others. */
-const struct weft__select_ops *weft__select_ops_of(int kind);
+/* kinds.c: those that wait in an object; NULL for the others. */
+extern const struct weft__select_ops *const weft__select_kinds[WEFT_CASE_DEFAULT + 1];
+
+static inline const struct weft__select_ops *weft__select_ops_of(int kind)
+{
+    return kind >= WEFT_CASE_NONE && kind <= WEFT_CASE_DEFAULT ? weft__select_kinds[kind] : NULL;
+}
+
+/* ours.c: the whole select, if its objects are all biased to the caller's P; else false. */
+bool weft__select_ours(struct weft_case *cases, int n, const void *caller, int *chosen);
 
 /* others.c */
 int weft__select_prepare(struct weft__select *s);

@@ -77,9 +77,9 @@ struct weft__stack *weft__stack_get(struct weft__stacks *s, struct weft__stack_c
                                     int shift)
 {
     bool is_default = shift == s->default_shift;
-    if (is_default && cache != NULL && cache->first != NULL) {
-        cache->count--;
-        return pop(&cache->first);
+    struct weft__stack *own = is_default && cache != NULL ? weft__stack_get_hot(cache) : NULL;
+    if (own != NULL) {
+        return own;
     }
     bool was_hot;
     weft__lock(&s->lock);
@@ -124,9 +124,9 @@ void weft__stack_put(struct weft__stacks *s, struct weft__stack_cache *cache,
         weft__unlock(&s->lock);
         return;
     }
-    push(&cache->first, stack);
-    if (++cache->count > WEFT__STACK_CACHE_MAX) {
+    if (!weft__stack_put_hot(s, cache, stack)) {
         flush(s, cache, BATCH);
+        (void)weft__stack_put_hot(s, cache, stack);
     }
 }
 

@@ -79,6 +79,30 @@ struct weft__stack *weft__stack_get(struct weft__stacks *s, struct weft__stack_c
 void weft__stack_put(struct weft__stacks *s, struct weft__stack_cache *cache,
                      struct weft__stack *stack);
 
+/* A stack of the default size that lies ready; NULL if there is none.  Needs no room. */
+static inline struct weft__stack *weft__stack_get_hot(struct weft__stack_cache *cache)
+{
+    struct weft__stack *stack = cache->first;
+    if (stack != NULL) {
+        cache->first = stack->next;
+        cache->count--;
+    }
+    return stack;
+}
+
+/* Give one of the default size back, if there is room for it. */
+static inline bool weft__stack_put_hot(const struct weft__stacks *s,
+                                       struct weft__stack_cache *cache, struct weft__stack *stack)
+{
+    if (stack->shift != s->default_shift || cache->count >= WEFT__STACK_CACHE_MAX) {
+        return false;
+    }
+    stack->next = cache->first;
+    cache->first = stack;
+    cache->count++;
+    return true;
+}
+
 /* Hand a P's cache over to the shared list. */
 void weft__stack_cache_flush(struct weft__stacks *s, struct weft__stack_cache *cache);
 

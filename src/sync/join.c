@@ -5,7 +5,7 @@
 #include <weft/go.h>
 
 #include "../base/fatal.h"
-#include "../park/park.h"
+#include "../park/ours.h"
 #include "../sched/handle.h"
 
 static void check_not_released(const struct weft_co *co)
@@ -26,14 +26,20 @@ static int take_result(struct weft_co *co, int *result)
     return 0;
 }
 
-int weft_join(struct weft_co *co, int *result)
+static int give(int taken, int *result)
 {
-    check_not_released(co);
-    if (weft__handle_is_done(co)) {
-        return take_result(co, result);
+    if (result != NULL) {
+        *result = taken;
     }
+    return 0;
+}
+
+/* Whoever wakes us has taken the handle back, and written its result to `taken`. */
+static WEFT__NOINLINE int join_any(struct weft_co *co, int *result, const void *caller)
+{
     struct weft__wait w;
-    struct weft__waiter waiter = {.wait = &w, .index = 0};
+    int taken = 0;
+    struct weft__waiter waiter = {.wait = &w, .index = 0, .value = &taken};
     weft__park_init(&w);
     weft__lock(&co->lock);
     if (weft__handle_has_ended(co)) {
@@ -48,17 +54,40 @@ int weft_join(struct weft_co *co, int *result)
         weft__unlock(&co->lock);
         weft__fatal("a coroutine's handle is joined by two at a time");
     }
-    weft__park_begin(&w, WAIT_JOIN, co, __builtin_return_address(0));
+    weft__park_begin(&w, WAIT_JOIN, co, caller);
     weft__waitq_add(&co->waiters, &waiter);
     weft__unlock(&co->lock);
     int rc = weft__park_wait(&w);
     if (rc == 0) {
-        return take_result(co, result); /* whoever woke us has unlinked us */
+        return give(taken, result);
     }
     weft__lock(&co->lock);
     weft__waitq_remove(&co->waiters, &waiter);
     weft__unlock(&co->lock);
     return rc;
+}
+
+int weft_join(struct weft_co *co, int *result)
+{
+    struct weft__ours o;
+    check_not_released(co);
+    if (weft__handle_is_done(co)) {
+        return take_result(co, result);
+    }
+    if (!weft__ours_begin(&o) || !weft__ours_may_wait(&o) || !weft__ours_lock(&o, &co->lock)) {
+        return join_any(co, result, __builtin_return_address(0));
+    }
+    if (WEFT__UNLIKELY(weft__handle_has_ended(co) || co->g == o.m->cur ||
+                       co->waiters.first != NULL)) {
+        weft__ours_unlock(&o, &co->lock);
+        return join_any(co, result, __builtin_return_address(0));
+    }
+    int taken;
+    struct weft__waiter waiter;
+    waiter.value = &taken;
+    weft__ours_wait(&o, &co->lock, &co->waiters, &waiter, WAIT_JOIN, co,
+                    __builtin_return_address(0));
+    return give(taken, result);
 }
 
 void weft_detach(struct weft_co *co)
@@ -74,16 +103,16 @@ bool weft_done(const struct weft_co *co)
     return weft__handle_is_done(co);
 }
 
-static struct weft__lock *lock_of(const struct weft_case *c)
-{
-    return &((struct weft_co *)c->object)->lock;
-}
-
 static int check(const struct weft_case *c, const struct weft_runtime *rt)
 {
     (void)rt;
     check_not_released(c->object);
     return 0;
+}
+
+static bool is_ready(const struct weft_case *c)
+{
+    return weft__handle_has_ended(c->object);
 }
 
 /* The handle is released without its lock: the one who comes second frees it. */
@@ -98,16 +127,6 @@ static void taken(struct weft_case *c)
     c->rc = take_result(c->object, c->value);
 }
 
-static void link_waiter(struct weft_case *c, struct weft__waiter *w)
-{
-    weft__waitq_add(&((struct weft_co *)c->object)->waiters, w);
-}
-
-static void unlink_waiter(struct weft_case *c, struct weft__waiter *w)
-{
-    weft__waitq_remove(&((struct weft_co *)c->object)->waiters, w);
-}
-
 static void won(struct weft_case *c, struct weft__waiter *w)
 {
     (void)w;
@@ -115,11 +134,12 @@ static void won(struct weft_case *c, struct weft__waiter *w)
 }
 
 const struct weft__select_ops weft__join_ops = {
-    .lock_of = lock_of,
+    .lock_at = offsetof(struct weft_co, lock),
+    .queue_at = offsetof(struct weft_co, waiters),
+    .has_value = false, /* the handle is taken back by won(): handle.h */
     .check = check,
+    .is_ready = is_ready,
     .try_locked = try_locked,
     .taken = taken,
-    .link = link_waiter,
-    .unlink = unlink_waiter,
     .won = won,
 };

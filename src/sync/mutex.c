@@ -20,7 +20,7 @@
 #include "../base/clock.h"
 #include "../base/fatal.h"
 #include "../base/sys.h"
-#include "../park/park.h"
+#include "../park/ours.h"
 
 #define HAND_OVER_NS 1000000
 #define PAUSES_MAX 250
@@ -155,17 +155,34 @@ static WEFT__COLD int lock_slow(struct weft_mutex *m, struct weft__g *g, const v
     return 0;
 }
 
-int weft_mutex_lock(struct weft_mutex *m)
+static WEFT__NOINLINE int lock_any(struct weft_mutex *m, const void *caller)
 {
     struct weft__g *g = weft__park_self("weft_mutex_lock() was called outside a coroutine");
-    if (WEFT__LIKELY(try_take(m, 1))) {
+    if (try_take(m, 1)) {
         set_owner(m, g);
         return 0;
     }
     if (atomic_load_explicit(&m->owner, memory_order_relaxed) == g) {
         weft__fatal("weft_mutex_lock: the caller holds the mutex already");
     }
-    return lock_slow(m, g, __builtin_return_address(0));
+    return lock_slow(m, g, caller);
+}
+
+int weft_mutex_lock(struct weft_mutex *m)
+{
+    struct weft__ours o;
+    if (weft__ours_begin(&o) && weft__ours_lock(&o, &m->lock)) {
+        bool is_free = atomic_load_explicit(&m->state, memory_order_relaxed) == 0;
+        if (WEFT__LIKELY(is_free)) {
+            atomic_store_explicit(&m->state, 1, memory_order_relaxed);
+            set_owner(m, o.m->cur);
+        }
+        weft__ours_unlock(&o, &m->lock);
+        if (WEFT__LIKELY(is_free)) {
+            return 0;
+        }
+    }
+    return lock_any(m, __builtin_return_address(0));
 }
 
 int weft_mutex_try_lock(struct weft_mutex *m)
@@ -217,7 +234,7 @@ static inline bool try_give_back(struct weft_mutex *m)
                                                    memory_order_relaxed);
 }
 
-void weft_mutex_unlock(struct weft_mutex *m)
+static WEFT__NOINLINE void unlock_any(struct weft_mutex *m)
 {
     struct weft__g *g = weft__park_self("weft_mutex_unlock() was called outside a coroutine");
     if (WEFT__UNLIKELY(atomic_load_explicit(&m->owner, memory_order_relaxed) != g)) {
@@ -227,4 +244,22 @@ void weft_mutex_unlock(struct weft_mutex *m)
     if (WEFT__UNLIKELY(!try_give_back(m))) {
         unlock_slow(m);
     }
+}
+
+void weft_mutex_unlock(struct weft_mutex *m)
+{
+    struct weft__ours o;
+    if (weft__ours_begin(&o) && weft__ours_lock(&o, &m->lock)) {
+        bool is_simple = atomic_load_explicit(&m->state, memory_order_relaxed) == 1 &&
+                         atomic_load_explicit(&m->owner, memory_order_relaxed) == o.m->cur;
+        if (WEFT__LIKELY(is_simple)) {
+            set_owner(m, NULL);
+            atomic_store_explicit(&m->state, 0, memory_order_relaxed);
+        }
+        weft__ours_unlock(&o, &m->lock);
+        if (WEFT__LIKELY(is_simple)) {
+            return;
+        }
+    }
+    unlock_any(m);
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * queues.c - an owner and thieves at the two queues of a processor, for as long as the stress goes
- * on: each piece is taken once, whoever takes it.
+ * on: each piece is taken once, whoever takes it.  They take in the processor's gate, as the
+ * runtime does (sched/queue.c).
  *
  * The queues stay nearly empty, since that is where the two ends meet.
  */
 #include <pthread.h>
 #include <sched.h>
 
+#include "base/gate.h"
 #include "sched/deque.h"
 #include "sched/runq.h"
 #include "test.h"
@@ -20,6 +22,7 @@ struct piece {
     atomic_int n_taken;
 };
 
+static struct weft__gate *gate;
 static struct weft__deque deque;
 static struct weft__runq runq;
 static struct piece pieces[PIECES_MAX];
@@ -36,28 +39,53 @@ static void take(struct weft__g *g)
     atomic_fetch_sub(&n_left, 1);
 }
 
-static void *steal_from_deque(void *unused)
-{
-    struct weft__g *g;
-
-    (void)unused;
-    while (!atomic_load_explicit(&is_over, memory_order_relaxed))
-        while ((g = weft__deque_steal(&deque)) != NULL)
-            take(g);
-    return NULL;
-}
-
-static void *steal_from_runq(void *unused)
+/* A thief looks first, and asks for the gate only when there is something. */
+static void *steal(bool (*is_empty)(void), uint32_t (*grab)(struct weft__g **out))
 {
     struct weft__g *g[PIECES_MAX];
 
-    (void)unused;
     while (!atomic_load_explicit(&is_over, memory_order_relaxed)) {
-        uint32_t n = weft__runq_grab(&runq, g, PIECES_MAX);
+        if (is_empty())
+            continue;
+        weft__gate_seize(gate);
+        const uint32_t n = grab(g);
+        weft__gate_release(gate);
         for (uint32_t i = 0; i < n; i++)
             take(g[i]);
     }
     return NULL;
+}
+
+static bool is_deque_empty(void)
+{
+    return weft__deque_is_empty(&deque);
+}
+
+static uint32_t grab_from_deque(struct weft__g **out)
+{
+    return weft__deque_grab(&deque, out, PIECES_MAX);
+}
+
+static void *steal_from_deque(void *unused)
+{
+    (void)unused;
+    return steal(is_deque_empty, grab_from_deque);
+}
+
+static bool is_runq_empty(void)
+{
+    return weft__runq_count(&runq) == 0;
+}
+
+static uint32_t grab_from_runq(struct weft__g **out)
+{
+    return weft__runq_grab(&runq, out, PIECES_MAX);
+}
+
+static void *steal_from_runq(void *unused)
+{
+    (void)unused;
+    return steal(is_runq_empty, grab_from_runq);
 }
 
 static bool push_to_deque(struct weft__g *g)
@@ -71,9 +99,11 @@ static struct weft__g *pop_from_deque(void)
     static unsigned turn;
     struct weft__g *g;
 
-    if (turn++ % 2 != 0 && weft__deque_spill(&deque, &g, 1) == 1)
-        return g;
-    return weft__deque_pop(&deque);
+    weft__gate_enter(gate);
+    if (turn++ % 2 == 0 || weft__deque_grab(&deque, &g, 1) == 0)
+        g = weft__deque_pop(&deque);
+    weft__gate_leave(gate);
+    return g;
 }
 
 static bool push_to_runq(struct weft__g *g)
@@ -83,7 +113,12 @@ static bool push_to_runq(struct weft__g *g)
 
 static struct weft__g *pop_from_runq(void)
 {
-    return weft__runq_pop(&runq, false);
+    struct weft__g *g;
+
+    weft__gate_enter(gate);
+    g = weft__runq_pop(&runq);
+    weft__gate_leave(gate);
+    return g;
 }
 
 /* Some pieces in, some out again; the thieves have the rest.  Then each was taken once. */
@@ -122,6 +157,9 @@ static void race(void *(*thief)(void *), bool (*push)(struct weft__g *),
     uint64_t x = test_seed();
     pthread_t th[THIEVES];
 
+    weft__fence_init();
+    gate = weft__gate_make();
+    CHECK(gate != NULL);
     for (int i = 0; i < THIEVES; i++)
         CHECK_EQ(pthread_create(&th[i], NULL, thief, NULL), 0);
     for (int i = 0; i % 256 != 0 || test_now_ms() < until; i++) {
@@ -131,6 +169,7 @@ static void race(void *(*thief)(void *), bool (*push)(struct weft__g *),
     atomic_store(&is_over, true);
     for (int i = 0; i < THIEVES; i++)
         CHECK_EQ(pthread_join(th[i], NULL), 0);
+    weft__gate_drop(gate);
 }
 
 TEST_LIMIT(a_nearly_empty_deque_gives_each_piece_once, 60)

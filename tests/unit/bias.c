@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include "bias_rig.h"
+#include "chan/chan.h"
 
 static int do_nothing(void *unused)
 {
@@ -204,7 +205,7 @@ BIAS_TEST(the_first_touch_from_elsewhere_ends_a_bias)
         CHECK_LE(atomic_load(&t.gate->balance),
                  WEFT__GATE_BALANCE_MAX - 4 * WEFT__GATE_END_COST + 20);
         trust();
-        for (int i = 0; i < WEFT__LOCK_SETTLED; i++) {
+        for (int i = 0; i < (int)WEFT__LOCK_SETTLED; i++) {
             use_lock(&t);
             use_mutex(&t);
             use_wg(&t);
@@ -224,7 +225,7 @@ static int use_often(void *arg)
 {
     struct things *t = arg;
 
-    for (int i = 0; i < WEFT__LOCK_SETTLED; i++) {
+    for (int i = 0; i < (int)WEFT__LOCK_SETTLED; i++) {
         CHECK_EQ(weft_chan_try_send(t->ch, &i), 0);
         CHECK_EQ(weft_chan_try_recv(t->ch, NULL), 0);
     }
@@ -252,10 +253,53 @@ BIAS_TEST(a_channel_that_rests_on_a_p_is_biased_to_it)
         run_on(i % 2, use_often, &t);
     for (int i = 0; i < 20; i++) {
         run_on(0, use_once, &t);
-        for (int n = 0; n < WEFT__LOCK_SETTLED / 40; n++)
+        for (int n = 0; n < (int)WEFT__LOCK_SETTLED / 40; n++)
             run_on(1, use_once, &t);
     }
     run_on(0, use_often, &t);
+    join(t.co);
+    things_free(&t);
+    return 0;
+}
+
+/* Goal: a channel in which a plain thread waits is not biased, however often one P uses it: who
+ * waits in a biased one is taken for a coroutine. */
+static int wait_for_value(void *arg)
+{
+    struct things *t = arg;
+    int value = 0;
+
+    CHECK_EQ(weft_chan_recv_foreign(t->ch, &value, 100 * WEFT_SEC), 0);
+    CHECK_EQ(value, 7);
+    return 0;
+}
+
+static bool has_receiver(struct things *t)
+{
+    weft__lock(&t->ch->lock);
+    const bool has = t->ch->receivers.first != NULL;
+    weft__unlock(&t->ch->lock);
+    return has;
+}
+
+BIAS_TEST(a_thread_that_waits_keeps_a_channel_from_being_biased)
+{
+    struct things t;
+    struct task task;
+    const int value = 7;
+
+    things_make(&t);
+    begin_at(ON_A_THREAD, &task, wait_for_value, &t);
+    while (!has_receiver(&t))
+        sched_yield();
+    for (unsigned i = 0; i < 3 * WEFT__LOCK_SETTLED; i++)
+        CHECK_EQ(weft_chan_try_recv(t.ch, NULL), -EAGAIN);
+    CHECK(!names_gate(t.ch, t.gate));
+    CHECK_EQ(chan_send(t.ch, &value), 0);
+    end_at(&task, NULL);
+    CHECK_EQ(weft_chan_try_recv(t.ch, NULL), -EAGAIN); /* nobody waits, and it has settled */
+    CHECK_EQ(weft_chan_try_recv(t.ch, NULL), -EAGAIN);
+    CHECK(names_gate(t.ch, t.gate));
     join(t.co);
     things_free(&t);
     return 0;

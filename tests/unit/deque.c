@@ -5,16 +5,21 @@
  *
  * matrix: once
  */
+#define _GNU_SOURCE
+#include <base/gate.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sched/deque.h>
 
 #include "test.h"
 
-enum { N_THIEVES = 3, N_ITEMS = 400000, N_ROUNDS = 60000 };
+enum { CAP = WEFT__DEQUE_CAP, HALF = CAP / 2 };
+enum { N_THIEVES = 3, N_ITEMS = 1000000, N_ROUNDS = 60000, RACE_MS = 150, BEFORE_2_32 = 3000 };
 
-/* What stands for a coroutine: plain ints, so that ThreadSanitizer reports a broken publication. */
+/* What stands for a coroutine: plain, so that ThreadSanitizer reports a broken publication. */
 struct item {
     int id, taken;
+    struct item *older; /* its owner's: the one that it pushed before */
 };
 
 static struct weft__g *as_g(struct item *it)
@@ -35,6 +40,15 @@ static void start_at(int64_t index)
     atomic_init(&d.bottom, index);
 }
 
+static struct weft__g *grab_one(void)
+{
+    struct weft__g *g = NULL;
+
+    CHECK_EQ(weft__deque_grab(&d, &g, 1), g != NULL);
+    return g;
+}
+
+/* One thread alone needs no gate. */
 TEST(the_owner_takes_the_youngest_and_a_thief_the_oldest)
 {
     static struct item items[5];
@@ -42,135 +56,309 @@ TEST(the_owner_takes_the_youngest_and_a_thief_the_oldest)
     start_at(0);
     CHECK(weft__deque_is_empty(&d));
     CHECK(weft__deque_pop(&d) == NULL);
-    CHECK(weft__deque_steal(&d) == NULL);
-    for (int i = 0; i < 5; i++)
+    CHECK(grab_one() == NULL);
+    for (int i = 0; i < 5; i++) {
+        CHECK_EQ(weft__deque_count(&d), i);
         CHECK(weft__deque_push(&d, as_g(&items[i])));
+    }
     CHECK(!weft__deque_is_empty(&d));
     CHECK(weft__deque_pop(&d) == as_g(&items[4]));
-    CHECK(weft__deque_steal(&d) == as_g(&items[0]));
+    CHECK(grab_one() == as_g(&items[0]));
     CHECK(weft__deque_pop(&d) == as_g(&items[3]));
-    CHECK(weft__deque_steal(&d) == as_g(&items[1]));
+    CHECK(grab_one() == as_g(&items[1]));
+    CHECK_EQ(weft__deque_count(&d), 1);
     CHECK(weft__deque_pop(&d) == as_g(&items[2]));
     CHECK(weft__deque_pop(&d) == NULL);
+    CHECK(grab_one() == NULL);
     CHECK(weft__deque_is_empty(&d));
+    CHECK_EQ(weft__deque_count(&d), 0);
 }
 
 TEST(a_full_deque_refuses_and_takes_again_after_a_theft)
 {
-    static struct item items[WEFT__DEQUE_CAP + 1];
+    static struct item items[CAP + 1];
 
     start_at(((int64_t)1 << 32) - 100);
-    for (int i = 0; i < WEFT__DEQUE_CAP; i++)
+    for (int i = 0; i < CAP; i++)
         CHECK(weft__deque_push(&d, as_g(&items[i])));
-    CHECK(!weft__deque_push(&d, as_g(&items[WEFT__DEQUE_CAP])));
-    CHECK(weft__deque_steal(&d) == as_g(&items[0]));
-    CHECK(weft__deque_push(&d, as_g(&items[WEFT__DEQUE_CAP])));
-    for (int i = WEFT__DEQUE_CAP; i >= 1; i--)
+    CHECK(!weft__deque_push(&d, as_g(&items[CAP])));
+    CHECK_EQ(weft__deque_count(&d), CAP);
+    CHECK(grab_one() == as_g(&items[0]));
+    CHECK(weft__deque_push(&d, as_g(&items[CAP])));
+    for (int i = CAP; i >= 1; i--)
         CHECK(weft__deque_pop(&d) == as_g(&items[i]));
     CHECK(weft__deque_pop(&d) == NULL);
 }
 
-TEST(the_owner_spills_the_oldest_or_nothing)
+/* Goal: a thief takes the oldest, half of them, rounded up, and never more than it asked for. */
+TEST(a_thief_takes_the_oldest_half)
 {
-    static struct item items[6];
-    struct weft__g *out[6];
+    static struct item items[9];
+    struct weft__g *out[CAP];
 
-    start_at(WEFT__DEQUE_CAP - 3); /* round the end of the ring */
-    for (int i = 0; i < 6; i++)
+    start_at(CAP - 3); /* round the end of the ring */
+    for (int i = 0; i < 9; i++)
         CHECK(weft__deque_push(&d, as_g(&items[i])));
-    CHECK_EQ(weft__deque_spill(&d, out, 7), 0);
-    CHECK_EQ(weft__deque_spill(&d, out, 4), 4);
-    for (int i = 0; i < 4; i++)
+    CHECK_EQ(weft__deque_grab(&d, out, CAP), 5);
+    for (int i = 0; i < 5; i++)
         CHECK(out[i] == as_g(&items[i]));
-    CHECK_EQ(weft__deque_spill(&d, out, 3), 0);
-    CHECK(weft__deque_steal(&d) == as_g(&items[4]));
-    CHECK(weft__deque_pop(&d) == as_g(&items[5]));
+    CHECK_EQ(weft__deque_grab(&d, out, 1), 1);
+    CHECK(out[0] == as_g(&items[5]));
+    CHECK_EQ(weft__deque_grab(&d, out, 2), 2);
+    CHECK(out[0] == as_g(&items[6]) && out[1] == as_g(&items[7]));
+    CHECK_EQ(weft__deque_grab(&d, out, 8), 1);
+    CHECK(out[0] == as_g(&items[8]));
+    CHECK_EQ(weft__deque_grab(&d, out, 8), 0);
     CHECK(weft__deque_is_empty(&d));
 }
 
-static struct item *race_items;
-static atomic_int race_left;
-
-static void take(struct weft__g *g)
+/* Goal: what a full deque gives at once fits where its owner puts it, and leaves as much room. */
+TEST(a_full_deque_gives_half_and_takes_as_many_again)
 {
-    as_item(g)->taken++;
+    static struct item items[CAP + HALF];
+    struct weft__g *out[HALF];
+
+    start_at(((int64_t)1 << 32) - 200); /* it is among those that are left */
+    for (int i = 0; i < CAP; i++)
+        CHECK(weft__deque_push(&d, as_g(&items[i])));
+    CHECK_EQ(weft__deque_grab(&d, out, UINT32_MAX), HALF);
+    for (int i = 0; i < HALF; i++) {
+        CHECK(out[i] == as_g(&items[i]));
+        CHECK(weft__deque_push(&d, as_g(&items[CAP + i])));
+    }
+    CHECK(!weft__deque_push(&d, as_g(&items[0])));
+    for (int i = CAP + HALF - 1; i >= HALF; i--)
+        CHECK(weft__deque_pop(&d) == as_g(&items[i]));
+    CHECK(weft__deque_pop(&d) == NULL);
+}
+
+static struct weft__gate *gate;
+static struct item *race_items;
+static atomic_int race_left, n_started;
+
+static void take(struct item *it)
+{
+    CHECK_EQ(it->id, it - race_items);
+    it->taken++;
     atomic_fetch_sub_explicit(&race_left, 1, memory_order_relaxed);
 }
 
+/* By whoever was in the gate, after it left; `last` is what it grabbed before.  Each of them takes
+ * the oldest, so it meets the items in the order of their pushes. */
+static void take_grabbed(struct weft__g **got, uint32_t n, int *last)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        take(as_item(got[i]));
+        CHECK_GT(as_item(got[i])->id, *last);
+        *last = as_item(got[i])->id;
+    }
+}
+
+static void spin(int n)
+{
+    for (int i = 0; i < n; i++)
+        weft__cpu_relax();
+}
+
+/* In the i-th turn of a wait.  A nap now and then, since the kernel lets those who yield often wait
+ * for long where others are busy. */
+static void pause_for(int i)
+{
+    if (i % 1000 == 0)
+        usleep(20);
+    else
+        weft__cpu_relax();
+}
+
+/* Looks first, as the scheduler does, but not always; stays in for a moment, in which the owner may
+ * push but not pop; and then stays out for one, or else the owner would never come in. */
 static void *thief(void *arg)
 {
-    (void)arg;
+    struct weft__g *out[HALF];
+    uint64_t x = test_seed() + (uint64_t)atomic_fetch_add(&n_started, 1) * 977;
+    int last = -1, n_pauses = 0;
+
     while (atomic_load_explicit(&race_left, memory_order_relaxed) > 0) {
-        struct weft__g *g = weft__deque_steal(&d);
-        if (g != NULL)
-            take(g);
+        if (weft__deque_is_empty(&d) && test_random(&x) % 256 != 0) {
+            pause_for(++n_pauses);
+            continue;
+        }
+        weft__gate_seize(gate);
+        const int64_t count = weft__deque_count(&d);
+        spin((int)(test_random(&x) % 64));
+        CHECK_GE(weft__deque_count(&d), count);
+        uint32_t n = weft__deque_grab(&d, out, test_random(&x) % 4 == 0 ? 1 : HALF);
+        weft__gate_release(gate);
+        take_grabbed(out, n, &last);
+        spin((int)(test_random(&x) % 512));
     }
-    return NULL;
+    return arg;
 }
 
-static void race(int n, void (*owner)(int n))
+/* The owner gets a CPU of its own, if there are two: left to the kernel, all of them may be on one
+ * for as long as the race lasts. */
+static void start_thieves(pthread_t *th)
 {
-    pthread_t th[N_THIEVES];
+    const int cpu = sched_getcpu();
+    cpu_set_t mine, others;
 
-    race_items = calloc((size_t)n, sizeof *race_items);
-    CHECK(race_items != NULL);
-    start_at(((int64_t)1 << 32) - n / 2);
-    atomic_init(&race_left, n);
+    CHECK_GE(cpu, 0);
+    CHECK_EQ(sched_getaffinity(0, sizeof others, &others), 0);
+    CPU_CLR(cpu, &others);
+    if (CPU_COUNT(&others) != 0)
+        CHECK_EQ(sched_setaffinity(0, sizeof others, &others), 0);
+    atomic_init(&n_started, 0);
     for (int i = 0; i < N_THIEVES; i++)
         CHECK_EQ(pthread_create(&th[i], NULL, thief, NULL), 0);
-    owner(n);
-    while (atomic_load(&race_left) > 0) {
-        struct weft__g *g = weft__deque_pop(&d);
-        if (g != NULL)
-            take(g);
-    }
-    for (int i = 0; i < N_THIEVES; i++)
-        CHECK_EQ(pthread_join(th[i], NULL), 0);
-    for (int i = 0; i < n; i++)
-        CHECK_EQ(race_items[i].taken, 1);
-    CHECK_EQ(atomic_load(&race_left), 0);
-    free(race_items);
+    for (int i = 1; atomic_load(&n_started) < N_THIEVES; i++)
+        pause_for(i);
+    CPU_ZERO(&mine);
+    CPU_SET(cpu, &mine);
+    CHECK_EQ(sched_setaffinity(0, sizeof mine, &mine), 0);
 }
 
-static void push_bursts(int n)
+struct owner {
+    struct item *youngest; /* that it pushed and did not pop; NULL if it knows that there is none */
+    int n_pushed, last;    /* last: what it grabbed last */
+    int64_t until;
+};
+
+/* What comes is the youngest of all, and nothing comes when all are stolen.  While the owner is
+ * inside, nobody else takes anything. */
+static void pop_one(struct owner *o)
 {
+    weft__gate_enter(gate);
+    const int64_t count = weft__deque_count(&d);
+    struct weft__g *g = weft__deque_pop(&d);
+    CHECK_EQ(g != NULL, count != 0);
+    spin(count % 16 == 1 ? 20 : 0);
+    CHECK_EQ(weft__deque_count(&d), count - (g != NULL));
+    weft__gate_leave(gate);
+    if (g == NULL) {
+        o->youngest = NULL;
+        return;
+    }
+    CHECK(g == as_g(o->youngest));
+    o->youngest = o->youngest->older;
+    take(as_item(g));
+}
+
+/* A deque that is full loses half, as in the scheduler, and there is room. */
+static void push_one(struct owner *o)
+{
+    struct weft__g *out[HALF];
+    struct item *it = &race_items[o->n_pushed];
+
+    it->id = o->n_pushed++;
+    it->older = o->youngest;
+    o->youngest = it;
+    if (weft__deque_push(&d, as_g(it)))
+        return;
+    weft__gate_enter(gate);
+    uint32_t n = weft__deque_grab(&d, out, HALF);
+    CHECK(weft__deque_push(&d, as_g(it)));
+    weft__gate_leave(gate);
+    take_grabbed(out, n, &o->last);
+}
+
+/* So that thieves take part however busy the machine is. */
+static void wait_until_half_is_stolen(void)
+{
+    const int64_t rest = weft__deque_count(&d) / 2;
+
+    for (int i = 1; weft__deque_count(&d) > rest; i++)
+        pause_for(i);
+}
+
+/* What the owner does not pop is left to the thieves. */
+static void race(int n_max, void (*turn)(struct owner *o, int n_max, uint64_t *x))
+{
+    pthread_t th[N_THIEVES];
+    struct owner o = {.last = -1};
     uint64_t x = test_seed();
 
-    for (int i = 0; i < n;) {
-        struct weft__g *g;
-        for (int k = (int)(test_random(&x) % 300); k > 0 && i < n; k--, i++) {
-            race_items[i].id = i;
-            while (!weft__deque_push(&d, as_g(&race_items[i])))
-                if ((g = weft__deque_pop(&d)) != NULL)
-                    take(g);
-        }
-        for (int k = (int)(test_random(&x) % 200); k > 0; k--)
-            if ((g = weft__deque_pop(&d)) != NULL)
-                take(g);
-    }
+    gate = weft__gate_make();
+    race_items = calloc((size_t)n_max, sizeof *race_items);
+    CHECK(gate != NULL && race_items != NULL);
+    start_at(((int64_t)1 << 32) - BEFORE_2_32);
+    atomic_init(&race_left, n_max);
+    start_thieves(th);
+    o.until = test_now_ms() + RACE_MS;
+    while (o.n_pushed < n_max && test_now_ms() < o.until)
+        turn(&o, n_max, &x);
+    atomic_fetch_sub(&race_left, n_max - o.n_pushed);
+    for (int i = 0; i < N_THIEVES; i++)
+        CHECK_EQ(pthread_join(th[i], NULL), 0);
+    for (int i = 0; i < o.n_pushed; i++)
+        CHECK_EQ(race_items[i].taken, 1);
+    CHECK_EQ(atomic_load(&race_left), 0);
+    CHECK(weft__deque_is_empty(&d));
+    free(race_items);
+    weft__gate_drop(gate);
 }
 
-/* Goal: nothing is lost or taken twice over many laps of the ring, across 2^32.
- * Method: every item counts how often it was taken. */
-TEST(each_item_is_taken_once_by_an_owner_and_three_thieves)
+static void push_and_pop_bursts(struct owner *o, int n_max, uint64_t *x)
 {
-    race(N_ITEMS / (int)test_scale(), push_bursts);
+    for (int n = (int)(test_random(x) % 300); n > 0 && o->n_pushed < n_max; n--)
+        push_one(o);
+    for (int n = (int)(test_random(x) % 200); n > 0 && test_now_ms() < o->until; n--)
+        pop_one(o);
+    if (test_random(x) % 4 == 0)
+        wait_until_half_is_stolen();
 }
 
-static void push_one_pop_one(int n)
+/* Goal: nothing is lost or taken twice over many laps of the ring, across 2^32, and all come in
+ * their order.
+ * Method: every item counts how often it was taken.  The owner pushes outside of its gate. */
+static void check_bursts(void)
 {
-    for (int i = 0; i < n; i++) {
-        race_items[i].id = i;
-        CHECK(weft__deque_push(&d, as_g(&race_items[i])));
-        struct weft__g *g = weft__deque_pop(&d);
-        if (g != NULL)
-            take(g);
-    }
+    race(N_ITEMS / (int)test_scale(), push_and_pop_bursts);
+}
+
+static void push_one_pop_one(struct owner *o, int n_max, uint64_t *x)
+{
+    push_one(o);
+    if (o->n_pushed == n_max || test_random(x) % 64 == 0)
+        wait_until_half_is_stolen();
+    pop_one(o);
 }
 
 /* Goal: the last element, which owner and thieves want at the same time, goes to one of them.
  * Method: there never is more than one element. */
-TEST(the_last_element_is_taken_once)
+static void check_last_element(void)
 {
     race(N_ROUNDS / (int)test_scale(), push_one_pop_one);
+}
+
+TEST(each_item_is_taken_once_by_an_owner_and_three_thieves_with_real_fences)
+{
+    CHECK(!atomic_load(&weft__fence_is_asymmetric)); /* so it is until somebody asks the kernel */
+    check_bursts();
+}
+
+TEST(the_last_element_is_taken_once_with_real_fences)
+{
+    CHECK(!atomic_load(&weft__fence_is_asymmetric));
+    check_last_element();
+}
+
+static void want_asymmetric_fences(void)
+{
+    weft__fence_init();
+    if (!atomic_load(&weft__fence_is_asymmetric))
+        SKIP("membarrier() cannot be had here");
+}
+
+TEST(each_item_is_taken_once_by_an_owner_and_three_thieves_with_asymmetric_fences)
+{
+    want_asymmetric_fences();
+    check_bursts();
+    CHECK(atomic_load(&weft__fence_is_asymmetric)); /* and it was not given up on the way */
+}
+
+TEST(the_last_element_is_taken_once_with_asymmetric_fences)
+{
+    want_asymmetric_fences();
+    check_last_element();
+    CHECK(atomic_load(&weft__fence_is_asymmetric));
 }
