@@ -28,8 +28,8 @@
  * long one.  (Where it never was to be had, no lock is biased: lock.c.)
  *
  * The owner waits for nothing while it is inside but the runtime's own short locks, and whoever
- * asks holds no lock: so a wait for a gate ends, unless the kernel has put the other thread aside, and
- * then it offers its CPU.
+ * asks holds no lock: so a wait for a gate ends, unless the kernel has put the other thread aside,
+ * and then it offers its CPU.
  */
 #ifndef WEFT_BASE_GATE_H
 #define WEFT_BASE_GATE_H
