@@ -30,14 +30,20 @@
 #define GLOBAL_BATCH 64
 #define TRIM_BATCH 32
 
+/* Make runnable who waits for these.  Others are told once for all of them, and of a single one no
+ * more often than of any: this P is about to run it. */
 static void complete(struct weft__p *p, struct weft__op_list *done)
 {
-    (void)p;
     struct weft__op *op = done->first;
+    p->tells_later = true;
     while (op != NULL) {
         struct weft__op *next = op->next; /* op is gone once its waiter runs */
         weft__op_done(op);
         op = next;
+    }
+    p->tells_later = false;
+    if (done->first != NULL) {
+        weft__queue_tell_of_woken(p);
     }
 }
 

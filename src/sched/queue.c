@@ -181,7 +181,18 @@ void weft__queue_woken(struct weft__g *g, bool run_next)
         return;
     }
     push_woken(p, g);
-    weft__queue_tell(p);
+    if (!p->tells_later) {
+        weft__queue_tell(p);
+    }
+}
+
+void weft__queue_tell_of_woken(struct weft__p *p)
+{
+    if (weft__runq_count(&p->woken) > 1) {
+        weft__queue_tell(p);
+    } else {
+        tell_of_one(p);
+    }
 }
 
 void weft__queue_unstarted(struct weft__p *p, struct weft__g *g)

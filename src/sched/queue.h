@@ -26,6 +26,9 @@ void weft__queue_woken(struct weft__g *g, bool run_next);
 void weft__queue_unstarted(struct weft__p *p, struct weft__g *g);
 void weft__queue_bound(struct weft__p *p, struct weft__g *g);
 
+/* By the owner of p, after it has queued some with p->tells_later set. */
+void weft__queue_tell_of_woken(struct weft__p *p);
+
 /* By the owner of p: the one of the unstarted that has waited longest; NULL if there is none. */
 struct weft__g *weft__queue_take_oldest(struct weft__p *p);
 

@@ -85,6 +85,7 @@ struct weft__p {
     uint32_t hint_tick;  /* the turn in which weft__queue_tell_of_one() was last called */
     bool may_hint;       /* and nobody was told for a while */
     bool is_alone;       /* the runtime has one P: nobody else looks into its queues */
+    bool tells_later;    /* of what it queues now others are told at the end */
     bool is_spinning;    /* counted in rt->n_spinning */
     bool must_hand_off;  /* a test asked for another thread */
     int64_t polled_ns;   /* when it last polled */
