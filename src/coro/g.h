@@ -97,10 +97,16 @@ struct weft__g {
     struct weft__ctx ctx;   /* the saved stack pointer while it does not run */
     _Atomic uint32_t state; /* enum weft__g_state */
     uint16_t flags;
-    uint16_t p_home;                 /* for PINNED and PLACED */
+    union {
+        uint16_t p_home;      /* for PINNED and PLACED */
+        uint16_t batch_count; /* of the first of a batch */
+    };
     struct weft__g *next;            /* in the one queue or list that holds it */
     struct weft__stack *stack;       /* NULL until it first runs */
-    struct weft__scope_frame *scope; /* the innermost open deadline scope */
+    union {
+        struct weft__scope_frame *scope; /* the innermost open deadline scope */
+        struct weft__g *next_batch;      /* of the first of a batch, not yet begun: inject.h */
+    };
     struct weft_runtime *rt;         /* whose it is, for ever: slabs belong to one runtime */
     union {
         void (*plain)(void *);

@@ -73,21 +73,9 @@ static void plan_next_poll(struct weft__p *p, int64_t last_ns)
     p->poll_tick = p->tick + p->poll_interval;
 }
 
-/* Take a batch from the global queue, and from the overflow if asked: the first is returned, the
- * rest goes into our own queues. */
-static struct weft__g *take_global(struct weft__p *p, bool with_overflow)
+/* What was taken from the global queue: the first is returned, the rest goes into our own queues. */
+static struct weft__g *keep(struct weft__p *p, struct weft__g **out, uint32_t n)
 {
-    struct weft__inject *in = &p->rt->inject;
-    uint32_t n = atomic_load_explicit(&in->count, memory_order_relaxed);
-    if (with_overflow) {
-        n += atomic_load_explicit(&in->overflow_count, memory_order_relaxed);
-    }
-    if (n == 0) {
-        return NULL;
-    }
-    n = n / (uint32_t)p->rt->procs + 1;
-    struct weft__g *out[GLOBAL_BATCH];
-    n = weft__inject_take(in, out, n < GLOBAL_BATCH ? n : GLOBAL_BATCH, with_overflow);
     /* Woken ones come first.  Where they end is asked before anything is queued: what is queued
      * may be stolen, run and have a stack at once, and is no longer ours to look at. */
     uint32_t n_woken = 0;
@@ -103,6 +91,21 @@ static struct weft__g *take_global(struct weft__p *p, bool with_overflow)
     return n > 0 ? out[0] : NULL;
 }
 
+/* Our share of the global queue; and if there is nothing and it is asked for, of the overflow. */
+static struct weft__g *take_global(struct weft__p *p, bool with_overflow)
+{
+    struct weft__inject *in = &p->rt->inject;
+    uint32_t n = atomic_load_explicit(&in->count, memory_order_relaxed);
+    struct weft__g *out[WEFT__BATCH_MAX];
+    if (n != 0) {
+        n = n / (uint32_t)p->rt->procs + 1;
+        n = weft__inject_take(in, out, n < GLOBAL_BATCH ? n : GLOBAL_BATCH);
+    } else if (with_overflow && weft__inject_has_overflow(in)) {
+        n = weft__inject_take_batch(in, out);
+    }
+    return keep(p, out, n);
+}
+
 /* The oldest unstarted coroutine, if it is time for it. */
 static struct weft__g *take_oldest(struct weft__p *p)
 {
@@ -112,7 +115,7 @@ static struct weft__g *take_oldest(struct weft__p *p)
     p->oldest_ns = p->polled_ns;
     struct weft__g *g = NULL;
     if (weft__inject_has_overflow(&p->rt->inject)) {
-        (void)weft__inject_take(&p->rt->inject, &g, 1, true);
+        g = weft__inject_take_oldest(&p->rt->inject);
     }
     return g != NULL ? g : weft__queue_take_oldest(p);
 }

@@ -7,7 +7,7 @@ void weft__inject_init(struct weft__inject *in)
     weft__lock_init(&in->lock, RANK_INJECT);
     weft__glist_init(&in->woken);
     weft__glist_init(&in->unstarted);
-    weft__glist_init(&in->overflow);
+    in->overflow = (struct weft__overflow){.first = NULL};
     weft__glist_init(&in->starved);
     atomic_init(&in->count, 0);
     atomic_init(&in->overflow_count, 0);
@@ -28,12 +28,32 @@ void weft__inject_add(struct weft__inject *in, struct weft__g *g)
     weft__unlock(&in->lock);
 }
 
-void weft__inject_spill(struct weft__inject *in, struct weft__g *const *g, uint32_t n)
+void weft__inject_spill_woken(struct weft__inject *in, struct weft__g *const *g, uint32_t n)
 {
     weft__lock(&in->lock);
     for (uint32_t i = 0; i < n; i++) {
-        weft__glist_add(g[i]->stack != NULL ? &in->woken : &in->overflow, g[i]);
+        weft__glist_add(&in->woken, g[i]);
     }
+    update_counts(in);
+    weft__unlock(&in->lock);
+}
+
+void weft__inject_spill_unstarted(struct weft__inject *in, struct weft__g *const *g, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        g[i]->next = i + 1 < n ? g[i + 1] : NULL;
+    }
+    g[0]->next_batch = NULL;
+    g[0]->batch_count = (uint16_t)n;
+    weft__lock(&in->lock);
+    struct weft__overflow *o = &in->overflow;
+    if (o->first == NULL) {
+        o->first = g[0];
+    } else {
+        o->last->next_batch = g[0];
+    }
+    o->last = g[0];
+    o->count += n;
     update_counts(in);
     weft__unlock(&in->lock);
 }
@@ -46,18 +66,62 @@ static uint32_t take_from(struct weft__glist *l, struct weft__g **out, uint32_t 
     return n;
 }
 
-uint32_t weft__inject_take(struct weft__inject *in, struct weft__g **out, uint32_t max,
-                           bool with_overflow)
+uint32_t weft__inject_take(struct weft__inject *in, struct weft__g **out, uint32_t max)
 {
     weft__lock(&in->lock);
     uint32_t n = take_from(&in->woken, out, 0, max);
     n = take_from(&in->unstarted, out, n, max);
-    if (with_overflow) {
-        n = take_from(&in->overflow, out, n, max);
-    }
     update_counts(in);
     weft__unlock(&in->lock);
     return n;
+}
+
+/* A batch that is taken out of the list: into out. */
+static uint32_t unpack(struct weft__g *g, struct weft__g **out)
+{
+    uint32_t n = 0;
+    g->scope = NULL; /* it was next_batch */
+    for (; g != NULL; g = g->next) {
+        out[n++] = g;
+    }
+    return n;
+}
+
+uint32_t weft__inject_take_batch(struct weft__inject *in, struct weft__g **out)
+{
+    weft__lock(&in->lock);
+    struct weft__overflow *o = &in->overflow;
+    struct weft__g *first = o->first;
+    if (first != NULL) {
+        o->first = first->next_batch;
+        o->count -= first->batch_count;
+        update_counts(in);
+    }
+    weft__unlock(&in->lock);
+    return first != NULL ? unpack(first, out) : 0;
+}
+
+struct weft__g *weft__inject_take_oldest(struct weft__inject *in)
+{
+    weft__lock(&in->lock);
+    struct weft__overflow *o = &in->overflow;
+    struct weft__g *g = o->first;
+    if (g != NULL) {
+        struct weft__g *next = g->next;
+        if (next != NULL) {
+            next->next_batch = g->next_batch;
+            next->batch_count = g->batch_count - 1;
+        }
+        if (o->last == g) {
+            o->last = next;
+        }
+        o->first = next != NULL ? next : g->next_batch;
+        o->count--;
+        update_counts(in);
+        g->scope = NULL;
+    }
+    weft__unlock(&in->lock);
+    return g;
 }
 
 void weft__inject_starve(struct weft__inject *in, struct weft__g *g)

@@ -42,11 +42,24 @@ static inline struct weft__g *weft__glist_take(struct weft__glist *l)
     return g;
 }
 
+/* At most so many coroutines are spilled at once. */
+#define WEFT__BATCH_MAX 128
+
+/*
+ * Unstarted coroutines that did not fit into a P's own queue, in batches as they were spilled: the
+ * first of each is linked to that of the next.  A batch is taken as a whole, so that whoever takes
+ * it touches descriptors that another processor has in its cache after the lock, not under it.
+ */
+struct weft__overflow {
+    struct weft__g *first, *last; /* of the oldest batch, and of the youngest */
+    uint32_t count;               /* coroutines */
+};
+
 struct weft__inject {
     struct weft__lock lock; /* RANK_INJECT; protects the lists */
     struct weft__glist woken;
     struct weft__glist unstarted;
-    struct weft__glist overflow;     /* unstarted ones that did not fit into a P's own queue */
+    struct weft__overflow overflow;
     struct weft__glist starved;      /* no stack could be had for them */
     _Atomic uint32_t count;          /* woken and unstarted, for a look without the lock */
     _Atomic uint32_t overflow_count; /* likewise */
@@ -58,13 +71,22 @@ void weft__inject_init(struct weft__inject *in);
 /* Append; g is unstarted if it has no stack. */
 void weft__inject_add(struct weft__inject *in, struct weft__g *g);
 
-/* What a P had no room for.  Its unstarted ones are kept apart: they are taken back when a P has
- * nothing else, not at each look at the global queue, since each look would open another branch. */
-void weft__inject_spill(struct weft__inject *in, struct weft__g *const *g, uint32_t n);
+/* The woken ones that a P had no room for. */
+void weft__inject_spill_woken(struct weft__inject *in, struct weft__g *const *g, uint32_t n);
 
-/* Take up to max into out: woken ones first, and of the overflow only if asked. */
-uint32_t weft__inject_take(struct weft__inject *in, struct weft__g **out, uint32_t max,
-                           bool with_overflow);
+/* And the unstarted ones, 1 to WEFT__BATCH_MAX of them.  They are kept apart: they are taken back
+ * when a P has nothing else, not at each look at the global queue, since each look would open
+ * another branch. */
+void weft__inject_spill_unstarted(struct weft__inject *in, struct weft__g *const *g, uint32_t n);
+
+/* Take up to max into out: woken ones first.  None of the overflow. */
+uint32_t weft__inject_take(struct weft__inject *in, struct weft__g **out, uint32_t max);
+
+/* The oldest batch of the overflow, into out, which has room for WEFT__BATCH_MAX; how many. */
+uint32_t weft__inject_take_batch(struct weft__inject *in, struct weft__g **out);
+
+/* The oldest one of the overflow; NULL if there is none. */
+struct weft__g *weft__inject_take_oldest(struct weft__inject *in);
 
 /* Something to take?  relaxed: the caller has the fence of [IDLE-DEKKER] or does not care. */
 static inline bool weft__inject_is_empty(const struct weft__inject *in)

@@ -10,14 +10,16 @@ static WEFT__COLD void spill_woken(struct weft__p *p, struct weft__g *g)
     struct weft__g *out[WEFT__RUNQ_CAP / 2 + 1];
     uint32_t n = weft__runq_grab(&p->woken, out, WEFT__RUNQ_CAP / 2);
     out[n++] = g;
-    weft__inject_spill(&p->rt->inject, out, n);
+    weft__inject_spill_woken(&p->rt->inject, out, n);
 }
 
 static WEFT__COLD void spill_unstarted(struct weft__p *p, struct weft__g *g)
 {
-    struct weft__g *out[WEFT__DEQUE_CAP / 2];
-    uint32_t n = weft__deque_grab(&p->unstarted, out, WEFT__DEQUE_CAP / 2);
-    weft__inject_spill(&p->rt->inject, out, n);
+    struct weft__g *out[WEFT__BATCH_MAX];
+    uint32_t n = weft__deque_grab(&p->unstarted, out, WEFT__BATCH_MAX);
+    if (n != 0) { /* else thieves have made room meanwhile */
+        weft__inject_spill_unstarted(&p->rt->inject, out, n);
+    }
     (void)weft__deque_push(&p->unstarted, g);
 }
 

@@ -271,7 +271,7 @@ static WEFT__COLD void queue_an_unstarted(struct weft__p *p)
 {
     struct weft__g *g = weft__queue_take_oldest(p);
     if (g == NULL && weft__inject_has_overflow(&p->rt->inject)) {
-        (void)weft__inject_take(&p->rt->inject, &g, 1, true);
+        g = weft__inject_take_oldest(&p->rt->inject);
     }
     if (g != NULL) {
         weft__queue_woken(g, false);
