@@ -73,7 +73,7 @@ static void plan_next_poll(struct weft__p *p, int64_t last_ns)
     p->poll_tick = p->tick + p->poll_interval;
 }
 
-/* What was taken from the global queue: the first is returned, the rest goes into our own queues. */
+/* What was taken from the global queue: the first is returned, the rest goes into our queues. */
 static struct weft__g *keep(struct weft__p *p, struct weft__g **out, uint32_t n)
 {
     /* Woken ones come first.  Where they end is asked before anything is queued: what is queued
