@@ -118,6 +118,18 @@ struct weft__g *weft__queue_take_oldest(struct weft__p *p)
     return g;
 }
 
+/* In the gate, which the owner need not enter to put something where NULL is. */
+static struct weft__g *take_next(struct weft__p *p)
+{
+    /* acquire [RUN-NEXT] */
+    struct weft__g *g = atomic_load_explicit(&p->run_next, memory_order_acquire);
+    weft__perturb();
+    if (g != NULL) {
+        atomic_store_explicit(&p->run_next, NULL, memory_order_relaxed);
+    }
+    return g;
+}
+
 uint32_t weft__queue_steal(struct weft__p *p, struct weft__g **out, bool with_next)
 {
     weft__gate_seize(p->gate);
@@ -125,11 +137,8 @@ uint32_t weft__queue_steal(struct weft__p *p, struct weft__g **out, bool with_ne
     if (n == 0) {
         n = weft__deque_grab(&p->unstarted, out, WEFT__STEAL_MAX);
     }
-    if (n == 0 && with_next) {
-        /* acquire [RUN-NEXT] */
-        out[0] = atomic_load_explicit(&p->run_next, memory_order_acquire);
-        atomic_store_explicit(&p->run_next, NULL, memory_order_relaxed);
-        n = out[0] != NULL ? 1 : 0;
+    if (n == 0 && with_next && (out[0] = take_next(p)) != NULL) {
+        n = 1;
     }
     weft__gate_release(p->gate);
     return n;
