@@ -7,7 +7,9 @@
 #include "sys.h"
 
 #define ANSWER_PAUSES 50 /* some 2 us: a turn or two */
-#define PAUSES 100 /* then the CPU is offered to whoever it is that we wait for */
+/* Then the CPU is offered to whoever it is that we wait for: some 20 us, longer than a membarrier()
+ * takes. */
+#define PAUSES 500
 
 static void pause_for(int i)
 {

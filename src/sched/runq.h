@@ -59,10 +59,8 @@ static inline struct weft__g *weft__runq_pop(struct weft__runq *q)
 static inline uint32_t weft__runq_count(const struct weft__runq *q)
 {
     uint32_t head = atomic_load_explicit(&q->head, memory_order_relaxed);
-    /* acquire [RUNQ-PUSH]: keeps the two loads in order, so that the count is not negative. */
-    uint32_t tail = atomic_load_explicit(&q->tail, memory_order_acquire);
-    uint32_t n = tail - head;
-    return n > WEFT__RUNQ_CAP ? 0 : n;
+    uint32_t n = atomic_load_explicit(&q->tail, memory_order_relaxed) - head;
+    return n > WEFT__RUNQ_CAP ? 0 : n; /* the two may be of different moments */
 }
 
 /* In the gate: take up to max of the oldest, at most half (rounded up), into `out`; returns how

@@ -11,7 +11,7 @@
 
 #include "base/gate.h"
 #include "sched/deque.h"
-#include "sched/runq.h"
+#include "sched/queue.h"
 #include "test.h"
 
 enum { THIEVES = 2, PIECES_MAX = 4 };
@@ -180,4 +180,55 @@ TEST_LIMIT(a_nearly_empty_deque_gives_each_piece_once, 60)
 TEST_LIMIT(a_nearly_empty_run_queue_gives_each_piece_once, 60)
 {
     race(steal_from_runq, push_to_runq, pop_from_runq);
+}
+
+/* ---- run-next, which its owner fills without the gate ---- */
+
+static struct weft__p *processor;
+static atomic_long n_stolen;
+
+static void *steal_next(void *unused)
+{
+    struct weft__g *out[WEFT__STEAL_MAX];
+
+    (void)unused;
+    while (!atomic_load_explicit(&is_over, memory_order_relaxed))
+        atomic_fetch_add(&n_stolen, weft__queue_steal(processor, out, true));
+    return NULL;
+}
+
+/* Goal: what is put into run-next while a thief looks there is taken once, and not lost.
+ * Method: one coroutine, put there as weft__queue_woken_here() does, again when somebody has taken
+ * it. */
+TEST_LIMIT(what_is_put_into_run_next_beside_a_thief_is_taken_once, 60)
+{
+    const int64_t until = test_now_ms() + test_stress_ms() / 2;
+    static struct weft__g g;
+    long n_put = 0, n_picked = 0;
+    pthread_t thief;
+
+    weft__fence_init();
+    processor = aligned_alloc(WEFT__CACHE_LINE, sizeof *processor);
+    CHECK(processor != NULL);
+    memset(processor, 0, sizeof *processor);
+    processor->gate = weft__gate_make();
+    CHECK(processor->gate != NULL);
+    CHECK_EQ(pthread_create(&thief, NULL, steal_next, NULL), 0);
+    for (long i = 0; i % 64 != 0 || test_now_ms() < until; i++) {
+        const int64_t late_ms = test_now_ms() + 4000 * test_scale();
+        atomic_store_explicit(&processor->run_next, &g, memory_order_release);
+        n_put++;
+        while (n_picked + atomic_load(&n_stolen) < n_put) {
+            if (i % 2 != 0 && weft__queue_pick_short(processor) != NULL)
+                n_picked++;
+            if (test_now_ms() > late_ms)
+                TEST_FAIL("of %ld put there one is lost", n_put);
+        }
+        CHECK_EQ(n_picked + atomic_load(&n_stolen), n_put);
+    }
+    atomic_store(&is_over, true);
+    CHECK_EQ(pthread_join(thief, NULL), 0);
+    CHECK_EQ(n_picked + atomic_load(&n_stolen), n_put);
+    weft__gate_drop(processor->gate);
+    free(processor);
 }
