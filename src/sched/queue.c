@@ -178,7 +178,7 @@ void weft__queue_woken(struct weft__g *g, bool run_next)
         return;
     }
     if (WEFT__UNLIKELY(m == NULL || m->p == NULL || m->rt != rt) ||
-        (rt->may_steal && weft__perturb_migrates())) {
+        (rt->may_steal && rt->procs > 1 && weft__perturb_migrates())) {
         weft__inject_add(&rt->inject, g);
         weft__idle_wake_one(rt);
         return;

@@ -162,7 +162,7 @@ STRESS_TEST(a_close_races_with_everything_and_ends_all_of_it)
     uint64_t random = test_seed();
     int n = 0;
 
-    for (; weft_now() < until; n++) {
+    for (; n < 20 || weft_now() < until; n++) {
         int fds[2];
         struct victim victims[4], feeder;
         struct weft_co *co[4], *other;
@@ -182,7 +182,6 @@ STRESS_TEST(a_close_races_with_everything_and_ends_all_of_it)
         CHECK_EQ(weft_close(fds[1]), 0);
         CHECK_EQ(in_flight(), 0);
     }
-    CHECK_GT(n, 20);
     return 0;
 }
 
@@ -216,7 +215,7 @@ STRESS_TEST(a_listener_is_closed_under_load_and_leaves_nothing)
     uint64_t random = test_seed();
     int before = open_fds(), n = 0;
 
-    for (; weft_now() < until; n++) {
+    for (; n < 10 || weft_now() < until; n++) {
         struct weft_addr at;
         struct weft_co *takers[2], *dialers[2];
         int listener = listen_tcp(&at);
@@ -233,7 +232,6 @@ STRESS_TEST(a_listener_is_closed_under_load_and_leaves_nothing)
         }
         CHECK_EQ(in_flight(), 0);
     }
-    CHECK_GT(n, 10);
     CHECK_EQ(open_fds(), before);
     return 0;
 }
