@@ -179,8 +179,8 @@ static inline void weft__lock(struct weft__lock *l)
             break;
         }
         weft__lock_take_word(l);
-        /* acquire [LOCK-BIAS]: as above, if it was biased and is not any more.  From here on it stays:
-         * only who holds the word makes a bias of NULL. */
+        /* acquire [LOCK-BIAS]: as above, if it was biased and is not any more.  From here on it
+         * stays: only who holds the word makes a bias of NULL. */
         if (WEFT__LIKELY(atomic_load_explicit(&l->gate, memory_order_acquire) == NULL)) {
             break;
         }
