@@ -251,7 +251,7 @@ BIAS_TEST(a_channel_that_rests_on_a_p_is_biased_to_it)
     things_make(&t);
     for (int i = 0; i < 10; i++)
         run_on(i % 2, use_often, &t);
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 60; i++) { /* more uses in all than it takes in a row */
         run_on(0, use_once, &t);
         for (int n = 0; n < (int)WEFT__LOCK_SETTLED / 40; n++)
             run_on(1, use_once, &t);
