@@ -143,4 +143,7 @@ void weft__reactors_stop(struct weft__reactor_group *group);
 /* Operations in flight in the whole group; exact when no thread submits or reaps. */
 uint64_t weft__reactors_in_flight(const struct weft__reactor_group *group);
 
+/* All that ever went into flight. */
+uint64_t weft__reactors_submitted(const struct weft__reactor_group *group);
+
 #endif

@@ -93,16 +93,22 @@ void weft__reactor_report(struct weft__reactor *r, struct weft__op_list *from,
     }
 }
 
+uint64_t weft__reactors_submitted(const struct weft__reactor_group *group)
+{
+    uint64_t n = 0;
+    for (int i = 0; i < group->count; i++) {
+        n += atomic_load_explicit(&group->reactors[i].n_submitted, memory_order_relaxed);
+    }
+    return n;
+}
+
 uint64_t weft__reactors_in_flight(const struct weft__reactor_group *group)
 {
-    uint64_t n_submitted = 0;
     uint64_t n_completed = 0;
     for (int i = 0; i < group->count; i++) {
         n_completed += atomic_load_explicit(&group->reactors[i].n_completed, memory_order_relaxed);
     }
-    for (int i = 0; i < group->count; i++) {
-        n_submitted += atomic_load_explicit(&group->reactors[i].n_submitted, memory_order_relaxed);
-    }
+    uint64_t n_submitted = weft__reactors_submitted(group);
     return n_submitted > n_completed ? n_submitted - n_completed : 0;
 }
 

@@ -54,13 +54,27 @@ static uint64_t count_sleeps(const struct weft_runtime *rt)
     return n;
 }
 
+/*
+ * Is there an operation whose coroutine was not made runnable yet?  What a driver has reported is
+ * no longer in flight, but the P that waited in it may still be on its way back, and count as idle.
+ */
+bool weft__has_undelivered(const struct weft_runtime *rt)
+{
+    uint64_t n_delivered = 0;
+    for (int i = 0; i < rt->procs; i++) {
+        /* acquire [OP-DELIVERED] */
+        n_delivered += atomic_load_explicit(&rt->p[i].counts.delivered, memory_order_acquire);
+    }
+    return weft__reactors_submitted(&rt->reactors) != n_delivered;
+}
+
 /* Asleep, with no queue, timer or operation that could end the sleep. */
 static bool is_quiet(struct weft_runtime *rt)
 {
     if (weft__live_count(rt) == 0 ||
         atomic_load_explicit(&rt->n_idle, memory_order_relaxed) != (uint32_t)rt->procs ||
         !weft__inject_is_empty(&rt->inject) || weft__inject_has_overflow(&rt->inject) ||
-        weft__reactors_in_flight(&rt->reactors) != 0 ||
+        weft__has_undelivered(rt) ||
         atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0) {
         return false;
     }

@@ -35,16 +35,19 @@
 static void complete(struct weft__p *p, struct weft__op_list *done)
 {
     struct weft__op *op = done->first;
+    uint64_t n = atomic_load_explicit(&p->counts.delivered, memory_order_relaxed); /* our own */
+    if (op == NULL) {
+        return;
+    }
     p->tells_later = true;
-    while (op != NULL) {
-        struct weft__op *next = op->next; /* op is gone once its waiter runs */
+    for (struct weft__op *next; op != NULL; op = next, n++) {
+        next = op->next; /* op is gone once its waiter runs */
         weft__op_done(op);
-        op = next;
     }
     p->tells_later = false;
-    if (done->first != NULL) {
-        weft__queue_tell_of_woken(p);
-    }
+    weft__queue_tell_of_woken(p);
+    /* release [OP-DELIVERED]: who sees them delivered sees that we are awake. */
+    atomic_store_explicit(&p->counts.delivered, n, memory_order_release);
 }
 
 /* Look at the reactor and the timers; sleep in the reactor until deadline_ns unless it is 0. */
@@ -340,12 +343,13 @@ static void sleep_until_work(struct weft__p *p)
     }
     if (deadline_ns == INT64_MAX &&
         atomic_load_explicit(&rt->n_idle, memory_order_relaxed) == (uint32_t)rt->procs &&
-        weft__reactors_in_flight(&rt->reactors) == 0 && weft__live_count(rt) != 0) {
+        !weft__has_undelivered(rt) && weft__live_count(rt) != 0) {
         weft__watch_ask_deadlock(rt); /* it looks again, and more closely */
     }
     struct weft__op_list done;
     weft__op_list_init(&done);
     rt->reactors.driver->wait(p->reactor, deadline_ns, &done);
+    weft__perturb();
     if (is_looker) {
         atomic_store_explicit(&rt->has_looker, false, memory_order_relaxed);
     }

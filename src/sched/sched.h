@@ -64,6 +64,7 @@ struct weft__p_counts {
     _Atomic uint64_t sleeps;
     _Atomic uint64_t wakes; /* that this P sent */
     _Atomic uint64_t ops;
+    _Atomic uint64_t delivered; /* operations whose coroutine it has made runnable */
     _Atomic uint64_t timers;
     _Atomic uint64_t accept_waits;
 };
@@ -198,6 +199,9 @@ int weft__timers_fire(struct weft__p *self, struct weft__p *p, int64_t now_ns);
 
 /* find.c */
 struct weft__g *weft__find(struct weft__m *m);
+
+/* deadlock.c */
+bool weft__has_undelivered(const struct weft_runtime *rt);
 
 /* spawn.c */
 uint64_t weft__id_take(struct weft__p *p);
