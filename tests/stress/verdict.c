@@ -8,6 +8,7 @@
 
 #include "base/sys.h"
 #include "co_test.h"
+#include "sched/sched.h"
 
 enum { LEAVING = 40, PAUSES_MAX = 3000 };
 
@@ -104,4 +105,25 @@ STRESS_TEST(a_thread_that_can_still_send_is_never_overlooked)
     } while (test_now_ms() < until);
     chan_unref(s.ch);
     return 0;
+}
+
+/* Goal: an operation is under way until its coroutine is runnable, not only until a driver has
+ * reported it: the P that took it from its reactor is not awake yet then.
+ * Method: the counts of two Ps, as they are in between; the moment itself is too short to meet. */
+TEST(what_was_reported_but_not_delivered_is_still_under_way)
+{
+    static struct weft__p p[2];
+    static struct weft__reactor reactors[2];
+    static struct weft_runtime rt = {
+        .p = p, .procs = 2, .reactors = {.count = 2, .reactors = reactors}};
+
+    CHECK(!weft__has_undelivered(&rt));
+    reactors[0].n_submitted = 3;
+    CHECK(weft__has_undelivered(&rt));
+    reactors[1].n_completed = 3;
+    CHECK(weft__has_undelivered(&rt));
+    p[0].counts.delivered = 1;
+    CHECK(weft__has_undelivered(&rt));
+    p[1].counts.delivered = 2;
+    CHECK(!weft__has_undelivered(&rt));
 }
