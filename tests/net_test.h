@@ -98,7 +98,8 @@ TEST_FN void set_reset_on_close(int fd)
     CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger), 0);
 }
 
-/* TCP takes more when what is under way has reached the other side, which the kernel may put off. */
+/* TCP takes more when what is under way has reached the other side, which the kernel may put off.
+ */
 TEST_FN bool is_under_way(int fd)
 {
     struct tcp_info info = {0};
