@@ -398,6 +398,44 @@ CO_TEST(vectors_of_many_parts_arrive_in_order)
     return 0;
 }
 
+#define LARGE (1 << 20)
+
+static int write_large_pieces(void *arg)
+{
+    static unsigned char bytes[2 * LARGE + 12];
+    struct iovec iov[] = {
+        {bytes, 7}, {bytes + 7, LARGE}, {bytes + 7 + LARGE, 5}, {bytes + 12 + LARGE, LARGE}};
+
+    for (size_t k = 0; k < sizeof bytes; k++)
+        bytes[k] = pattern(k);
+    CHECK_EQ(weft_writev_full((int)(intptr_t)arg, iov, 4), sizeof bytes);
+    return 0;
+}
+
+/* Goal: a full vectored write that no buffer takes as a whole goes on in the middle of a piece. */
+CO_TEST(a_full_vectored_write_goes_on_in_the_middle_of_a_piece)
+{
+    for (int k = 0; k < COUNT(kinds); k++) {
+        if (kinds[k].make == pty_pair)
+            continue; /* it changes bytes */
+        int fds[2];
+        kinds[k].make(fds);
+        struct weft_co *writer = weft_go_with(write_large_pieces, (void *)(intptr_t)fds[1]);
+        unsigned char got[1024];
+
+        for (size_t sum = 0; sum < 2 * LARGE + 12;) {
+            ssize_t n = weft_read(fds[0], got, sizeof got);
+            CHECK_GT(n, 0);
+            for (ssize_t i = 0; i < n; i++)
+                CHECK_EQ(got[i], pattern(sum + (size_t)i));
+            sum += (size_t)n;
+        }
+        join(writer);
+        close_both(fds);
+    }
+    return 0;
+}
+
 static int read_vector(void *arg)
 {
     char a[2], b[2];

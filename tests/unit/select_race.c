@@ -69,8 +69,11 @@ static int send_numbers(void *arg)
  * place of the case that was chosen, and each case has its turn. */
 CO_TEST(a_channel_in_three_cases_delivers_each_value_once)
 {
-    for (size_t cap = 0; cap < 3; cap++) {
-        chan *ch = chan_make(sizeof(int), cap);
+    for (size_t round = 0; round < 6; round++) {
+        const size_t cap = round / 2;
+        /* The gate of this P, or a lock that all three have in common. */
+        chan *ch = round % 2 == 0 ? chan_make(sizeof(int), cap)
+                                  : weft_chan_make_shared(sizeof(int), cap);
         struct weft_co *co = weft_go_with(send_numbers, ch);
         int count[3] = {0};
 
@@ -325,7 +328,7 @@ static int select_sends_in_a_hurry(void *arg)
                                     weft_case_send(r->c1, &i)};
         int chosen = -1;
 
-        WEFT_DEADLINE(s, (i % 9) * 20 * WEFT_US)
+        WEFT_DEADLINE (s, (i % 9) * 20 * WEFT_US)
             chosen = weft_select(cases, 3);
         CHECK(chosen >= 0 || chosen == -ETIMEDOUT);
         if (chosen >= 0)
