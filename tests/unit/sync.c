@@ -392,6 +392,31 @@ TEST(plain_threads_use_a_wait_group)
     weft_wg_free(c.wg);
 }
 
+static void *add_and_be_done(void *arg)
+{
+    for (int i = 0; i < scaled(100000); i++) {
+        weft_wg_add(arg, 1);
+        weft_wg_done(arg);
+    }
+    return NULL;
+}
+
+/* Goal: of counts that several change at once none is lost: the group ends at 0, and not before. */
+TEST(no_count_of_a_wait_group_is_lost)
+{
+    struct weft_wait_group *wg = weft_wg_make();
+    pthread_t th[3];
+
+    weft_wg_add(wg, 1);
+    for (int i = 0; i < COUNT(th); i++)
+        CHECK_EQ(pthread_create(&th[i], NULL, add_and_be_done, wg), 0);
+    for (int i = 0; i < COUNT(th); i++)
+        CHECK_EQ(pthread_join(th[i], NULL), 0);
+    weft_wg_done(wg);
+    CHECK_EQ(weft_wg_wait(wg), 0);
+    weft_wg_free(wg);
+}
+
 /* ---- once ---- */
 
 struct work {
