@@ -175,8 +175,10 @@ static void check_that_a_seizer_waits(void)
 
     weft__gate_enter(s.gate);
     begin_seizing(&s);
-    usleep(5000);
-    CHECK(!atomic_load(&s.is_in));
+    for (int turn = 0; turn < 2000; turn++) { /* nothing tells that a thread goes on waiting */
+        sched_yield();
+        CHECK(!atomic_load(&s.is_in));
+    }
     CHECK_EQ(s.plain, 0);
     weft__gate_leave(s.gate);
     CHECK_EQ(pthread_join(s.thread, NULL), 0);
@@ -224,7 +226,8 @@ static void check_that_the_owner_waits(void)
     CHECK_EQ(pthread_create(&owner, NULL, enter_late, &o), 0);
     while (!atomic_load(&o.begins))
         sched_yield();
-    usleep(5000);
+    while (atomic_load(&s.gate->inside) != GATE_WAITS)
+        sched_yield();
     CHECK(!atomic_load(&o.is_in));
     CHECK_EQ(s.plain, 1);
     atomic_store(&s.may_leave, 1);
