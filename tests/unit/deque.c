@@ -6,15 +6,12 @@
  * matrix: once
  */
 #define _GNU_SOURCE
-#include <base/gate.h>
-#include <pthread.h>
-#include <sched.h>
 #include <sched/deque.h>
 
-#include "test.h"
+#include "queue_rig.h"
 
 enum { CAP = WEFT__DEQUE_CAP, HALF = CAP / 2 };
-enum { N_THIEVES = 3, N_ITEMS = 1000000, N_ROUNDS = 60000, RACE_MS = 150, BEFORE_2_32 = 3000 };
+enum { N_ITEMS = 1000000, N_ROUNDS = 60000, RACE_MS = 150, BEFORE_2_32 = 3000 };
 
 /* What stands for a coroutine: plain, so that ThreadSanitizer reports a broken publication. */
 struct item {
@@ -132,9 +129,7 @@ TEST(a_full_deque_gives_half_and_takes_as_many_again)
     CHECK(weft__deque_pop(&d) == NULL);
 }
 
-static struct weft__gate *gate;
 static struct item *race_items;
-static atomic_int race_left, n_started;
 
 static void take(struct item *it)
 {
@@ -152,22 +147,6 @@ static void take_grabbed(struct weft__g **got, uint32_t n, int *last)
         CHECK_GT(as_item(got[i])->id, *last);
         *last = as_item(got[i])->id;
     }
-}
-
-static void spin(int n)
-{
-    for (int i = 0; i < n; i++)
-        weft__cpu_relax();
-}
-
-/* In the i-th turn of a wait.  A nap now and then, since the kernel lets those who yield often wait
- * for long where others are busy. */
-static void pause_for(int i)
-{
-    if (i % 1000 == 0)
-        usleep(20);
-    else
-        weft__cpu_relax();
 }
 
 /* Looks first, as the scheduler does, but not always; stays in for a moment, in which the owner may
@@ -194,28 +173,6 @@ static void *thief(void *arg)
         spin((int)(test_random(&x) % 512));
     }
     return arg;
-}
-
-/* The owner gets a CPU of its own, if there are two: left to the kernel, all of them may be on one
- * for as long as the race lasts. */
-static void start_thieves(pthread_t *th)
-{
-    const int cpu = sched_getcpu();
-    cpu_set_t mine, others;
-
-    CHECK_GE(cpu, 0);
-    CHECK_EQ(sched_getaffinity(0, sizeof others, &others), 0);
-    CPU_CLR(cpu, &others);
-    if (CPU_COUNT(&others) != 0)
-        CHECK_EQ(sched_setaffinity(0, sizeof others, &others), 0);
-    atomic_init(&n_started, 0);
-    for (int i = 0; i < N_THIEVES; i++)
-        CHECK_EQ(pthread_create(&th[i], NULL, thief, NULL), 0);
-    for (int i = 1; atomic_load(&n_started) < N_THIEVES; i++)
-        pause_for(i);
-    CPU_ZERO(&mine);
-    CPU_SET(cpu, &mine);
-    CHECK_EQ(sched_setaffinity(0, sizeof mine, &mine), 0);
 }
 
 struct owner {
@@ -283,7 +240,7 @@ static void race(int n_max, void (*turn)(struct owner *o, int n_max, uint64_t *x
     CHECK(gate != NULL && race_items != NULL);
     start_at(((int64_t)1 << 32) - BEFORE_2_32);
     atomic_init(&race_left, n_max);
-    start_thieves(th);
+    start_thieves(th, thief);
     o.until = test_now_ms() + RACE_MS;
     while (o.n_pushed < n_max && test_now_ms() < o.until)
         turn(&o, n_max, &x);

@@ -6,14 +6,11 @@
  * matrix: once
  */
 #define _GNU_SOURCE
-#include <base/gate.h>
-#include <pthread.h>
-#include <sched.h>
 #include <sched/runq.h>
 
-#include "test.h"
+#include "queue_rig.h"
 
-enum { N_THIEVES = 3, N_ITEMS = 1000000, RACE_MS = 200, BEFORE_WRAP = 3000 };
+enum { N_ITEMS = 1000000, RACE_MS = 200, BEFORE_WRAP = 3000 };
 
 /* What stands for a coroutine: plain ints, so that ThreadSanitizer reports a broken publication. */
 struct item {
@@ -97,9 +94,7 @@ TEST(a_full_queue_gives_half_and_takes_as_many_again)
     CHECK(weft__runq_pop(&q) == NULL);
 }
 
-static struct weft__gate *gate;
 static struct item *race_items;
-static atomic_int race_left, n_started;
 
 /* By whoever was in the gate, after it left; `last` is what it took before.  Each of them takes the
  * oldest, so it meets the items in the order of their pushes. */
@@ -113,22 +108,6 @@ static void take(struct weft__g **got, uint32_t n, int *last)
         it->taken++;
     }
     atomic_fetch_sub_explicit(&race_left, (int)n, memory_order_relaxed);
-}
-
-static void spin(int n)
-{
-    for (int i = 0; i < n; i++)
-        weft__cpu_relax();
-}
-
-/* In the i-th turn of a wait.  A nap now and then, since the kernel lets those who yield often wait
- * for long where others are busy. */
-static void pause_for(int i)
-{
-    if (i % 1000 == 0)
-        usleep(20);
-    else
-        weft__cpu_relax();
 }
 
 /* Looks first, as the scheduler does, but not always; stays in for a moment, in which the owner may
@@ -155,28 +134,6 @@ static void *thief(void *arg)
         spin((int)(test_random(&x) % 512));
     }
     return arg;
-}
-
-/* The owner gets a CPU of its own, if there are two: left to the kernel, all of them may be on one
- * for as long as the race lasts. */
-static void start_thieves(pthread_t *th)
-{
-    const int cpu = sched_getcpu();
-    cpu_set_t mine, others;
-
-    CHECK_GE(cpu, 0);
-    CHECK_EQ(sched_getaffinity(0, sizeof others, &others), 0);
-    CPU_CLR(cpu, &others);
-    if (CPU_COUNT(&others) != 0)
-        CHECK_EQ(sched_setaffinity(0, sizeof others, &others), 0);
-    atomic_init(&n_started, 0);
-    for (int i = 0; i < N_THIEVES; i++)
-        CHECK_EQ(pthread_create(&th[i], NULL, thief, NULL), 0);
-    for (int i = 1; atomic_load(&n_started) < N_THIEVES; i++)
-        pause_for(i);
-    CPU_ZERO(&mine);
-    CPU_SET(cpu, &mine);
-    CHECK_EQ(sched_setaffinity(0, sizeof mine, &mine), 0);
 }
 
 /* While it is inside, nobody else takes anything. */
@@ -246,7 +203,7 @@ static void race(void)
     CHECK(gate != NULL && race_items != NULL);
     start_at(UINT32_MAX - BEFORE_WRAP);
     atomic_init(&race_left, n_max);
-    start_thieves(th);
+    start_thieves(th, thief);
     const int n_items = own(n_max);
     atomic_fetch_sub(&race_left, n_max - n_items);
     for (int i = 0; i < N_THIEVES; i++)
