@@ -70,6 +70,8 @@ enum weft__wait_reason {
     WAIT_MUTEX,
     WAIT_GROUP,
     WAIT_ONCE,
+    WAIT_CHILDREN,
+    WAIT_GROUP_ROOM,
     WAIT_READ,
     WAIT_WRITE,
     WAIT_ACCEPT,

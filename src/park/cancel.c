@@ -4,7 +4,6 @@
 
 #include <errno.h>
 
-#include "../base/clock.h"
 #include "../base/fence.h"
 #include "../sched/sched.h"
 #include "park.h"
@@ -12,11 +11,7 @@
 void weft__cancel_mark(struct weft__scope_frame *s)
 {
     weft__scope_hold(s->root);
-    if (atomic_load_explicit(&s->cancelled_ns, memory_order_relaxed) == INT64_MAX) {
-        atomic_store_explicit(&s->cancelled_ns, weft__clock_ns(), memory_order_relaxed);
-    }
-    weft__perturb();
-    atomic_store_explicit(&s->root->has_cancelled, true, memory_order_relaxed);
+    weft__scope_mark(s);
 }
 
 void weft__cancel_fence(void)

@@ -12,26 +12,6 @@
 
 #define PAUSES 200
 
-void weft__scope_init(struct weft__scope_frame *s, struct weft__scope_frame *parent,
-                      int64_t deadline_ns, bool is_shield)
-{
-    s->parent = parent;
-    s->root = parent != NULL ? parent->root : s;
-    s->g = NULL;
-    s->deadline_ns = deadline_ns;
-    s->nearest_ns = deadline_ns;
-    if (parent != NULL && !is_shield && parent->nearest_ns < deadline_ns) {
-        s->nearest_ns = parent->nearest_ns;
-    }
-    atomic_init(&s->cancelled_ns, INT64_MAX);
-    atomic_init(&s->wait, NULL);
-    atomic_init(&s->is_busy, 0);
-    atomic_init(&s->has_cancelled, false);
-    s->is_shield = is_shield;
-    s->has_ended_calls = false;
-    s->cause = WEFT_CAUSE_NONE;
-}
-
 /* When did it end?  INT64_MAX: it has not. */
 static int64_t ended_ns(const struct weft__scope_frame *s, int64_t now_ns)
 {
@@ -120,6 +100,23 @@ void weft__scope_settle(struct weft__scope_frame *root)
             weft__sys_yield_cpu();
         }
     }
+}
+
+void weft__scope_pop(struct weft__scope_frame *s)
+{
+    weft__scope_settle(s->root);
+    s->g->scope = s->parent;
+    s->g = NULL;
+    s->root = NULL;
+}
+
+void weft__scope_mark(struct weft__scope_frame *s)
+{
+    if (atomic_load_explicit(&s->cancelled_ns, memory_order_relaxed) == INT64_MAX) {
+        atomic_store_explicit(&s->cancelled_ns, weft__clock_ns(), memory_order_relaxed);
+    }
+    weft__perturb();
+    atomic_store_explicit(&s->root->has_cancelled, true, memory_order_relaxed);
 }
 
 void weft__scope_hold(struct weft__scope_frame *root)

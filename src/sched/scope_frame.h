@@ -45,15 +45,35 @@ struct weft__scope_frame {
 };
 
 /* Set up a frame; one without a parent is a root. */
-void weft__scope_init(struct weft__scope_frame *s, struct weft__scope_frame *parent,
-                      int64_t deadline_ns, bool is_shield);
-
-/* A coroutine begins in a scope that outlives its code: of its handle, or of its group. */
-static inline void weft__scope_enter_root(struct weft__g *g, struct weft__scope_frame *root)
+static inline void weft__scope_init(struct weft__scope_frame *s, struct weft__scope_frame *parent,
+                                    int64_t deadline_ns, bool is_shield)
 {
-    root->g = g;
-    g->scope = root;
+    s->parent = parent;
+    s->root = parent != NULL ? parent->root : s;
+    s->g = NULL;
+    s->deadline_ns = deadline_ns;
+    s->nearest_ns = deadline_ns;
+    if (parent != NULL && !is_shield && parent->nearest_ns < deadline_ns) {
+        s->nearest_ns = parent->nearest_ns;
+    }
+    atomic_init(&s->cancelled_ns, INT64_MAX);
+    atomic_init(&s->wait, NULL);
+    atomic_init(&s->is_busy, 0);
+    atomic_init(&s->has_cancelled, false);
+    s->is_shield = is_shield;
+    s->has_ended_calls = false;
+    s->cause = 0;
 }
+
+/* g, the caller, goes into s, which was set up with its innermost frame as the parent. */
+static inline void weft__scope_push(struct weft__g *g, struct weft__scope_frame *s)
+{
+    s->g = g;
+    g->scope = s;
+}
+
+/* And out of it: s is the innermost.  Afterwards no canceller looks at it who was in there. */
+void weft__scope_pop(struct weft__scope_frame *s);
 
 /* Has a scope around g ended?  Then the innermost that has answers: all are told, and its
  * -ETIMEDOUT or -ECANCELED is returned; else 0. */
@@ -67,6 +87,9 @@ bool weft__scope_has_ended(const struct weft__g *g);
 bool weft__scope_wait_begin(struct weft__g *g, struct weft__wait *w, struct weft__op *op);
 /* It does so no longer: afterwards no canceller looks at the wait. */
 void weft__scope_wait_end(struct weft__g *g);
+
+/* s is cancelled: by its own coroutine, or by one who holds its root. */
+void weft__scope_mark(struct weft__scope_frame *s);
 
 /* No canceller is inside any more who was before the call. */
 void weft__scope_settle(struct weft__scope_frame *root);

@@ -426,7 +426,7 @@ static void *g_main(void *arg)
         int result = 0;
         if ((g->flags & G_FLAG_RESULT) != 0) {
             if ((g->flags & G_FLAG_SCOPED) != 0) {
-                weft__scope_enter_root(g, &g->handle->scope);
+                weft__scope_push(g, &g->handle->scope);
             }
             result = g->entry.with_result(g->arg);
         } else {

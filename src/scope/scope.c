@@ -20,8 +20,7 @@ static void open_scope(struct weft_scope *scope, int64_t deadline_ns, bool is_sh
     struct weft__g *g = weft__park_self("a scope was opened outside a coroutine");
     struct weft__scope_frame *s = frame_of(scope);
     weft__scope_init(s, g->scope, deadline_ns, is_shield);
-    s->g = g;
-    g->scope = s;
+    weft__scope_push(g, s);
 }
 
 void weft_scope_begin_until(struct weft_scope *scope, int64_t deadline_ns)
@@ -59,10 +58,7 @@ bool weft_scope_end(struct weft_scope *scope)
     if (s->g->scope != s) {
         weft__fatal("a scope was closed that is not the innermost open one");
     }
-    weft__scope_settle(s->root); /* one who cancels it may still be in there */
-    s->g->scope = s->parent;
-    s->g = NULL;
-    s->root = NULL;
+    weft__scope_pop(s);
     return s->has_ended_calls;
 }
 
