@@ -24,8 +24,8 @@ static int cancel_it(void *arg)
 CO_TEST(a_cancelled_scope_ends_a_wait)
 {
     WEFT_SCOPE (s) {
-        struct weft_co *co = weft_go_with(cancel_it, &s);
         CHECK_EQ(weft_scope_status(), 0);
+        struct weft_co *co = weft_go_with(cancel_it, &s);
         CHECK_EQ(wait_for_ever(), -ECANCELED);
         CHECK_EQ(weft_scope_cause(&s), WEFT_CAUSE_THIS);
         CHECK_EQ(weft_scope_status(), -ECANCELED);

@@ -33,10 +33,15 @@ static int go_out(int rc)
     return rc;
 }
 
+static void *turns(int n)
+{
+    return (void *)(intptr_t)n;
+}
+
 static int take_some_turns(void *arg)
 {
     come_in();
-    for (int i = 0; i < *(int *)arg; i++)
+    for (intptr_t i = 0; i < (intptr_t)arg; i++)
         weft_yield();
     return go_out(0);
 }
@@ -53,7 +58,7 @@ CO_TEST(the_block_waits_for_all_children)
     reset();
     WEFT_GROUP (g) {
         for (int i = 0; i < 100; i++)
-            CHECK_EQ(weft_group_go(&g, take_some_turns, &(int){i % 7}), 0);
+            CHECK_EQ(weft_group_go(&g, take_some_turns, turns(i % 7)), 0);
         CHECK_LE(weft_group_count(&g), 100);
     }
     CHECK_EQ(atomic_load(&n_ended), 100);
@@ -113,7 +118,7 @@ CO_TEST(where_errors_cancel_nothing_all_run_to_their_end)
     WEFT_GROUP (g, .on_error = WEFT_GROUP_RUNS_ON) {
         CHECK_EQ(weft_group_go(&g, fail_with, &error), 0);
         for (int i = 0; i < 20; i++)
-            CHECK_EQ(weft_group_go(&g, take_some_turns, &(int){i}), 0);
+            CHECK_EQ(weft_group_go(&g, take_some_turns, turns(i)), 0);
         CHECK_EQ(weft_group_go(&g, fail_with, &good), 0);
         CHECK_EQ(weft_group_wait(&g), -EIO);
         CHECK_EQ(weft_group_count(&g), 0);
@@ -127,9 +132,9 @@ CO_TEST(no_more_run_than_the_limit_says)
     reset();
     WEFT_GROUP (g, .limit = 3) {
         for (int i = 0; i < 50; i++)
-            CHECK_EQ(weft_group_go(&g, take_some_turns, &(int){i % 5}), 0);
+            CHECK_EQ(weft_group_go(&g, take_some_turns, turns(i % 5)), 0);
         int n = 0;
-        while (weft_group_try_go(&g, take_some_turns, &(int){50}) == 0)
+        while (weft_group_try_go(&g, take_some_turns, turns(50)) == 0)
             n++;
         CHECK_LE(n, 3);
     }
@@ -354,7 +359,7 @@ static int start_some(void *arg)
 {
     (void)arg;
     for (int i = 0; i < 20; i++)
-        CHECK_EQ(weft_group_go(&shared_group, take_some_turns, &(int){0}), 0);
+        CHECK_EQ(weft_group_go(&shared_group, take_some_turns, turns(0)), 0);
     return 0;
 }
 
