@@ -184,6 +184,19 @@ CO_TEST(a_plain_thread_cancels_a_group)
     return 0;
 }
 
+CO_TEST(a_child_that_begins_after_the_cancel_is_told)
+{
+    reset();
+    WEFT_GROUP (g) {
+        for (int i = 0; i < 10; i++)
+            CHECK_EQ(weft_group_go(&g, wait_for_ever, NULL), 0);
+        weft_group_cancel(&g); /* with one processor, none has begun */
+        CHECK_EQ(weft_group_wait(&g), -ECANCELED);
+    }
+    CHECK_EQ(atomic_load(&n_ended), 10);
+    return 0;
+}
+
 /* Goal: the end of a scope around the one who waits is passed on to the children, who are waited
  * for all the same. */
 CO_TEST(the_end_of_a_scope_reaches_the_children)
