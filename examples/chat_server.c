@@ -15,10 +15,10 @@
  * lines, the same for all; and it waits for no client: a line goes into the outbox of each, and who
  * has 1,024 unread lines there is cut off.  A line is one piece of memory for all outboxes.
  *
- * The reader is a child of the server's group, and the writer of the reader's: so app has only to
- * wait for one group, and no client outlives it.  A client is sent away by cancelling the scope that
- * its reader works in: the reader tells the broker, the writer has FLUSH_NS for what is left.  The
- * reader and the broker have a reference to the client each, the broker's from join to leave; and
+ * The reader is a child of the server's group, and the writer of the reader's: app has only to wait
+ * for one group, and no client outlives it.  A client is sent away by cancelling the scope that its
+ * reader works in: the reader tells the broker, the writer has FLUSH_NS for what is left.  The
+ * reader and the broker have a reference to the client each, the broker's from join to leave, and
  * until leave the reader's scope is open.
  */
 #include <errno.h>
