@@ -98,7 +98,7 @@ WEFT_API void weft_detach(struct weft_co *co);
 /**
  * weft_cancel - ask a coroutine to end: the scope in which all of it runs is cancelled (scope.h).
  *
- * @co  the handle.
+ * @co  the handle; it may be joined while the call runs, by one whom the call wakes.
  *
  * Its calls that wait, now or later, return -ECANCELED, but for those in a shield.  A coroutine
  * that has not begun begins all the same, and one that has ended is left alone.  It is up to its

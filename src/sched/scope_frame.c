@@ -91,9 +91,9 @@ void weft__scope_wait_end(struct weft__g *g)
     weft__scope_settle(root);
 }
 
-void weft__scope_settle(struct weft__scope_frame *root)
+WEFT__COLD void weft__scope_wait_for_canceller(struct weft__scope_frame *root)
 {
-    /* acquire [SCOPE-BUSY]: he has let go of all that he looked at. */
+    /* acquire [SCOPE-BUSY] */
     for (int i = 1; atomic_load_explicit(&root->is_busy, memory_order_acquire) != 0; i++) {
         weft__cpu_relax();
         if (i % PAUSES == 0) {

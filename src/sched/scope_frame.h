@@ -91,8 +91,17 @@ void weft__scope_wait_end(struct weft__g *g);
 /* s is cancelled: by its own coroutine, or by one who holds its root. */
 void weft__scope_mark(struct weft__scope_frame *s);
 
+/* Wait until the canceller is out who is inside. */
+void weft__scope_wait_for_canceller(struct weft__scope_frame *root);
+
 /* No canceller is inside any more who was before the call. */
-void weft__scope_settle(struct weft__scope_frame *root);
+static inline void weft__scope_settle(struct weft__scope_frame *root)
+{
+    /* acquire [SCOPE-BUSY]: he has let go of all that he looked at. */
+    if (WEFT__UNLIKELY(atomic_load_explicit(&root->is_busy, memory_order_acquire) != 0)) {
+        weft__scope_wait_for_canceller(root);
+    }
+}
 
 /* A canceller begins and ends to look at the coroutine; one at a time. */
 void weft__scope_hold(struct weft__scope_frame *root);

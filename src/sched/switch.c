@@ -344,6 +344,7 @@ static inline void settle(struct weft__m *m, struct weft__g *g, int result)
         if (WEFT__UNLIKELY((g->flags & G_FLAG_SCOPED) == 0 || g->scope != &g->handle->scope)) {
             weft__fatal("a coroutine ended with a scope open");
         }
+        weft__scope_settle(g->scope); /* who has cancelled it may still look at the handle */
         g->scope = NULL;
     }
     if (g->handle != NULL) {

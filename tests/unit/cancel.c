@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * cancel.c - ending what somebody waits for, from outside: scopes and whole coroutines, from
- * coroutines and plain threads, in every call that can block; shields; and who answers when several
- * scopes have ended.
+ * coroutines and plain threads; shields; and who answers when several scopes have ended.  What it
+ * does to each call that can block: blocking.c.
  */
 #include <pthread.h>
 
-#include "blocking.h"
+#include "co_test.h"
 
 static atomic_int reached;
 
@@ -198,70 +198,6 @@ CO_TEST(one_that_has_ended_is_left_alone)
     weft_cancel(co);
     CHECK_EQ(weft_join(co, &result), 0);
     CHECK_EQ(result, 0);
-    return 0;
-}
-
-struct one_call {
-    struct world *world;
-    int call;
-    ssize_t rc;
-};
-
-static int make_the_call(void *arg)
-{
-    struct one_call *c = arg;
-
-    atomic_store(&reached, 1);
-    c->rc = block_in(c->world, c->call);
-    return 0;
-}
-
-static void *cancel_the_coroutine(void *co)
-{
-    weft_cancel(co);
-    return NULL;
-}
-
-/* Goal: every call that can block is ended by a cancel: one that comes before it waits, and one
- * that comes while it does, from a coroutine and from a plain thread.
- * Method: `how` is 0 before it has begun, 1 and 2 when it had some turns to get into its wait. */
-CO_TEST(every_blocking_call_obeys_a_cancel)
-{
-    struct world w;
-    int n_calls = 0;
-
-    build(&w);
-    for (int how = 0; how < 3; how++) {
-        for (int call = 0;; call++) {
-            struct one_call c = {&w, call, 0};
-            pthread_t th;
-            atomic_store(&reached, 0);
-            struct weft_co *co = weft_go_with(make_the_call, &c);
-            while (how > 0 && atomic_load(&reached) == 0)
-                weft_yield();
-            for (int i = 0; how > 0 && i < 5; i++)
-                weft_yield();
-            if (how == 2) {
-                CHECK_EQ(pthread_create(&th, NULL, cancel_the_coroutine, co), 0);
-                CHECK_EQ(pthread_join(th, NULL), 0);
-            } else {
-                weft_cancel(co);
-            }
-            join(co);
-            if (c.rc == 1) {
-                n_calls += call;
-                break;
-            }
-            if (c.rc != -ECANCELED)
-                TEST_FAIL("call %d, how %d: %zd", call, how, c.rc);
-        }
-    }
-    CHECK_EQ(n_calls, 3 * 17);
-    chan_close(w.empty);
-    join(w.sleeper);
-    weft_wg_done(w.wg);
-    CHECK_EQ(weft_wg_wait(w.wg), 0);
-    destroy(&w);
     return 0;
 }
 

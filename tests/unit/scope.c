@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * scope.c - deadline scopes: nesting, who is to blame, leaving the block form by every way, and
- * every call that can block inside one whose deadline has passed.
+ * scope.c - deadline scopes: nesting, who is to blame, leaving the block form by every way.  What
+ * they do to each call that can block: blocking.c.
  */
-#include "blocking.h"
+#include <sys/socket.h>
+
+#include "co_test.h"
 
 static int wait_for_ever(void)
 {
@@ -175,41 +177,6 @@ CO_TEST(success_wins_over_a_deadline_that_has_passed)
     weft_wg_free(wg);
     CHECK_EQ(weft_close(fd[0]), 0);
     CHECK_EQ(weft_close(fd[1]), 0);
-    return 0;
-}
-
-/* Goal: every call that can block obeys a scope: one that passes while it waits, and one that had
- * passed before.  It tells the scope, and it leaves nothing behind: afterwards all of them still
- * work the same way. */
-CO_TEST(every_blocking_call_obeys_the_scope)
-{
-    struct world w;
-    int n_calls = 0;
-
-    build(&w);
-    for (int round = 0; round < 4; round++) {
-        const int64_t timeout = round % 2 == 0 ? WEFT_MS : -1;
-        for (int call = 0;; call++) {
-            struct weft_scope s;
-            weft_scope_begin(&s, timeout);
-            const ssize_t rc = block_in(&w, call);
-            if (rc == 1) {
-                CHECK(!weft_scope_end(&s));
-                n_calls = call;
-                break;
-            }
-            if (rc != -ETIMEDOUT || weft_scope_cause(&s) != WEFT_CAUSE_THIS)
-                TEST_FAIL("call %d in round %d: %zd, cause %d", call, round, rc,
-                          weft_scope_cause(&s));
-            CHECK(weft_scope_end(&s));
-        }
-    }
-    CHECK_EQ(n_calls, 17);
-    chan_close(w.empty);
-    join(w.sleeper);
-    weft_wg_done(w.wg);
-    CHECK_EQ(weft_wg_wait(w.wg), 0);
-    destroy(&w);
     return 0;
 }
 
