@@ -6,8 +6,8 @@
  *
  * The actor owns a sum and takes one message at a time: a number to add, or a question, which
  * brings the channel for the answer along.  A message that it cannot bear ends it with an error;
- * its group starts it again after a pause.  The mailbox is not the actor's, so nothing that waits in
- * it is lost, and the sum is begun anew from what was last written down.
+ * its group starts it again after a pause.  The mailbox is not the actor's: what waits in it is not
+ * lost, and the sum goes on from what was last written down.
  */
 #include <errno.h>
 #include <stdio.h>
