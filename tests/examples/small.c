@@ -63,6 +63,37 @@ TEST(sieve_finds_primes_and_ends)
     CHECK_STR(program_output("sieve", "0"), "");
 }
 
+/* Goal: the consumer gets all that the producer has sent before its close. */
+TEST(producer_and_consumer_agree_on_the_sum)
+{
+    CHECK_STR(program_output("producer"), "the sum is 45\n");
+}
+
+/* The line of a reader of that name: what it has seen and lost, and what came last. */
+static void check_reader(const char *text, const char *name, int count, int last)
+{
+    const char *at = strstr(text, name);
+    int n_seen = 0, n_lost = 0, price = 0;
+
+    CHECK(at != NULL);
+    CHECK_EQ(sscanf(at + strlen(name), ": %d prices seen, %d lost, the last one %d", &n_seen,
+                    &n_lost, &price), 3);
+    CHECK_EQ(n_seen + n_lost, count);
+    CHECK_GT(n_seen, 0);
+    CHECK_EQ(price, last);
+}
+
+/* Goal: however slow a subscriber is, it knows of every price, and sees the last one.
+ * Method: the price goes up by 3 in three steps, and the highest is the last one here. */
+TEST(broadcast_reaches_the_slow_and_the_fast)
+{
+    const char *text = program_output("broadcast", "50");
+
+    check_reader(text, "screen", 50, 156);
+    check_reader(text, "report", 50, 156);
+    CHECK(has_line(text, "record: 156"));
+}
+
 /* Goal: every number passes each stage once.  Method: the sum is known by a formula. */
 TEST(pipeline_adds_up_all_squares)
 {
