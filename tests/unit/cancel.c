@@ -2,7 +2,7 @@
 /*
  * cancel.c - ending what somebody waits for, from outside: scopes and whole coroutines, from
  * coroutines and plain threads; shields; and who answers when several scopes have ended.  What it
- * does to each call that can block: blocking.c.
+ * does to each call that can block: waits.c.
  */
 #include <pthread.h>
 

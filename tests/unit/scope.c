@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * scope.c - deadline scopes: nesting, who is to blame, leaving the block form by every way.  What
- * they do to each call that can block: blocking.c.
+ * they do to each call that can block: waits.c.
  */
 #include <sys/socket.h>
 

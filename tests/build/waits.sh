@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Goal: no call that can block is missing in the table of tests/unit/blocking.h, and none is in it
+# Goal: no call that can block is missing in the table of tests/unit/waits.h, and none is in it
 # that does not exist.
 # Method: the names whose doc comment has another word than "never" after `Blocks`, against the rows
 # of the table and the list of those that are left out, with the reason.
 set -u
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
-table=tests/unit/blocking.h
+table=tests/unit/waits.h
 
 awk '/^ \* weft_[a-z_0-9]+ - / { name = $2 }
      /^ \* Blocks +/ { if ($3 !~ /^never/) print name }' include/weft/*.h |

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * blocking.h - every call of the library that can block, where it would for ever, and what makes it
- * go on: the rows of the table that tests/unit/blocking.c walks.
+ * waits.h - every call of the library that can block, where it would for ever, and what makes it
+ * go on: the rows of the table that tests/unit/waits.c walks.
  *
- * tests/build/blocks.sh compares the rows with the `Blocks` fields of the headers, so that no call
+ * tests/build/waits.sh compares the rows with the `Blocks` fields of the headers, so that no call
  * is forgotten.  Those that have no row, and why:
  *
  *   not in the table: weft_chan_send_foreign weft_chan_recv_foreign (plain threads, under no scope)
@@ -15,8 +15,8 @@
  *   not in the table: weft_dump weft_run weft_run_config weft_runtime_start weft_runtime_stop
  *   not in the table: weft_block_on (they block threads)
  */
-#ifndef WEFT_TESTS_BLOCKING_H
-#define WEFT_TESTS_BLOCKING_H
+#ifndef WEFT_TESTS_WAITS_H
+#define WEFT_TESTS_WAITS_H
 
 #include <fcntl.h>
 #include <poll.h>
@@ -341,7 +341,7 @@ static void build_sockets(struct world *w)
             ;
     w->listener = weft_listen("127.0.0.1:0");
     CHECK_GE(w->listener, 0);
-    snprintf(w->crowd_name, sizeof w->crowd_name, "unix:@weft-blocking-%d-%d", getpid(),
+    snprintf(w->crowd_name, sizeof w->crowd_name, "unix:@weft-waits-%d-%d", getpid(),
              atomic_fetch_add(&n, 1));
     w->crowd = weft_listen(w->crowd_name);
     CHECK_GE(w->crowd, 0);

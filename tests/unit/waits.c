@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * blocking.c - every call that can block (blocking.h), and all that can end it: what it waits for,
+ * waits.c - every call that can block (waits.h), and all that can end it: what it waits for,
  * a deadline, a cancel, several at once, nested scopes, shields.  Whatever ends it, nothing is lost
  * and nothing is left behind: each test ends by taking the whole world apart.
  */
-#include "blocking.h"
+#include "waits.h"
 
 #include <pthread.h>
 
