@@ -33,6 +33,7 @@
 #include <weft/sync.h>
 #include <weft/io.h>
 #include <weft/net.h>
+#include <weft/blocking.h>
 #include <weft/observe.h>
 
 #ifndef WEFT_NO_SHORT_NAMES

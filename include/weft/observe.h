@@ -27,18 +27,24 @@ WEFT_API int weft_dump(int fd);
 
 /* Counters since the start of a runtime; summed over its processors, each exact when it is idle. */
 struct weft_stats {
-    size_t size;           /* sizeof(struct weft_stats), set by the caller */
-    uint64_t live;         /* coroutines that have not ended */
-    uint64_t spawned;      /* coroutines started so far */
-    uint64_t switches;     /* times a coroutine was switched to */
-    uint64_t parks;        /* times a coroutine waited */
-    uint64_t steals;       /* coroutines taken from another processor */
-    uint64_t sleeps;       /* times a thread went to sleep for lack of work */
-    uint64_t wakes;        /* times a sleeping thread was woken by another */
-    uint64_t ops;          /* operations handed to the reactor */
-    uint64_t timers;       /* timers that fired */
-    uint64_t stacks;       /* stacks in use or cached */
-    uint64_t accept_waits; /* times weft_accept() waited for a free descriptor */
+    size_t size;               /* sizeof(struct weft_stats), set by the caller */
+    uint64_t live;             /* coroutines that have not ended */
+    uint64_t spawned;          /* coroutines started so far */
+    uint64_t switches;         /* times a coroutine was switched to */
+    uint64_t parks;            /* times a coroutine waited */
+    uint64_t steals;           /* coroutines taken from another processor */
+    uint64_t sleeps;           /* times a thread went to sleep for lack of work */
+    uint64_t wakes;            /* times a sleeping thread was woken by another */
+    uint64_t ops;              /* operations handed to the reactor */
+    uint64_t timers;           /* timers that fired */
+    uint64_t stacks;           /* stacks in use or cached */
+    uint64_t accept_waits;     /* times weft_accept() waited for a free descriptor */
+    uint64_t blocking_calls;   /* of weft_blocking(), that have begun */
+    uint64_t blocking_running; /* at work now */
+    uint64_t blocking_queued;  /* waiting for a thread */
+    uint64_t blocking_threads; /* of the pool, idle ones too */
+    uint64_t blocking_peak;    /* most threads at a time so far */
+    uint64_t outside;          /* coroutines that have given their processor away (WEFT_BLOCKING) */
 };
 
 /**

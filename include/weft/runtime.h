@@ -25,6 +25,7 @@ enum weft_guard {
 };
 
 #define WEFT_PROCS_MAX 256
+#define WEFT_BLOCKING_THREADS_MAX 16384
 #define WEFT_STACK_BYTES_MIN ((size_t)16 * 1024)
 #define WEFT_STACK_BYTES_MAX ((size_t)1024 * 1024 * 1024)
 
@@ -47,6 +48,9 @@ struct weft_config {
     int verbose;               /* WEFT_VERBOSE=1: one line on stderr that says which reactor and
                                    guard were taken, and why */
     int no_steal;              /* 1: processors take no work from each other (WEFT_STEAL=0) */
+    int blocking_max;          /* WEFT_BLOCKING_MAX: threads for weft_blocking() at most, and calls
+                                   between weft_blocking_enter() and leave; default 512 */
+    int64_t blocking_idle_ns;  /* how long such a thread stays idle; default 10 s */
 };
 
 #define WEFT_CONFIG_INIT                                                                           \
@@ -119,7 +123,8 @@ WEFT_API_MUST int weft_runtime_start(struct weft_runtime **out, const struct wef
  * Coroutines that are running reach their next blocking call and are discarded there, as are those
  * that are parked or were never started; operations in flight are cancelled, and the kernel has let
  * go of every buffer before a stack is given back.  A coroutine that computes without blocking
- * holds this call up, and is named on stderr once a second.
+ * holds this call up, as does a call of weft_blocking() that has begun; they are named on stderr
+ * once a second.
  *
  * Returns    how many coroutines had not ended by themselves; 0 is a clean end.
  * Errors     -EDEADLK  called from one of its own coroutines

@@ -15,6 +15,7 @@ enum weft__rank {
     RANK_CHAN,    /* one channel, mutex, wait group, once or handle: its waiters and state */
     RANK_FD,      /* one entry of the fd table: operations in flight, registration, closing */
     RANK_REACTOR, /* a reactor's completion side and its lists; taken by try-lock from others */
+    RANK_POOL,    /* the pool of threads for blocking calls: its queue and its threads */
     RANK_BOUND,   /* a P's queue of pinned and placed coroutines */
     RANK_INJECT,  /* the global queue and the list of coroutines that wait for a stack */
     RANK_IDLE,    /* the set of idle Ps */

@@ -12,12 +12,27 @@ extern _Thread_local struct weft__m *weft__self_m;
 extern _Thread_local struct weft__gate *weft__self_gate;
 _Thread_local struct weft__m *weft__self_m READ_BY_ASM;
 _Thread_local struct weft__gate *weft__self_gate READ_BY_ASM;
+static _Thread_local struct weft__m *self_outside;
 static _Thread_local uint64_t self_ranks;
 
 WEFT__NOINLINE void weft__m_set_self(struct weft__m *m)
 {
     __asm__ volatile("" : "+r"(m)::"memory");
     weft__self_m = m;
+}
+
+WEFT__NOINLINE struct weft__m *weft__m_outside(void)
+{
+    struct weft__m **where = &self_outside;
+    __asm__ volatile("" : "+r"(where)::"memory");
+    return *where;
+}
+
+WEFT__NOINLINE void weft__m_set_outside(struct weft__m *m)
+{
+    struct weft__m **where = &self_outside;
+    __asm__ volatile("" : "+r"(where)::"memory");
+    *where = m;
 }
 
 WEFT__NOINLINE void weft__gate_set_self(struct weft__gate *gate)

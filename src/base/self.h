@@ -46,6 +46,11 @@ static inline struct weft__m *weft__m_self(void)
 }
 void weft__m_set_self(struct weft__m *m);
 
+/* The M of this thread while its coroutine is outside (sched/outside.c), where this is a plain
+ * thread to everybody else; NULL otherwise. */
+struct weft__m *weft__m_outside(void);
+void weft__m_set_outside(struct weft__m *m);
+
 /* The gate of the P that this thread runs (gate.h); NULL on a plain thread. */
 static inline struct weft__gate *weft__gate_self(void)
 {

@@ -16,6 +16,8 @@
  *   PARKED    waits for something     its waiters             whoever wins the claim (3b), the
  *                                                             coroutine that need not wait (3a)
  *   DEAD      its code has returned   nothing                 the next context
+ *   OUTSIDE   its code runs, perhaps  nothing (m->cur == g)   the coroutine itself
+ *             without a P
  *
  *   1  spawn     plain store; the queue publishes it [RUNQ-PUSH].  No stack is bound yet.
  *   2  run       plain store; the M alone has it; a stack is bound if it has none.
@@ -27,6 +29,9 @@
  *   4  yield     by the coroutine, before its switch.
  *   5  return    by the coroutine, on its last switch out; the next context gives the stack back.
  *   6  recycle   by the next context, into its P's list of free descriptors.
+ *
+ * RUNNING to OUTSIDE and back, or by a queue to RUNNABLE: plain stores by the coroutine
+ * (sched/outside.c).
  *
  * Each change is a plain store: the claim of a wait, and the queue after it, decide who may make
  * it.  What a thief or a waker cannot know from the state is whether the stack is still in use: a
@@ -53,6 +58,7 @@ enum weft__g_state {
     G_RUNNING,
     G_PARKED,
     G_DEAD,
+    G_OUTSIDE,
 };
 
 /* What a coroutine waits for: shown in dumps, and one value a place in the code. */
@@ -82,6 +88,7 @@ enum weft__wait_reason {
     WAIT_CONNECT,
     WAIT_FD,
     WAIT_CLOSE,
+    WAIT_BLOCKING,
     WAIT_REASON_COUNT,
 };
 

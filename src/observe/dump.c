@@ -56,9 +56,29 @@ static int write_runtime(int fd, struct weft_runtime *rt)
     return n;
 }
 
+static void add_count(struct weft__text *t, const _Atomic uint32_t *count, const char *what)
+{
+    weft__text_dec(t, atomic_load_explicit(count, memory_order_relaxed));
+    weft__text_add(t, what);
+}
+
+static void add_pool(struct weft__text *t, const struct weft__pool *pool)
+{
+    if (atomic_load_explicit(&pool->n_peak, memory_order_relaxed) == 0) {
+        return; /* it was never used */
+    }
+    weft__text_add(t, "blocking calls: ");
+    add_count(t, &pool->n_running, " running, ");
+    add_count(t, &pool->n_queued, " queued, ");
+    add_count(t, &pool->n_threads, " threads, ");
+    add_count(t, &pool->n_peak, " at most so far, ");
+    weft__text_dec(t, pool->threads_max);
+    weft__text_add(t, " allowed\n");
+}
+
 static int write_head(int fd, const struct weft_runtime *rt)
 {
-    char line[256];
+    char line[512];
     struct weft__text t;
     weft__text_init(&t, line, sizeof line);
     weft__text_add(&t, "runtime: ");
@@ -66,6 +86,7 @@ static int write_head(int fd, const struct weft_runtime *rt)
     weft__text_add(&t, ", ");
     weft__text_dec(&t, weft__live_count(rt));
     weft__text_add(&t, " coroutines\n");
+    add_pool(&t, &rt->pool);
     return weft__text_write(&t, fd);
 }
 

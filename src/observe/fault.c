@@ -86,7 +86,7 @@ char *weft__report_who(char *text, unsigned bytes)
 {
     struct weft__text t;
     struct weft__snapshot s;
-    struct weft__m *m = weft__m_self();
+    struct weft__m *m = weft__m_of_thread();
     weft__text_init(&t, text, bytes);
     if (m != NULL && m->cur != NULL && weft__snapshot_take(&s, m->cur)) {
         weft__report_title(&t, &s);

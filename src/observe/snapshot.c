@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "../arch/unwind.h"
 #include "../base/sys.h"
 #include "report.h"
 
@@ -69,6 +70,7 @@ static const char *const reasons[WAIT_REASON_COUNT] = {
     [WAIT_CONNECT] = "connect of fd",
     [WAIT_FD] = "fd",
     [WAIT_CLOSE] = "close of fd",
+    [WAIT_BLOCKING] = "blocking call of",
 };
 
 static bool is_about_fd(uint8_t reason)
@@ -96,6 +98,9 @@ void weft__report_wait(struct weft__text *t, const struct weft__snapshot *s)
     case G_DEAD:
         weft__text_add(t, s->state == G_DEAD ? "is ending" : "is running");
         return;
+    case G_OUTSIDE:
+        weft__text_add(t, "is running between weft_blocking_enter() and leave");
+        return;
     case G_RUNNABLE:
         weft__text_add(t, s->has_stack ? "is runnable" : "has not started");
         return;
@@ -107,6 +112,10 @@ void weft__report_wait(struct weft__text *t, const struct weft__snapshot *s)
     if (is_about_fd(reason)) {
         weft__text_add(t, " ");
         weft__text_int(t, (int64_t)(intptr_t)s->wait_object);
+    } else if (reason == WAIT_BLOCKING) {
+        char name[200];
+        weft__text_add(t, " ");
+        weft__text_add(t, weft__symbol(s->wait_object, false, name, sizeof name));
     } else if (s->wait_object != 0) {
         weft__text_add(t, " ");
         weft__text_hex(t, s->wait_object);

@@ -41,6 +41,12 @@ int weft_runtime_stats(const struct weft_runtime *rt, struct weft_stats *stats)
         .timers = SUM(rt, timers),
         .stacks = atomic_load_explicit(&rt->stacks.made_count, memory_order_relaxed),
         .accept_waits = SUM(rt, accept_waits),
+        .blocking_calls = atomic_load_explicit(&rt->pool.n_begun, memory_order_relaxed),
+        .blocking_running = atomic_load_explicit(&rt->pool.n_running, memory_order_relaxed),
+        .blocking_queued = atomic_load_explicit(&rt->pool.n_queued, memory_order_relaxed),
+        .blocking_threads = atomic_load_explicit(&rt->pool.n_threads, memory_order_relaxed),
+        .blocking_peak = atomic_load_explicit(&rt->pool.n_peak, memory_order_relaxed),
+        .outside = atomic_load_explicit(&rt->n_outside, memory_order_relaxed),
     };
     memcpy(stats, &s, stats->size < sizeof s ? stats->size : sizeof s);
     return 0;

@@ -16,6 +16,11 @@ struct weft__reactor_group *weft__park_reactors(void)
     return &weft__m_self()->rt->reactors;
 }
 
+struct weft__pool *weft__park_pool(void)
+{
+    return &weft__m_self()->rt->pool;
+}
+
 bool weft__park_may_spin(void)
 {
     return weft__m_self()->rt->procs > 1;

@@ -37,6 +37,7 @@
 
 struct weft_runtime;
 struct weft__reactor_group;
+struct weft__pool;
 
 /* The runtime whose coroutine calls; NULL on a plain thread. */
 static inline struct weft_runtime *weft__park_runtime(void)
@@ -164,6 +165,9 @@ bool weft__park_may_spin(void);
 
 /* A random seed for one decision of the calling coroutine. */
 uint64_t weft__park_random(void);
+
+/* The threads for blocking calls of the caller's runtime. */
+struct weft__pool *weft__park_pool(void);
 
 /* The fds and the driver of the caller's runtime. */
 struct weft__reactor_group *weft__park_reactors(void);

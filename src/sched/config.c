@@ -13,6 +13,8 @@
 #include "cpus.h"
 
 #define STACK_BYTES_DEFAULT ((size_t)256 * 1024)
+#define BLOCKING_DEFAULT 512
+#define BLOCKING_IDLE_DEFAULT_NS ((int64_t)10000000000)
 
 static int refuse(const char *name, const char *value, const char *allowed)
 {
@@ -84,6 +86,7 @@ static int env_number(const char *name, uint64_t min, uint64_t max, const char *
 }
 
 #define PROCS_ALLOWED "a number of processors from 1 to 256"
+#define BLOCKING_ALLOWED "a number of threads from 1 to 16384"
 #define STACK_ALLOWED "a size from 16K to 1024M, with or without the suffix K or M"
 
 static int check_given(const struct weft_config *c)
@@ -100,6 +103,12 @@ static int check_given(const struct weft_config *c)
     if (c->stack_bytes != 0 && weft__stack_shift(c->stack_bytes) < 0) {
         return refuse("weft_config.stack_bytes", NULL, "0, or from 16 KiB to 1 GiB");
     }
+    if (c->blocking_max < 0 || c->blocking_max > WEFT_BLOCKING_THREADS_MAX) {
+        return refuse("weft_config.blocking_max", NULL, BLOCKING_ALLOWED);
+    }
+    if (c->blocking_idle_ns < 0) {
+        return refuse("weft_config.blocking_idle_ns", NULL, "a time in nanoseconds, or WEFT_NEVER");
+    }
     return 0;
 }
 
@@ -115,6 +124,7 @@ static int apply_environment(struct weft_config *c)
     uint64_t verbose = 0;
     uint64_t signals = 1;
     uint64_t steal = 1;
+    uint64_t blocking = 0;
     if (env_word("WEFT_REACTOR", reactors, 3, "auto, io_uring or epoll", &reactor) != 0 ||
         env_word("WEFT_GUARD", guards, 4, "auto, madvise, mprotect or canary", &guard) != 0 ||
         env_number("WEFT_PROCS", 1, WEFT_PROCS_MAX, PROCS_ALLOWED, &procs) != 0 ||
@@ -122,7 +132,9 @@ static int apply_environment(struct weft_config *c)
                    &stack) != 0 ||
         env_number("WEFT_VERBOSE", 0, 1, "0 or 1", &verbose) != 0 ||
         env_number("WEFT_SIGNALS", 0, 1, "0 or 1", &signals) != 0 ||
-        env_number("WEFT_STEAL", 0, 1, "0 or 1", &steal) != 0) {
+        env_number("WEFT_STEAL", 0, 1, "0 or 1", &steal) != 0 ||
+        env_number("WEFT_BLOCKING_MAX", 1, WEFT_BLOCKING_THREADS_MAX, BLOCKING_ALLOWED,
+                   &blocking) != 0) {
         return -EINVAL;
     }
     if (c->reactor == WEFT_REACTOR_DEFAULT) {
@@ -136,6 +148,9 @@ static int apply_environment(struct weft_config *c)
     }
     if (c->stack_bytes == 0) {
         c->stack_bytes = (size_t)stack;
+    }
+    if (c->blocking_max == 0) {
+        c->blocking_max = (int)blocking;
     }
     c->verbose = c->verbose || verbose == 1;
     c->no_signal_handlers = c->no_signal_handlers || signals == 0;
@@ -174,6 +189,12 @@ int weft__config_resolve(struct weft_config *out, const struct weft_config *give
     }
     if (out->stack_bytes == 0) {
         out->stack_bytes = STACK_BYTES_DEFAULT;
+    }
+    if (out->blocking_max == 0) {
+        out->blocking_max = BLOCKING_DEFAULT;
+    }
+    if (out->blocking_idle_ns == 0) {
+        out->blocking_idle_ns = BLOCKING_IDLE_DEFAULT_NS;
     }
     if (out->thread_name == NULL) {
         out->thread_name = "weft";

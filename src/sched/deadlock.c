@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "../base/sys.h"
+#include "away.h"
 #include "sched.h"
 #include "watch.h"
 
@@ -45,9 +46,11 @@ static int count_tool_threads(void)
 }
 #endif
 
+/* Whoever woke up and sleeps again has moved this; he may be about to count his sleep, but what he
+ * has begun is counted by then. */
 static uint64_t count_sleeps(const struct weft_runtime *rt)
 {
-    uint64_t n = 0;
+    uint64_t n = atomic_load_explicit(&rt->away_begun, memory_order_relaxed);
     for (int i = 0; i < rt->procs; i++) {
         n += atomic_load_explicit(&rt->p[i].counts.sleeps, memory_order_relaxed);
     }
@@ -58,7 +61,7 @@ static uint64_t count_sleeps(const struct weft_runtime *rt)
  * Is there an operation whose coroutine was not made runnable yet?  What a driver has reported is
  * no longer in flight, but the P that waited in it may still be on its way back, and count as idle.
  */
-bool weft__has_undelivered(const struct weft_runtime *rt)
+static bool has_undelivered_ops(const struct weft_runtime *rt)
 {
     uint64_t n_delivered = 0;
     for (int i = 0; i < rt->procs; i++) {
@@ -66,6 +69,34 @@ bool weft__has_undelivered(const struct weft_runtime *rt)
         n_delivered += atomic_load_explicit(&rt->p[i].counts.delivered, memory_order_acquire);
     }
     return weft__reactors_submitted(&rt->reactors) != n_delivered;
+}
+
+bool weft__has_undelivered(const struct weft_runtime *rt)
+{
+    /* acquire [AWAY-END]; and what has ended first, so that the sum is never too small. */
+    uint64_t n_ended = atomic_load_explicit(&rt->away_ended, memory_order_acquire);
+    return atomic_load_explicit(&rt->away_begun, memory_order_relaxed) != n_ended ||
+           has_undelivered_ops(rt);
+}
+
+void weft__away_begin(struct weft_runtime *rt)
+{
+    /* relaxed: a P of rt is awake, and the look finds that first. */
+    atomic_fetch_add_explicit(&rt->away_begun, 1, memory_order_relaxed);
+}
+
+void weft__away_end(struct weft_runtime *rt)
+{
+    weft__perturb();
+    /* release [AWAY-END]: who sees it ended sees that a P was woken, or has the coroutine. */
+    atomic_fetch_add_explicit(&rt->away_ended, 1, memory_order_release);
+    /* That P may have run the coroutine and be asleep again by now, and it asked for no look
+     * because this was still under way: one of the two sees the other. */
+    atomic_thread_fence(memory_order_seq_cst); /* [IDLE-DEKKER] */
+    if (atomic_load_explicit(&rt->n_idle, memory_order_relaxed) == (uint32_t)rt->procs &&
+        !weft__has_undelivered(rt)) {
+        weft__watch_ask_deadlock(rt);
+    }
 }
 
 /* Asleep, with no queue, timer or operation that could end the sleep. */
@@ -98,6 +129,7 @@ static int count_foreign_threads(void)
     for (struct weft_runtime *rt = weft__runtimes; rt != NULL; rt = rt->next) {
         ours += (int)atomic_load_explicit(&rt->n_threads, memory_order_relaxed);
         ours += (int)atomic_load_explicit(&rt->n_blocked_on, memory_order_relaxed);
+        ours += (int)atomic_load_explicit(&rt->pool.n_present, memory_order_relaxed);
     }
     int all = weft__sys_thread_count();
     return all < 0 ? 1 : all - ours; /* unknown: somebody may be there */

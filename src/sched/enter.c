@@ -160,7 +160,7 @@ int weft_runtime_start(struct weft_runtime **out, const struct weft_config *conf
 
 int weft_runtime_stop(struct weft_runtime *rt)
 {
-    struct weft__m *m = weft__m_self();
+    struct weft__m *m = weft__m_of_thread();
     if (m != NULL && m->rt == rt) {
         return -EDEADLK;
     }

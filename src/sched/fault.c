@@ -74,7 +74,7 @@ static void wait_for_report(void)
 
 static void on_fault(int sig, siginfo_t *info, void *ucontext)
 {
-    struct weft__m *m = weft__m_self();
+    struct weft__m *m = weft__m_of_thread();
     struct weft__g *g = m != NULL ? m->cur : NULL;
     /* si_code <= 0: somebody sent the signal; nothing is wrong with this thread's stack. */
     if (g != NULL && info->si_code > 0) {
@@ -110,7 +110,7 @@ static void on_quit(int sig)
 static void on_abort(int sig)
 {
     (void)sig;
-    struct weft__m *m = weft__m_self();
+    struct weft__m *m = weft__m_of_thread();
     if (m != NULL && m->cur != NULL) {
         weft__fatal_tell("abort() was called");
     }

@@ -133,7 +133,8 @@ void weft__idle_wake_all(struct weft_runtime *rt)
 
 bool weft__idle_is_set(const struct weft__p *p)
 {
-    return (atomic_load_explicit(&p->rt->idle[p->index / 64], memory_order_relaxed) >>
+    /* acquire [IDLE-BIT]: with all that it counted before it went to sleep. */
+    return (atomic_load_explicit(&p->rt->idle[p->index / 64], memory_order_acquire) >>
                 (p->index % 64) &
             1) != 0;
 }

@@ -2,9 +2,10 @@
 /*
  * machine.c - Ms: OS threads that run a P each, or are spare.
  *
- * A P can be given to another M between two coroutines.  The M that let it go stays as a spare: the
- * kernel may still have operations in flight that this thread submitted, and a submitter that
- * exits would end them.  Spares leave when the runtime stops.
+ * A P can be given to another M between two coroutines, or by a coroutine that goes outside
+ * (outside.c).  The M that let it go stays, as a spare one in the end: the kernel may still have
+ * operations in flight that this thread submitted, and a submitter that exits would end them.
+ * Spares leave when the runtime stops.
  */
 #include <errno.h>
 
@@ -20,6 +21,10 @@
 
 WEFT__COLD void weft__m_not_in_coroutine(const char *what)
 {
+    if (weft__m_outside() != NULL) {
+        weft__fatal("between weft_blocking_enter() and weft_blocking_leave() a coroutine made a "
+                    "call that is not for plain threads");
+    }
     weft__fatal(what);
 }
 
@@ -34,12 +39,13 @@ static void ctx_init(struct weft__m *m)
 #endif
 }
 
-/* Run coroutines until this M has no P any more or the runtime stops. */
+/* Run coroutines until the M must let its P go, or has given it away (outside.c), or the runtime
+ * stops. */
 static void run(struct weft__m *m)
 {
     struct weft__g *g;
     weft__gate_set_self(m->p->gate);
-    while ((g = weft__find(m)) != NULL) {
+    while (m->p != NULL && (g = weft__find(m)) != NULL) {
         weft__switch_to_g(m, g);
     }
     weft__gate_set_self(NULL);
@@ -67,22 +73,36 @@ static bool is_stopping(const struct weft__m *m)
     return atomic_load_explicit(&m->rt->is_stopping, memory_order_relaxed) != 0;
 }
 
+static void add_spare(struct weft_runtime *rt, struct weft__m *m)
+{
+    weft__lock(&rt->m_lock);
+    m->next_spare = rt->spare_ms;
+    rt->spare_ms = m;
+    weft__unlock(&rt->m_lock);
+}
+
 static void *m_main(void *arg)
 {
     struct weft__m *m = arg;
     weft__m_set_self(m);
     weft__sys_timer_slack(1); /* the kernel's default adds 50 us to every sleep */
     weft__fault_thread_begin(m);
-    weft__fp_save(&m->fp);
+    m->fp = m->rt->fp;
+    weft__fp_load(&m->fp); /* it was started by a coroutine, perhaps, which has one of its own */
     ctx_init(m);
     while (!is_stopping(m)) {
         if (m->p != NULL) {
             run(m);
         }
-        if (!is_stopping(m)) {
-            weft__m_hand_off(m);
-            wait_for_p(m);
+        if (is_stopping(m)) {
+            break;
         }
+        if (m->p != NULL) {
+            weft__m_hand_off(m);
+        } else {
+            add_spare(m->rt, m);
+        }
+        wait_for_p(m);
     }
     weft__fault_thread_end(m);
     atomic_fetch_sub_explicit(&m->rt->n_threads, 1, memory_order_relaxed);
@@ -144,21 +164,31 @@ static struct weft__m *take_spare(struct weft_runtime *rt)
     return m;
 }
 
-static void add_spare(struct weft_runtime *rt, struct weft__m *m)
+/* Give m's P to a spare M, or to a new one; false if no thread can be had, and m keeps it. */
+bool weft__m_give_away(struct weft__m *m)
 {
-    weft__lock(&rt->m_lock);
-    m->next_spare = rt->spare_ms;
-    rt->spare_ms = m;
-    weft__unlock(&rt->m_lock);
+    struct weft__p *p = m->p;
+    struct weft__m *spare = take_spare(m->rt);
+    m->p = NULL;
+    if (spare == NULL) {
+        if (weft__m_start(m->rt, p) == 0) {
+            return true;
+        }
+        m->p = p;
+        p->m = m;
+        return false;
+    }
+    spare->p = p;
+    p->m = spare;
+    /* release [M-ASSIGN]: hands the P over with everything in it. */
+    atomic_store_explicit(&spare->assigned, 1, memory_order_release);
+    weft__sys_futex_wake(&spare->assigned, 1);
+    return true;
 }
 
-/*
- * By the M that runs a P, on its own context: give the P to a spare M, or to a new one, and become
- * a spare.  If no thread can be had, it keeps the P.
- */
+/* By the M that runs a P, on its own context: let the P go and become a spare. */
 void weft__m_hand_off(struct weft__m *m)
 {
-    struct weft_runtime *rt = m->rt;
     struct weft__p *p = m->p;
     p->must_hand_off = false;
     if (atomic_load_explicit(&p->pinned_count, memory_order_relaxed) != 0) {
@@ -166,24 +196,11 @@ void weft__m_hand_off(struct weft__m *m)
         atomic_store_explicit(&m->assigned, 1, memory_order_relaxed);
         return;
     }
-    struct weft__m *spare = take_spare(rt);
-    m->p = NULL;
-    if (spare == NULL) {
-        if (weft__m_start(rt, p) == 0) {
-            add_spare(rt, m);
-        } else {
-            m->p = p;
-            p->m = m;
-            atomic_store_explicit(&m->assigned, 1, memory_order_relaxed);
-        }
-        return;
+    if (weft__m_give_away(m)) {
+        add_spare(m->rt, m);
+    } else {
+        atomic_store_explicit(&m->assigned, 1, memory_order_relaxed);
     }
-    add_spare(rt, m);
-    spare->p = p;
-    p->m = spare;
-    /* release [M-ASSIGN]: hands the P over with everything in it. */
-    atomic_store_explicit(&spare->assigned, 1, memory_order_release);
-    weft__sys_futex_wake(&spare->assigned, 1);
 }
 
 void weft__p_ask_hand_off(struct weft__p *p)

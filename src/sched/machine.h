@@ -10,7 +10,7 @@ struct weft__p;
 
 struct weft__m {
     struct weft__g *cur;  /* the coroutine that runs on this thread; NULL on the M's own context */
-    struct weft__p *p;    /* NULL while spare */
+    struct weft__p *p;    /* NULL while spare, and while `cur` is outside without it */
     struct weft__g *dead; /* left its stack for good: the next context gives it back */
     struct weft__ctx ctx; /* the M's own context, while a coroutine runs */
     struct weft_runtime *rt;
@@ -19,7 +19,8 @@ struct weft__m {
     _Atomic uint32_t assigned; /* 1: `p` was given to this spare M, or it must leave */
     struct weft__m *next;      /* in the runtime's list of all Ms */
     struct weft__m *next_spare;
-    void *alt_stack; /* for fault reports */
+    uint32_t outside_depth; /* calls of weft_blocking_enter() that are open */
+    void *alt_stack;        /* for fault reports */
 };
 
 /* The coroutine that runs on this thread; NULL on a plain thread and on an M's own context. */
@@ -27,6 +28,13 @@ static inline struct weft__g *weft__g_self(void)
 {
     struct weft__m *m = weft__m_self();
     return m != NULL ? m->cur : NULL;
+}
+
+/* For reports, and for what no code of a coroutine may do: its M, also while it is outside. */
+static inline struct weft__m *weft__m_of_thread(void)
+{
+    struct weft__m *m = weft__m_self();
+    return m != NULL ? m : weft__m_outside();
 }
 
 _Noreturn void weft__m_not_in_coroutine(const char *what);
@@ -43,10 +51,15 @@ static inline struct weft__m *weft__m_in_coroutine(const char *what)
 
 int weft__m_start(struct weft_runtime *rt, struct weft__p *p);
 void weft__m_hand_off(struct weft__m *m);
+bool weft__m_give_away(struct weft__m *m);
 void weft__p_ask_hand_off(struct weft__p *p);
 
 /* switch.c: leave the coroutine that runs, whose wait has begun, for the next one.  Returns when it
  * has been made runnable, perhaps on another thread. */
 void weft__switch_park(struct weft__m *m, struct weft__g *g);
+
+/* switch.c: leave the coroutine that runs on an M without a P until some P takes it up, and leave
+ * the thread to its M, as a spare one. */
+void weft__switch_inside(struct weft__m *m, struct weft__g *g);
 
 #endif

@@ -16,6 +16,7 @@
 #include "../base/lock.h"
 #include "../coro/g.h"
 #include "../coro/slab.h"
+#include "../pool/pool.h"
 #include "../reactor/driver.h"
 #include "../reactor/wheel.h"
 #include "../stack/stack.h"
@@ -166,7 +167,12 @@ struct weft_runtime {
     bool stall_reported;     /* the watch thread's */
     _Atomic bool wants_look; /* the watch thread shall look for a deadlock */
     struct weft__fd_waits fd_waits;
-    struct weft_runtime *next; /* in the process's list */
+    struct weft__pool pool;
+    _Atomic uint64_t away_begun; /* away.h */
+    _Atomic uint64_t away_ended;
+    _Atomic uint32_t n_outside; /* coroutines whose P was given away */
+    struct weft__fp_control fp; /* of the thread that has started it, and so of all Ms */
+    struct weft_runtime *next;  /* in the process's list */
     char thread_name[12];
     bool with_signals;
 };

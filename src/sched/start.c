@@ -133,6 +133,8 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
     weft__waitq_init(&rt->fd_waits.queue, &rt->fd_waits.lock);
     weft__inject_init(&rt->inject);
     weft__slabs_init(&rt->slabs, rt);
+    weft__fp_save(&rt->fp);
+    weft__pool_init(&rt->pool, (uint32_t)c.blocking_max, c.blocking_idle_ns, rt->thread_name);
     if ((rc = start_stacks(rt, &c, was_said)) != 0) {
         goto out_free;
     }

@@ -9,35 +9,37 @@
 
 #define NAG_NS ((int64_t)1000000000)
 
-/* Name the coroutines that keep Ms from leaving.  A look from outside: what it prints may be old.
- * */
-static void name_the_hogs(struct weft_runtime *rt)
-{
-    (void)weft__report_all(2, "weft: a runtime is being stopped and waits for a coroutine that "
-                              "computes without a blocking call:\n");
-    (void)rt;
-}
-
-/* Wait until every M has left; false at the deadline. */
-static bool wait_for_ms(struct weft_runtime *rt, int64_t deadline_ns)
+/* Wait until *n_threads is 0, and name once a second those who keep us waiting; false at the
+ * deadline. */
+static bool wait_for_threads(_Atomic uint32_t *n_threads, int64_t deadline_ns, const char *head)
 {
     int64_t nag_ns = weft__clock_ns() + NAG_NS;
     for (;;) {
-        /* acquire [M-LEFT]: all that the Ms did is visible. */
-        uint32_t left = atomic_load_explicit(&rt->n_running_ms, memory_order_acquire);
+        /* acquire [M-LEFT]: all that the threads did is visible. */
+        uint32_t left = atomic_load_explicit(n_threads, memory_order_acquire);
         if (left == 0) {
             return true;
         }
         int64_t until_ns = deadline_ns < nag_ns ? deadline_ns : nag_ns;
-        if (weft__sys_futex_wait(&rt->n_running_ms, left, until_ns) != -ETIMEDOUT) {
+        if (weft__sys_futex_wait(n_threads, left, until_ns) != -ETIMEDOUT) {
             continue;
         }
         if (weft__clock_ns() >= deadline_ns) {
             return false;
         }
-        name_the_hogs(rt);
+        (void)weft__report_all(2, head); /* a look from outside: what it prints may be old */
         nag_ns = weft__clock_ns() + NAG_NS;
     }
+}
+
+static bool wait_for_all(struct weft_runtime *rt, int64_t deadline_ns)
+{
+    return wait_for_threads(&rt->n_running_ms, deadline_ns,
+                            "weft: a runtime is being stopped and waits for a coroutine that "
+                            "computes without a blocking call:\n") &&
+           wait_for_threads(&rt->pool.n_threads, deadline_ns,
+                            "weft: a runtime is being stopped and waits for blocking calls that "
+                            "have begun:\n");
 }
 
 static void wake_spares(struct weft_runtime *rt)
@@ -134,12 +136,14 @@ int64_t weft__runtime_stop(struct weft_runtime *rt, int64_t deadline_ns)
     atomic_store_explicit(&rt->is_stopping, 1, memory_order_seq_cst);
     weft__idle_wake_all(rt);
     wake_spares(rt);
-    if (!wait_for_ms(rt, deadline_ns)) {
+    weft__pool_close(&rt->pool);
+    if (!wait_for_all(rt, deadline_ns)) {
         leave_ms(rt);
         return -ETIMEDOUT;
     }
     weft__watch_end(rt); /* from here on no dump looks at it */
     free_ms(rt);
+    weft__pool_free(&rt->pool);
     int64_t left = (int64_t)weft__live_count(rt);
     for_each_left(rt, unlink_if_parked); /* from here on nobody begins to wake one of them */
     weft__foreign_wakes_end();

@@ -15,6 +15,7 @@
 #include "../base/fatal.h"
 #include "../base/self.h"
 #include "../base/sys.h"
+#include "away.h"
 #include "queue.h"
 
 #define SAVED_PAUSES 100 /* then the CPU is offered to whoever it is that we wait for */
@@ -346,6 +347,16 @@ void weft__switch_yield(struct weft__m *m, struct weft__g *g)
     yield_slow(m, g, next);
 }
 
+void weft__switch_inside(struct weft__m *m, struct weft__g *g)
+{
+    check(m, g);
+    atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_relaxed);
+    weft__queue_woken(g, false);
+    weft__perturb();
+    weft__away_end(m->rt);
+    leave(m, g, NULL, false);
+}
+
 /* What a coroutine owes to others when it ends. */
 static inline void settle(struct weft__m *m, struct weft__g *g, int result)
 {
@@ -408,6 +419,9 @@ static inline void *end_on(struct weft__m *m, struct weft__g *g, struct weft__g 
 static inline struct weft__g *finish(struct weft__g *g, int result, void **sp)
 {
     struct weft__m *m = weft__m_self();
+    if (WEFT__UNLIKELY(m == NULL)) {
+        weft__fatal("a coroutine ended between weft_blocking_enter() and weft_blocking_leave()");
+    }
     struct weft__p *p = m->p;
     settle(m, g, result);
     struct weft__g *next = weft__p_must_poll(p) ? NULL : weft__queue_pick(p);

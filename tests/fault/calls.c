@@ -238,11 +238,27 @@ static int select_on_pair(void)
     return first_error(rc, weft_close(fds[1]));
 }
 
+static int give_three(void *arg)
+{
+    (void)arg;
+    return 3;
+}
+
+static int block(void)
+{
+    int result = 0, rc = weft_blocking(give_three, NULL, &result);
+
+    WEFT_BLOCKING
+        result += give_three(NULL);
+    return rc == 0 && result != 6 ? -EPROTO : rc;
+}
+
 static int scenario(void *arg)
 {
     (void)arg;
     int rc = channels();
     rc = first_error(rc, shapes());
+    rc = first_error(rc, block());
     rc = first_error(rc, echo_at("127.0.0.1:0"));
     rc = first_error(rc, echo_at("unix:@weft-fault"));
     rc = first_error(rc, select_on_pair());

@@ -8,6 +8,7 @@
 
 #include "base/sys.h"
 #include "co_test.h"
+#include "sched/away.h"
 #include "sched/sched.h"
 
 enum { LEAVING = 40, PAUSES_MAX = 3000 };
@@ -126,4 +127,86 @@ TEST(what_was_reported_but_not_delivered_is_still_under_way)
     CHECK(weft__has_undelivered(&rt));
     p[1].counts.delivered = 2;
     CHECK(!weft__has_undelivered(&rt));
+}
+
+/* Goal: a blocking call is under way until its coroutine was made runnable; and should that one
+ * have waited again, its P be asleep, and no look have been asked for because of the call, then the
+ * end of the call asks for it.
+ * Method: as above. */
+TEST(the_end_of_a_blocking_call_asks_for_the_look_that_it_has_prevented)
+{
+    static struct weft__p p[2];
+    static struct weft__reactor reactors[2];
+    static struct weft_runtime rt = {
+        .p = p, .procs = 2, .reactors = {.count = 2, .reactors = reactors}};
+
+    weft__away_begin(&rt);
+    CHECK(weft__has_undelivered(&rt));
+    rt.n_idle = 1;
+    weft__away_end(&rt);
+    CHECK(!weft__has_undelivered(&rt));
+    CHECK(!rt.wants_look);
+    rt.n_idle = 2;
+    weft__away_begin(&rt);
+    weft__away_begin(&rt);
+    weft__away_end(&rt);
+    CHECK(weft__has_undelivered(&rt));
+    CHECK(!rt.wants_look);
+    weft__away_end(&rt);
+    CHECK(rt.wants_look);
+}
+
+static int return_at_once(void *arg)
+{
+    for (uintptr_t i = 0; i < (uintptr_t)arg; i++)
+        __asm__ volatile("" ::: "memory");
+    return 0;
+}
+
+static int block_and_wait_for_ever(void *arg)
+{
+    CHECK_EQ(weft_blocking(return_at_once, arg, NULL), 0);
+    WEFT_BLOCKING
+    return_at_once(arg);
+    CHECK_EQ(weft_blocking(return_at_once, arg, NULL), 0);
+    return chan_recv(NULL, NULL);
+}
+
+/* Goal: a deadlock that comes right after blocking calls is found each time, none is found before,
+ * and the threads that they leave behind are nobody's that could still wake somebody. */
+TEST_PROLONG(a_deadlock_after_blocking_calls_is_found_each_time)
+TEST(a_deadlock_after_blocking_calls_is_found_each_time)
+{
+    const int64_t until = test_now_ms() + test_stress_ms();
+    uint64_t x = test_seed();
+
+    CHECK(freopen("/dev/null", "w", stderr) != NULL); /* each is reported */
+    do {
+        struct weft_runtime *rt;
+        const uintptr_t pauses = test_random(&x) % 30000;
+        CHECK_EQ(weft_runtime_start(&rt, NULL), 0);
+        CHECK_EQ(weft_block_on(rt, block_and_wait_for_ever, (void *)pauses, NULL), -EDEADLK);
+        CHECK_EQ(weft_runtime_stop(rt), 1);
+    } while (test_now_ms() < until);
+}
+
+static int block_often(void *unused)
+{
+    const int64_t until = test_now_ms() + test_stress_ms();
+    uint64_t x = test_seed();
+
+    (void)unused;
+    do {
+        CHECK_EQ(weft_blocking(return_at_once, (void *)(test_random(&x) % 30000), NULL), 0);
+        WEFT_BLOCKING
+        return_at_once((void *)(test_random(&x) % 30000));
+    } while (test_now_ms() < until);
+    return 0;
+}
+
+/* Goal: no look finds a deadlock while one is away, or on his way back.
+ * Method: the only coroutine of a plain weft_run(), which would exit. */
+STRESS_TEST(nobody_who_is_away_is_taken_for_lost)
+{
+    return block_often(NULL);
 }

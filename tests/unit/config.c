@@ -7,8 +7,9 @@
  */
 #include "co_test.h"
 
-static const char *const variables[] = {"WEFT_PROCS",   "WEFT_REACTOR", "WEFT_GUARD", "WEFT_STACK",
-                                        "WEFT_VERBOSE", "WEFT_SIGNALS", "WEFT_STEAL"};
+static const char *const variables[] = {"WEFT_PROCS", "WEFT_REACTOR",     "WEFT_GUARD",
+                                        "WEFT_STACK", "WEFT_VERBOSE",     "WEFT_SIGNALS",
+                                        "WEFT_STEAL", "WEFT_BLOCKING_MAX"};
 
 static void clear_environment(void)
 {
@@ -80,6 +81,9 @@ static const struct bad bad[] = {
     {"WEFT_VERBOSE", "yes", "0 or 1"},
     {"WEFT_SIGNALS", "2", "0 or 1"},
     {"WEFT_STEAL", "off", "0 or 1"},
+    {"WEFT_BLOCKING_MAX", "0", "from 1 to 16384"},
+    {"WEFT_BLOCKING_MAX", "16385", "from 1 to 16384"},
+    {"WEFT_BLOCKING_MAX", "many", "from 1 to 16384"},
 };
 
 TEST(a_bad_environment_is_one_line_and_125)
@@ -118,6 +122,9 @@ TEST(a_bad_field_is_one_line_that_names_it)
         {{.size = sizeof(struct weft_config), .guard = (enum weft_guard)77}, "guard"},
         {{.size = sizeof(struct weft_config), .stack_bytes = 1}, "stack_bytes"},
         {{.size = sizeof(struct weft_config), .stack_bytes = SIZE_MAX}, "stack_bytes"},
+        {{.size = sizeof(struct weft_config), .blocking_max = -1}, "blocking_max"},
+        {{.size = sizeof(struct weft_config), .blocking_max = 16385}, "blocking_max"},
+        {{.size = sizeof(struct weft_config), .blocking_idle_ns = -1}, "blocking_idle_ns"},
         {{.size = 0, .procs = 1}, "size"},
         {{.size = SIZE_MAX, .procs = 1}, "size"},
     };

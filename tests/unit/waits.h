@@ -10,6 +10,8 @@
  *   not in the table: weft_once_do (nobody may go on without the work: no scope ends it)
  *   not in the table: weft_group_end (no child outlives its group: no scope ends it)
  *   not in the table: weft_group_wait (waits on, for the children that it cancels: group.c)
+ *   not in the table: weft_blocking (what has begun is waited for; what is queued: blocking.c)
+ *   not in the table: weft_blocking_leave (back to a processor: no scope ends it)
  *   not in the table: weft_close (ends by itself)
  *   not in the table: weft_yield (a turn)
  *   not in the table: weft_dump weft_run weft_run_config weft_runtime_start weft_runtime_stop
