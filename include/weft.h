@@ -27,6 +27,8 @@
 #include <weft/time.h>
 #include <weft/scope.h>
 #include <weft/sync.h>
+#include <weft/local.h>
+#include <weft/defer.h>
 #include <weft/io.h>
 #include <weft/net.h>
 #include <weft/observe.h>

@@ -49,4 +49,7 @@ void weft__p_ask_hand_off(struct weft__p *p);
  * has been made runnable, perhaps on another thread. */
 void weft__switch_park(struct weft__m *m, struct weft__g *g);
 
+/* switch.c: end the coroutine that runs, from any depth, after its cleanups. */
+_Noreturn void weft__switch_exit(int result);
+
 #endif

@@ -14,6 +14,8 @@
 #include "../base/fatal.h"
 #include "../base/self.h"
 #include "../base/sys.h"
+#include "../coro/ends.h"
+#include "own.h"
 #include "queue.h"
 
 #define SAVED_PAUSES 100 /* then the CPU is offered to whoever it is that we wait for */
@@ -96,19 +98,6 @@ static inline void arrive(struct weft__ctx *self)
     }
 }
 
-/* Of two coroutines, or of one and an M's own context, at least one owns its floating-point
- * environment. */
-static WEFT__COLD void switch_fp(struct weft__m *m, struct weft__g *from, const struct weft__g *to)
-{
-    if ((from->flags & G_FLAG_OWN_FP) != 0) {
-        weft__fp_save(&from->fp);
-        weft__fp_load(&m->fp);
-    }
-    if (to != NULL && (to->flags & G_FLAG_OWN_FP) != 0) {
-        weft__fp_load(&to->fp);
-    }
-}
-
 /* Is this the first switch to g?  The flags of one that has run before are not written: it may not
  * have quite left its last M, which reads them. */
 static inline bool take_fresh(struct weft__g *g)
@@ -134,7 +123,7 @@ static inline void *begin_run(struct weft__m *m, struct weft__g *g)
 /* Is it a matter of the stack alone to leave `from` for `to`, neither of which may be NULL? */
 static inline bool is_plain(const struct weft__g *from, const struct weft__g *to)
 {
-    return WEFT__LIKELY(((from->flags | to->flags) & (G_FLAG_OWN_FP | G_FLAG_FRESH)) == 0);
+    return WEFT__LIKELY(((from->flags | to->flags) & (G_FLAGS_OWN | G_FLAG_FRESH)) == 0);
 }
 
 /* Leave `from` for `to`, where that is_plain().  Returns when somebody resumes `from`, perhaps on
@@ -153,8 +142,8 @@ static void leave(struct weft__m *m, struct weft__g *from, struct weft__g *to, b
 {
     struct weft__ctx *ctx = &m->ctx;
     void *sp;
-    if (WEFT__UNLIKELY(((from->flags | (to != NULL ? to->flags : 0)) & G_FLAG_OWN_FP) != 0)) {
-        switch_fp(m, from, to);
+    if (WEFT__UNLIKELY(((from->flags | (to != NULL ? to->flags : 0)) & G_FLAGS_OWN) != 0)) {
+        weft__own_switch(m, from, to);
     }
     if (to != NULL) {
         ctx = &to->ctx;
@@ -335,14 +324,19 @@ void weft__switch_yield(struct weft__m *m, struct weft__g *g)
     yield_slow(m, g, next);
 }
 
+static inline void refuse_open_scope(const struct weft__g *g)
+{
+    if (WEFT__UNLIKELY(g->scope != NULL)) {
+        weft__fatal("a coroutine ended with a deadline scope open");
+    }
+}
+
 /* What a coroutine owes to others when it ends. */
 static inline void settle(struct weft__m *m, struct weft__g *g, int result)
 {
     struct weft__p *p = m->p;
     check(m, g);
-    if (WEFT__UNLIKELY(g->scope != NULL)) {
-        weft__fatal("a coroutine ended with a deadline scope open");
-    }
+    refuse_open_scope(g);
     if (g->handle != NULL) {
         weft__handle_finish(g->handle, result);
         g->handle = NULL;
@@ -367,7 +361,7 @@ static inline bool can_follow(const struct weft__p *p, const struct weft__g *g,
     return false;
 #endif
     return next->stack == NULL && next->stack_shift == g->stack->shift &&
-           ((next->flags | g->flags) & G_FLAG_OWN_FP) == 0 && !has_starved(p);
+           ((next->flags | g->flags) & G_FLAGS_OWN) == 0 && !has_starved(p);
 }
 
 /* Leave g for good, for `next` or the M's own context: where that is. */
@@ -377,8 +371,8 @@ static inline void *end_on(struct weft__m *m, struct weft__g *g, struct weft__g 
     leave(m, g, next, true); /* they want to be told right before the switch */
     __builtin_unreachable();
 #endif
-    if (WEFT__UNLIKELY(((g->flags | (next != NULL ? next->flags : 0)) & G_FLAG_OWN_FP) != 0)) {
-        switch_fp(m, g, next);
+    if (WEFT__UNLIKELY(((g->flags | (next != NULL ? next->flags : 0)) & G_FLAGS_OWN) != 0)) {
+        weft__own_switch(m, g, next);
     }
     if (next != NULL) {
         (void)take_fresh(next);
@@ -413,6 +407,12 @@ static inline struct weft__g *finish(struct weft__g *g, int result, void **sp)
     return NULL;
 }
 
+static WEFT__COLD void run_ends(struct weft__g *g)
+{
+    refuse_open_scope(g); /* cleanups wait, and would look at it */
+    weft__ends_run(g, true);
+}
+
 /* Where every coroutine begins: on its own stack, or where another one has ended. */
 static void *g_main(void *arg)
 {
@@ -426,9 +426,27 @@ static void *g_main(void *arg)
         } else {
             g->entry.plain(g->arg);
         }
+        if (WEFT__UNLIKELY(g->ends != NULL)) {
+            run_ends(g);
+        }
         g = finish(g, result, &sp);
     }
     return sp;
+}
+
+/* By a coroutine that ends here, however deep it stands: nobody follows on its stack, for g_main()
+ * is out of reach. */
+_Noreturn void weft__switch_exit(int result)
+{
+    struct weft__g *g = weft__g_self();
+    weft__ends_run(g, false);
+    struct weft__m *m = weft__m_self();
+    settle(m, g, result);
+    struct weft__g *next = successor(m->p);
+    atomic_store_explicit(&g->state, G_DEAD, memory_order_relaxed);
+    m->dead = g;
+    leave(m, g, next, true);
+    __builtin_unreachable();
 }
 
 /* Give a coroutine that has not started its stack and first frame. */
@@ -470,8 +488,8 @@ void weft__switch_to_g(struct weft__m *m, struct weft__g *g)
             weft__sys_yield_cpu();
         }
     }
-    if (WEFT__UNLIKELY((g->flags & G_FLAG_OWN_FP) != 0)) {
-        weft__fp_load(&g->fp);
+    if (WEFT__UNLIKELY((g->flags & G_FLAGS_OWN) != 0)) {
+        weft__own_load(g);
     }
     void *sp = begin_run(m, g);
     (void)take_fresh(g);
