@@ -29,6 +29,7 @@
 #include <weft/sync.h>
 #include <weft/local.h>
 #include <weft/defer.h>
+#include <weft/stack.h>
 #include <weft/io.h>
 #include <weft/net.h>
 #include <weft/observe.h>

@@ -17,6 +17,13 @@ static void refuse_in_frame(const struct weft__g *g, const struct weft__end *end
     }
 }
 
+void weft__ends_check_stack(const struct weft__g *g)
+{
+    for (struct weft__end *end = g->ends; end != NULL; end = end->next) {
+        refuse_in_frame(g, end);
+    }
+}
+
 /* Those that a cleanup defers are found in front, and run next. */
 static void run_cleanups(struct weft__g *g, bool has_returned)
 {

@@ -45,6 +45,9 @@ static inline struct weft__end **weft__ends_cleanups(struct weft__g *g)
  */
 void weft__ends_run(struct weft__g *g, bool has_returned);
 
+/* g is about to leave a stack that it was called on: no cleanup of a block may be left there. */
+void weft__ends_check_stack(const struct weft__g *g);
+
 /* g is discarded: free what is ours, and call nobody. */
 void weft__ends_drop(struct weft__g *g);
 

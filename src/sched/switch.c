@@ -26,14 +26,19 @@ static WEFT__COLD void canary_is_dead(void)
                 "larger stack (stack_bytes, WEFT_STACK)");
 }
 
+void weft__g_check_canary(const struct weft__g *g)
+{
+    if (g->stack->guard == GUARD_KIND_CANARY && !weft__canary_is_intact(g->stack->low)) {
+        canary_is_dead();
+    }
+}
+
 static WEFT__COLD void check_slow(uint8_t checks, const struct weft__g *g)
 {
     if ((checks & CHECK_FORKED) != 0) {
         weft__fatal("a coroutine waits in the child of a fork; there only exec and _exit work");
     }
-    if (g->stack->guard == GUARD_KIND_CANARY && !weft__canary_is_intact(g->stack->low)) {
-        canary_is_dead();
-    }
+    weft__g_check_canary(g);
 }
 
 static inline bool has_checks(const struct weft__m *m)
@@ -71,17 +76,27 @@ static WEFT__COLD void pass_on(struct weft__p *p, struct weft__stack *stack)
     }
 }
 
+static inline void give_stack(struct weft__p *p, struct weft__stack *stack)
+{
+    if (has_starved(p)) {
+        pass_on(p, stack);
+    } else if (!weft__stack_put_hot(&p->rt->stacks, &p->stack_cache, stack)) {
+        weft__stack_put(&p->rt->stacks, &p->stack_cache, stack);
+    }
+}
+
+void weft__g_give_stack(struct weft__p *p, struct weft__stack *stack)
+{
+    give_stack(p, stack);
+}
+
 /* The stack and the descriptor of a coroutine that has ended. */
 static WEFT__NOINLINE void bury(struct weft__p *p, struct weft__g *g)
 {
     struct weft__stack *stack = g->stack;
     g->stack = NULL;
     atomic_store_explicit(&g->ctx.sp, NULL, memory_order_relaxed); /* it has nothing saved */
-    if (has_starved(p)) {
-        pass_on(p, stack);
-    } else if (!weft__stack_put_hot(&p->rt->stacks, &p->stack_cache, stack)) {
-        weft__stack_put(&p->rt->stacks, &p->stack_cache, stack);
-    }
+    give_stack(p, stack);
     atomic_store_explicit(&g->state, G_FREE, memory_order_relaxed);
     weft__g_put(&p->rt->slabs, &p->g_cache, g);
 }
@@ -167,7 +182,7 @@ static WEFT__COLD struct weft__g *put_off(struct weft__p *p, struct weft__g *g)
     return NULL;
 }
 
-static inline void lay_out_on(struct weft__p *p, struct weft__g *g, struct weft__stack *stack);
+static inline void lay_out_on(struct weft__g *g, struct weft__stack *stack);
 
 /* g has no saved stack pointer.  One that has not begun needs a stack, and only one that lies ready
  * is taken here: getting one otherwise needs system calls and more room than a coroutine should
@@ -182,7 +197,7 @@ static inline bool can_begin(struct weft__p *p, struct weft__g *g)
     if (stack == NULL) {
         return false;
     }
-    lay_out_on(p, g, stack);
+    lay_out_on(g, stack);
     return true;
 }
 
@@ -434,6 +449,22 @@ static void *g_main(void *arg)
     return sp;
 }
 
+/* g ends on a stack that it was called on: nobody will return to those below. */
+static WEFT__COLD void give_stacks_below(struct weft__p *p, const struct weft__g *g)
+{
+    struct weft__stack *stack = g->stack;
+    while (stack->call != NULL) {
+        struct weft__stack *below = stack->call->below;
+        /* The fiber that runs here is that of the lowest stack; it must live until we are off. */
+        void *fiber = below->fiber;
+        below->fiber = stack->fiber;
+        stack->fiber = fiber;
+        stack->call = below->call;
+        below->call = NULL;
+        give_stack(p, below);
+    }
+}
+
 /* By a coroutine that ends here, however deep it stands: nobody follows on its stack, for g_main()
  * is out of reach. */
 _Noreturn void weft__switch_exit(int result)
@@ -441,6 +472,7 @@ _Noreturn void weft__switch_exit(int result)
     struct weft__g *g = weft__g_self();
     weft__ends_run(g, false);
     struct weft__m *m = weft__m_self();
+    give_stacks_below(m->p, g);
     settle(m, g, result);
     struct weft__g *next = successor(m->p);
     atomic_store_explicit(&g->state, G_DEAD, memory_order_relaxed);
@@ -450,12 +482,9 @@ _Noreturn void weft__switch_exit(int result)
 }
 
 /* Give a coroutine that has not started its stack and first frame. */
-static inline void lay_out_on(struct weft__p *p, struct weft__g *g, struct weft__stack *stack)
+static inline void lay_out_on(struct weft__g *g, struct weft__stack *stack)
 {
-    g->stack = stack;
-    if (WEFT__UNLIKELY(stack->guard == GUARD_KIND_CANARY)) {
-        atomic_fetch_or_explicit(&p->rt->checks, CHECK_CANARY, memory_order_relaxed);
-    }
+    weft__g_stand_on(g, stack);
     stack->fiber = weft__san_fiber_renew(stack->fiber);
     weft__san_stack(&g->ctx, stack->low, (size_t)(stack->top - stack->low), stack->fiber);
     atomic_store_explicit(&g->ctx.sp, weft__ctx_make(stack->top, g_main, g), memory_order_relaxed);
@@ -473,7 +502,7 @@ bool weft__g_bind_stack(struct weft__p *p, struct weft__g *g)
     if (WEFT__UNLIKELY(stack == NULL)) {
         return false;
     }
-    lay_out_on(p, g, stack);
+    lay_out_on(g, stack);
     return true;
 }
 
