@@ -31,6 +31,9 @@
 #include <weft/scope.h>
 #include <weft/group.h>
 #include <weft/sync.h>
+#include <weft/local.h>
+#include <weft/defer.h>
+#include <weft/stack.h>
 #include <weft/io.h>
 #include <weft/net.h>
 #include <weft/blocking.h>

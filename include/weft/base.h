@@ -17,6 +17,7 @@
 #endif
 
 #define WEFT_API __attribute__((visibility("default")))
+#define WEFT_NORETURN __attribute__((noreturn))
 /* A result whose loss is a bug. */
 #define WEFT_API_MUST __attribute__((visibility("default"), warn_unused_result))
 

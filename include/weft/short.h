@@ -4,6 +4,7 @@
 #define WEFT_SHORT_H
 
 #include <weft/chan.h>
+#include <weft/defer.h>
 #include <weft/go.h>
 #include <weft/select.h>
 
@@ -55,6 +56,9 @@ static inline __attribute__((warn_unused_result)) int chan_select(struct weft_ca
 {
     return weft_select(cases, n);
 }
+
+/* The cleanup of a block; see weft/defer.h. */
+#define DEFER(fn, arg) WEFT_DEFER(fn, arg)
 
 /* The block form of select; see weft/select.h. */
 #define SELECT WEFT_SELECT

@@ -93,6 +93,42 @@ static inline __attribute__((always_inline)) void weft__san_enter(struct weft__c
 #endif
 }
 
+/* One coroutine on two stacks (sched/big_stack.c): what is said of the stack of `from` holds for
+ * `to`; and the brackets around the step from one stack to the other and back.  Only
+ * AddressSanitizer is told: to ThreadSanitizer the calls go on, whatever memory they use. */
+static inline void weft__san_copy(struct weft__ctx *to, const struct weft__ctx *from)
+{
+    (void)to;
+    (void)from;
+#ifdef WEFT__ASAN
+    to->fake = from->fake;
+    to->low = from->low;
+    to->bytes = from->bytes;
+#endif
+#ifdef WEFT__TSAN
+    to->fiber = from->fiber;
+#endif
+}
+
+static inline __attribute__((always_inline)) void weft__san_enter_stack(struct weft__ctx *below,
+                                                                        const struct weft__ctx *to)
+{
+    (void)below;
+    (void)to;
+#ifdef WEFT__ASAN
+    __sanitizer_start_switch_fiber(&below->fake, to->low, to->bytes);
+#endif
+}
+
+static inline __attribute__((always_inline)) void
+weft__san_leave_stack(const struct weft__ctx *below)
+{
+    (void)below;
+#ifdef WEFT__ASAN
+    __sanitizer_start_switch_fiber(NULL, below->low, below->bytes);
+#endif
+}
+
 /* A fiber for the next user of a stack, in place of the last one's: a coroutine never returns from
  * its first function, so the call stack that ThreadSanitizer keeps in a fiber would only grow. */
 static inline void *weft__san_fiber_renew(void *old)

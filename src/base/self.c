@@ -2,6 +2,8 @@
 /* self.c - the only file with thread-locals; see self.h for why these functions look as they do. */
 #include "self.h"
 
+#include <weft/local.h>
+
 #include <errno.h>
 
 #include "compiler.h"
@@ -39,6 +41,13 @@ WEFT__NOINLINE void weft__gate_set_self(struct weft__gate *gate)
 {
     __asm__ volatile("" : "+r"(gate)::"memory");
     weft__self_gate = gate;
+}
+
+WEFT__NOINLINE int *weft_errno_location(void)
+{
+    int *where = &errno;
+    __asm__ volatile("" : "+r"(where)::"memory");
+    return where;
 }
 
 WEFT__NOINLINE int weft__errno(void)

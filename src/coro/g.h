@@ -98,11 +98,13 @@ enum {
     G_FLAG_OWN_FP = 4, /* fp is saved and restored at its switches */
     G_FLAG_RESULT = 8, /* entry takes the form that returns an int; handle is set */
     G_FLAG_SCOPED = 16, /* it runs in the scope of its handle */
+    G_FLAG_OWN_ERRNO = 32, /* errno is saved and restored at its switches */
 };
 
 struct weft_runtime;
 struct weft__scope_frame;
 struct weft__wait;
+struct weft__end;
 struct weft_co;
 
 /* Two cache lines: the first is what a switch touches, the second what spawn and reports do. */
@@ -124,6 +126,7 @@ struct weft__g {
     union {
         void (*plain)(void *);
         int (*with_result)(void *);
+        int exit_result; /* after weft_exit() */
     } entry;
     void *arg;
 
@@ -135,6 +138,8 @@ struct weft__g {
     _Atomic uint8_t wait_reason;
     uint8_t stack_shift; /* the class of the stack that it wants */
     struct weft__fp_control fp;
+    _Atomic int own_errno;  /* with OWN_ERRNO, while it does not run; published by ctx.sp */
+    struct weft__end *ends; /* what it owes at its end: ends.h; NULL in one that is FREE */
 } WEFT__ALIGNED_LINE;
 
 _Static_assert(sizeof(void *) != 8 || sizeof(struct weft__ctx) != 8 ||

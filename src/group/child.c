@@ -1,29 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* child.c - what runs around the function of a child: its scope, its restarts, its end. */
+/*
+ * child.c - what runs around the function of a child: its scope, its restarts, its end.
+ *
+ * The group hears of the end when nothing of the child will run any more: its cleanups and the
+ * destructors of its locals come first.  A child that leaves by weft_exit() comes to its end by a
+ * cleanup of ours, the oldest that it has.
+ */
 #include <weft/time.h>
 
 #include "../base/sys.h"
 #include "group.h"
-
-static void begin(struct weft__child *c)
-{
-    struct weft__g *self = weft__park_self("");
-    struct weft__group *g = c->group;
-    weft__scope_init(&c->scope, self->scope, INT64_MAX, false);
-    weft__scope_push(self, &c->scope);
-    c->end.id = atomic_load_explicit(&self->id, memory_order_relaxed);
-    weft__lock(&g->lock);
-    if (g->is_cancelled) {
-        weft__scope_mark(&c->scope);
-    }
-    c->next = g->begun;
-    c->prev_next = &g->begun;
-    if (c->next != NULL) {
-        c->next->prev_next = &c->next;
-    }
-    g->begun = c;
-    weft__unlock(&g->lock);
-}
 
 /* Under the lock: nobody cancels c any more. */
 static void unlink_child(struct weft__child *c)
@@ -75,6 +61,37 @@ static void end(struct weft__child *c, int result)
     }
 }
 
+static void leave_by_exit(void *child)
+{
+    struct weft__g *self = weft__park_self("");
+    int result = self->entry.exit_result;
+    weft__ends_run(self, false); /* the locals are left */
+    end(child, result);
+}
+
+static void begin(struct weft__child *c)
+{
+    struct weft__g *self = weft__park_self("");
+    struct weft__group *g = c->group;
+    weft__scope_init(&c->scope, self->scope, INT64_MAX, SCOPE_BASE);
+    weft__scope_push(self, &c->scope);
+    c->on_exit.fn = leave_by_exit;
+    c->on_exit.arg = c;
+    weft__ends_push(self, &c->on_exit, END_BLOCK);
+    c->end.id = atomic_load_explicit(&self->id, memory_order_relaxed);
+    weft__lock(&g->lock);
+    if (g->is_cancelled) {
+        weft__scope_mark(&c->scope);
+    }
+    c->next = g->begun;
+    c->prev_next = &g->begun;
+    if (c->next != NULL) {
+        c->next->prev_next = &c->next;
+    }
+    g->begun = c;
+    weft__unlock(&g->lock);
+}
+
 /* Give or take a quarter, so that children which failed together do not come back together. */
 static int64_t around(int64_t ns)
 {
@@ -101,6 +118,9 @@ int weft__child_main(void *arg)
     do {
         result = c->fn(c->end.arg);
     } while (comes_back(c, result));
+    struct weft__g *self = weft__park_self("");
+    (void)weft__ends_unlink(self, &c->on_exit);
+    weft__ends_run(self, true);
     end(c, result);
     return result;
 }

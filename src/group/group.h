@@ -16,6 +16,7 @@
 
 #include <weft/group.h>
 
+#include "../coro/ends.h"
 #include "../park/cancel.h"
 #include "../park/park.h"
 
@@ -41,6 +42,7 @@ struct weft__child {
     struct weft__group *group;
     struct weft__child *next, **prev_next; /* in `begun`; next alone in `ended` */
     struct weft__scope_frame scope;
+    struct weft__cleanup on_exit; /* by weft_exit(), child.c is left behind */
     int (*fn)(void *);
     struct weft_ended end; /* arg is set from the beginning */
     int restarts;          /* left; -1: any number */

@@ -33,7 +33,9 @@ static void add_head(struct weft__text *t, const struct weft__fault *f,
     weft__text_add(t, ", stack of ");
     weft__text_bytes(t, (uint64_t)1 << s->stack.shift);
     if (f->is_overflow) {
-        weft__text_add(t, "; give it a larger one (stack_bytes, WEFT_STACK)");
+        weft__text_add(t, s->stack.call != NULL
+                              ? "; call it on a larger one (weft_call_on_big_stack)"
+                              : "; give it a larger one (stack_bytes, WEFT_STACK)");
     }
     weft__text_add(t, "\n");
 }
@@ -63,6 +65,7 @@ static void add_stack(struct weft__text *t, const struct weft__fault *f,
     if (weft__sys_copy_memory(copy, (const void *)from, bytes) == (ssize_t)bytes) {
         struct weft__stack_view view = {.lo = from, .bytes = bytes, .copy = copy};
         weft__report_pcs(t, pcs, weft__unwind(&f->frame, &view, pcs, FRAMES_MAX));
+        weft__report_below(t, &s->stack, copy, bytes);
     }
     weft__sys_munmap(room, bytes + pcs_bytes);
 }

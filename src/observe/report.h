@@ -32,6 +32,11 @@ void weft__report_wait(struct weft__text *t, const struct weft__snapshot *s);
 /* The call stack of a parked coroutine, from a copy of its stack. */
 void weft__report_stack(struct weft__text *t, const struct weft__snapshot *s);
 
+/* The calls below a stack that a coroutine was called on (sched/big_stack.c), if there are any;
+ * `copy` has room for `room` bytes of each stack. */
+void weft__report_below(struct weft__text *t, const struct weft__stack *stack, unsigned char *copy,
+                        size_t room);
+
 /* Return addresses as lines "    #0 name+0x1f (prog+0x4021)"; many are cut in the middle. */
 void weft__report_pcs(struct weft__text *t, const uintptr_t *pcs, int n);
 

@@ -22,7 +22,7 @@ void weft__cancel_fence(void)
 /* Does the end of s count where the coroutine is now? */
 static bool reaches(const struct weft__scope_frame *innermost, const struct weft__scope_frame *s)
 {
-    while (innermost != s && !innermost->is_shield) {
+    while (innermost != s && innermost->kind != SCOPE_SHIELD) {
         innermost = innermost->parent;
     }
     return innermost == s;

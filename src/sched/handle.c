@@ -31,7 +31,7 @@ struct weft_co *weft__handle_make(struct weft__p *p)
         co->g = NULL;
         weft__lock_init_biased(&co->lock, RANK_CHAN);
         weft__waitq_init(&co->waiters, &co->lock);
-        weft__scope_init(&co->scope, NULL, INT64_MAX, false);
+        weft__scope_init(&co->scope, NULL, INT64_MAX, SCOPE_BASE);
     }
     return co;
 }

@@ -62,4 +62,7 @@ void weft__switch_park(struct weft__m *m, struct weft__g *g);
  * the thread to its M, as a spare one. */
 void weft__switch_inside(struct weft__m *m, struct weft__g *g);
 
+/* switch.c: end the coroutine that runs, from any depth, after its cleanups. */
+_Noreturn void weft__switch_exit(int result);
+
 #endif

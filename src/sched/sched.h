@@ -177,6 +177,15 @@ struct weft_runtime {
     bool with_signals;
 };
 
+/* From now on g stands on this stack. */
+static inline void weft__g_stand_on(struct weft__g *g, struct weft__stack *stack)
+{
+    g->stack = stack;
+    if (WEFT__UNLIKELY(stack->guard == GUARD_KIND_CANARY)) {
+        atomic_fetch_or_explicit(&g->rt->checks, CHECK_CANARY, memory_order_relaxed);
+    }
+}
+
 /* ready.c */
 void weft__g_ready(struct weft__g *g, bool run_next);
 _Noreturn void weft__g_did_not_wait(void);
@@ -190,6 +199,8 @@ void weft__op_done(struct weft__op *op);
 void weft__switch_to_g(struct weft__m *m, struct weft__g *g);
 void weft__switch_yield(struct weft__m *m, struct weft__g *g);
 bool weft__g_bind_stack(struct weft__p *p, struct weft__g *g);
+void weft__g_check_canary(const struct weft__g *g);
+void weft__g_give_stack(struct weft__p *p, struct weft__stack *stack); /* back to the runtime */
 
 /* idle.c */
 void weft__idle_wake_one(struct weft_runtime *rt);

@@ -27,7 +27,7 @@ static struct weft__scope_frame *find_ended(const struct weft__g *g, int64_t now
 {
     struct weft__scope_frame *s = g->scope;
     while (s != NULL && ended_ns(s, now_ns) == INT64_MAX) {
-        s = s->is_shield ? NULL : s->parent;
+        s = s->kind == SCOPE_SHIELD ? NULL : s->parent;
     }
     return s;
 }

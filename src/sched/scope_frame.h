@@ -29,6 +29,12 @@
 #include "../coro/g.h"
 #include "wait.h"
 
+enum weft__scope_kind {
+    SCOPE_PLAIN,
+    SCOPE_SHIELD, /* what lies around it does not count inside */
+    SCOPE_BASE,   /* of a handle, or of a child of a group: all of its coroutine's code is inside */
+};
+
 struct weft__scope_frame {
     struct weft__scope_frame *parent;
     struct weft__scope_frame *root;   /* the outermost of the coroutine; NULL: not open */
@@ -39,28 +45,28 @@ struct weft__scope_frame {
     _Atomic(struct weft__wait *) wait; /* root: the wait that the coroutine is in */
     _Atomic uint32_t is_busy;          /* root: a canceller looks at the coroutine */
     _Atomic bool has_cancelled;        /* root: a frame of the coroutine was cancelled */
-    bool is_shield;                    /* what lies around it does not count inside */
+    uint8_t kind;                      /* enum weft__scope_kind */
     bool has_ended_calls;              /* it was itself the cause of one */
     uint8_t cause; /* enum weft_cause: who ended the last call that was ended in it */
 };
 
 /* Set up a frame; one without a parent is a root. */
 static inline void weft__scope_init(struct weft__scope_frame *s, struct weft__scope_frame *parent,
-                                    int64_t deadline_ns, bool is_shield)
+                                    int64_t deadline_ns, enum weft__scope_kind kind)
 {
     s->parent = parent;
     s->root = parent != NULL ? parent->root : s;
     s->g = NULL;
     s->deadline_ns = deadline_ns;
     s->nearest_ns = deadline_ns;
-    if (parent != NULL && !is_shield && parent->nearest_ns < deadline_ns) {
+    if (parent != NULL && kind != SCOPE_SHIELD && parent->nearest_ns < deadline_ns) {
         s->nearest_ns = parent->nearest_ns;
     }
     atomic_init(&s->cancelled_ns, INT64_MAX);
     atomic_init(&s->wait, NULL);
     atomic_init(&s->is_busy, 0);
     atomic_init(&s->has_cancelled, false);
-    s->is_shield = is_shield;
+    s->kind = (uint8_t)kind;
     s->has_ended_calls = false;
     s->cause = 0;
 }

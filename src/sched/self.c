@@ -60,14 +60,6 @@ int weft_thread_index(void)
     return m != NULL && m->cur != NULL ? (int)m->p->index : -1;
 }
 
-void weft_own_fp(void)
-{
-    struct weft__g *g = current();
-    if (g != NULL) {
-        g->flags |= G_FLAG_OWN_FP;
-    }
-}
-
 struct weft_runtime *weft_runtime_current(void)
 {
     struct weft__g *g = current();

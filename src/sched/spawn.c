@@ -6,6 +6,7 @@
 
 #include "../base/fatal.h"
 #include "../base/self.h"
+#include "../coro/locals.h"
 #include "queue.h"
 
 /* Numbers are unique in the process.  A P sets a block of them aside; a plain thread, which spawns
@@ -42,6 +43,19 @@ static inline void fill(struct weft__g *g, void *arg, const char *site, uint64_t
     atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_relaxed);
 }
 
+/* A child of the coroutine that runs on p gets what it inherits.  False for lack of memory.  Who
+ * copies a value may wait: *p is the P that runs the parent afterwards. */
+static inline bool inherit(struct weft__p **p, struct weft__g *child)
+{
+    const struct weft__g *parent = (*p)->m->cur;
+    if (WEFT__LIKELY(parent->ends == NULL)) {
+        return true;
+    }
+    bool is_done = weft__locals_inherit(parent, child);
+    *p = weft__m_self()->p;
+    return is_done;
+}
+
 int weft_go_at(void (*fn)(void *), void *arg, const char *site)
 {
     struct weft__m *m = weft__m_in_coroutine("go() was called outside a coroutine; a plain thread "
@@ -49,6 +63,10 @@ int weft_go_at(void (*fn)(void *), void *arg, const char *site)
     struct weft__p *p = m->p;
     struct weft__g *g = weft__g_get(&p->rt->slabs, &p->g_cache);
     if (WEFT__UNLIKELY(g == NULL)) {
+        return -ENOMEM;
+    }
+    if (WEFT__UNLIKELY(!inherit(&p, g))) {
+        weft__g_put(&p->rt->slabs, &p->g_cache, g);
         return -ENOMEM;
     }
     fill(g, arg, site, weft__id_take(p));
@@ -83,7 +101,7 @@ struct weft_co *weft_go_opts(int (*fn)(void *), void *arg, const struct weft_go_
     if (g != NULL && opts->name != NULL) {
         name = weft__g_name_make(&rt->slabs, opts->name);
     }
-    if (g == NULL || (opts->name != NULL && name == NULL)) {
+    if (g == NULL || (opts->name != NULL && name == NULL) || !inherit(&p, g)) {
         goto out_of_memory;
     }
     fill(g, arg, opts->site != NULL ? opts->site : "?", weft__id_take(p));
@@ -92,7 +110,7 @@ struct weft_co *weft_go_opts(int (*fn)(void *), void *arg, const struct weft_go_
     co->g = g;
     g->flags = (uint16_t)(G_FLAG_RESULT | G_FLAG_SCOPED | (opts->pinned ? G_FLAG_PINNED : 0) |
                           (opts->own_fp ? G_FLAG_OWN_FP : 0));
-    g->fp = m->fp;
+    g->fp = p->m->fp;
     atomic_store_explicit(&g->name, name, memory_order_relaxed);
     if (opts->stack_bytes != 0) {
         g->stack_shift = (uint8_t)weft__stack_shift(opts->stack_bytes);
@@ -111,6 +129,9 @@ struct weft_co *weft_go_opts(int (*fn)(void *), void *arg, const struct weft_go_
     return co;
 
 out_of_memory:
+    if (name != NULL) {
+        weft__g_name_free(&rt->slabs, name);
+    }
     if (g != NULL) {
         weft__g_put(&rt->slabs, &p->g_cache, g);
     }

@@ -4,6 +4,7 @@
 
 #include "../base/clock.h"
 #include "../base/sys.h"
+#include "../coro/ends.h"
 #include "lifecycle.h"
 #include "watch.h"
 
@@ -103,6 +104,7 @@ static void for_each_left(struct weft_runtime *rt, void (*fn)(struct weft__g *g)
 
 static void abandon(struct weft__g *g)
 {
+    weft__ends_drop(g);
     if (g->handle != NULL) {
         weft__handle_abandon(g->handle, -ECANCELED);
     }

@@ -15,7 +15,9 @@
 #include "../base/fatal.h"
 #include "../base/self.h"
 #include "../base/sys.h"
+#include "../coro/ends.h"
 #include "away.h"
+#include "own.h"
 #include "queue.h"
 
 #define SAVED_PAUSES 100 /* then the CPU is offered to whoever it is that we wait for */
@@ -26,14 +28,19 @@ static WEFT__COLD void canary_is_dead(void)
                 "larger stack (stack_bytes, WEFT_STACK)");
 }
 
+void weft__g_check_canary(const struct weft__g *g)
+{
+    if (g->stack->guard == GUARD_KIND_CANARY && !weft__canary_is_intact(g->stack->low)) {
+        canary_is_dead();
+    }
+}
+
 static WEFT__COLD void check_slow(uint8_t checks, const struct weft__g *g)
 {
     if ((checks & CHECK_FORKED) != 0) {
         weft__fatal("a coroutine waits in the child of a fork; there only exec and _exit work");
     }
-    if (g->stack->guard == GUARD_KIND_CANARY && !weft__canary_is_intact(g->stack->low)) {
-        canary_is_dead();
-    }
+    weft__g_check_canary(g);
 }
 
 static inline bool has_checks(const struct weft__m *m)
@@ -76,17 +83,27 @@ static WEFT__COLD void pass_on(struct weft__p *p, struct weft__stack *stack)
     }
 }
 
+static inline void give_stack(struct weft__p *p, struct weft__stack *stack)
+{
+    if (has_starved(p)) {
+        pass_on(p, stack);
+    } else if (!weft__stack_put_hot(&p->rt->stacks, &p->stack_cache, stack)) {
+        weft__stack_put(&p->rt->stacks, &p->stack_cache, stack);
+    }
+}
+
+void weft__g_give_stack(struct weft__p *p, struct weft__stack *stack)
+{
+    give_stack(p, stack);
+}
+
 /* The stack and the descriptor of a coroutine that has ended. */
 static WEFT__NOINLINE void bury(struct weft__p *p, struct weft__g *g)
 {
     struct weft__stack *stack = g->stack;
     g->stack = NULL;
     atomic_store_explicit(&g->ctx.sp, NULL, memory_order_relaxed); /* it has nothing saved */
-    if (has_starved(p)) {
-        pass_on(p, stack);
-    } else if (!weft__stack_put_hot(&p->rt->stacks, &p->stack_cache, stack)) {
-        weft__stack_put(&p->rt->stacks, &p->stack_cache, stack);
-    }
+    give_stack(p, stack);
     atomic_store_explicit(&g->state, G_FREE, memory_order_relaxed);
     weft__g_put(&p->rt->slabs, &p->g_cache, g);
 }
@@ -100,19 +117,6 @@ static inline void arrive(struct weft__ctx *self)
     if (dead != NULL) {
         m->dead = NULL;
         bury(m->p, dead);
-    }
-}
-
-/* Of two coroutines, or of one and an M's own context, at least one owns its floating-point
- * environment. */
-static WEFT__COLD void switch_fp(struct weft__m *m, struct weft__g *from, const struct weft__g *to)
-{
-    if ((from->flags & G_FLAG_OWN_FP) != 0) {
-        weft__fp_save(&from->fp);
-        weft__fp_load(&m->fp);
-    }
-    if (to != NULL && (to->flags & G_FLAG_OWN_FP) != 0) {
-        weft__fp_load(&to->fp);
     }
 }
 
@@ -141,7 +145,7 @@ static inline void *begin_run(struct weft__m *m, struct weft__g *g)
 /* Is it a matter of the stack alone to leave `from` for `to`, neither of which may be NULL? */
 static inline bool is_plain(const struct weft__g *from, const struct weft__g *to)
 {
-    return WEFT__LIKELY(((from->flags | to->flags) & (G_FLAG_OWN_FP | G_FLAG_FRESH)) == 0);
+    return WEFT__LIKELY(((from->flags | to->flags) & (G_FLAGS_OWN | G_FLAG_FRESH)) == 0);
 }
 
 /* Leave `from` for `to`, where that is_plain().  Returns when somebody resumes `from`, perhaps on
@@ -162,8 +166,8 @@ static void leave(struct weft__m *m, struct weft__g *from, struct weft__g *to, b
     struct weft__ctx *ctx = &m->ctx;
     void *sp;
     bool has_exceptions = has_check(m, CHECK_EXCEPTIONS) && weft__exceptions_take(&exceptions);
-    if (WEFT__UNLIKELY(((from->flags | (to != NULL ? to->flags : 0)) & G_FLAG_OWN_FP) != 0)) {
-        switch_fp(m, from, to);
+    if (WEFT__UNLIKELY(((from->flags | (to != NULL ? to->flags : 0)) & G_FLAGS_OWN) != 0)) {
+        weft__own_switch(m, from, to);
     }
     if (to != NULL) {
         ctx = &to->ctx;
@@ -190,7 +194,7 @@ static WEFT__COLD struct weft__g *put_off(struct weft__p *p, struct weft__g *g)
     return NULL;
 }
 
-static inline void lay_out_on(struct weft__p *p, struct weft__g *g, struct weft__stack *stack);
+static inline void lay_out_on(struct weft__g *g, struct weft__stack *stack);
 
 /* g has no saved stack pointer.  One that has not begun needs a stack, and only one that lies ready
  * is taken here: getting one otherwise needs system calls and more room than a coroutine should
@@ -205,7 +209,7 @@ static inline bool can_begin(struct weft__p *p, struct weft__g *g)
     if (stack == NULL) {
         return false;
     }
-    lay_out_on(p, g, stack);
+    lay_out_on(g, stack);
     return true;
 }
 
@@ -357,15 +361,20 @@ void weft__switch_inside(struct weft__m *m, struct weft__g *g)
     leave(m, g, NULL, false);
 }
 
+static inline void refuse_open_scope(const struct weft__g *g)
+{
+    if (WEFT__UNLIKELY(g->scope != NULL && g->scope->kind != SCOPE_BASE)) {
+        weft__fatal("a coroutine ended with a scope open");
+    }
+}
+
 /* What a coroutine owes to others when it ends. */
 static inline void settle(struct weft__m *m, struct weft__g *g, int result)
 {
     struct weft__p *p = m->p;
     check(m, g);
+    refuse_open_scope(g);
     if (g->scope != NULL) {
-        if (WEFT__UNLIKELY((g->flags & G_FLAG_SCOPED) == 0 || g->scope != &g->handle->scope)) {
-            weft__fatal("a coroutine ended with a scope open");
-        }
         weft__scope_settle(g->scope); /* who has cancelled it may still look at the handle */
         g->scope = NULL;
     }
@@ -393,7 +402,7 @@ static inline bool can_follow(const struct weft__p *p, const struct weft__g *g,
     return false;
 #endif
     return next->stack == NULL && next->stack_shift == g->stack->shift &&
-           ((next->flags | g->flags) & G_FLAG_OWN_FP) == 0 && !has_starved(p);
+           ((next->flags | g->flags) & G_FLAGS_OWN) == 0 && !has_starved(p);
 }
 
 /* Leave g for good, for `next` or the M's own context: where that is. */
@@ -403,8 +412,8 @@ static inline void *end_on(struct weft__m *m, struct weft__g *g, struct weft__g 
     leave(m, g, next, true); /* they want to be told right before the switch */
     __builtin_unreachable();
 #endif
-    if (WEFT__UNLIKELY(((g->flags | (next != NULL ? next->flags : 0)) & G_FLAG_OWN_FP) != 0)) {
-        switch_fp(m, g, next);
+    if (WEFT__UNLIKELY(((g->flags | (next != NULL ? next->flags : 0)) & G_FLAGS_OWN) != 0)) {
+        weft__own_switch(m, g, next);
     }
     if (next != NULL) {
         (void)take_fresh(next);
@@ -442,6 +451,12 @@ static inline struct weft__g *finish(struct weft__g *g, int result, void **sp)
     return NULL;
 }
 
+static WEFT__COLD void run_ends(struct weft__g *g)
+{
+    refuse_open_scope(g); /* cleanups wait, and would look at it */
+    weft__ends_run(g, true);
+}
+
 /* Where every coroutine begins: on its own stack, or where another one has ended. */
 static void *g_main(void *arg)
 {
@@ -458,18 +473,51 @@ static void *g_main(void *arg)
         } else {
             g->entry.plain(g->arg);
         }
+        if (WEFT__UNLIKELY(g->ends != NULL)) {
+            run_ends(g);
+        }
         g = finish(g, result, &sp);
     }
     return sp;
 }
 
-/* Give a coroutine that has not started its stack and first frame. */
-static inline void lay_out_on(struct weft__p *p, struct weft__g *g, struct weft__stack *stack)
+/* g ends on a stack that it was called on: nobody will return to those below. */
+static WEFT__COLD void give_stacks_below(struct weft__p *p, const struct weft__g *g)
 {
-    g->stack = stack;
-    if (WEFT__UNLIKELY(stack->guard == GUARD_KIND_CANARY)) {
-        atomic_fetch_or_explicit(&p->rt->checks, CHECK_CANARY, memory_order_relaxed);
+    struct weft__stack *stack = g->stack;
+    while (stack->call != NULL) {
+        struct weft__stack *below = stack->call->below;
+        /* The fiber that runs here is that of the lowest stack; it must live until we are off. */
+        void *fiber = below->fiber;
+        below->fiber = stack->fiber;
+        stack->fiber = fiber;
+        stack->call = below->call;
+        below->call = NULL;
+        give_stack(p, below);
     }
+}
+
+/* By a coroutine that ends here, however deep it stands: nobody follows on its stack, for g_main()
+ * is out of reach. */
+_Noreturn void weft__switch_exit(int result)
+{
+    struct weft__g *g = weft__g_self();
+    g->entry.exit_result = result;
+    weft__ends_run(g, false);
+    struct weft__m *m = weft__m_self();
+    give_stacks_below(m->p, g);
+    settle(m, g, result);
+    struct weft__g *next = successor(m->p);
+    atomic_store_explicit(&g->state, G_DEAD, memory_order_relaxed);
+    m->dead = g;
+    leave(m, g, next, true);
+    __builtin_unreachable();
+}
+
+/* Give a coroutine that has not started its stack and first frame. */
+static inline void lay_out_on(struct weft__g *g, struct weft__stack *stack)
+{
+    weft__g_stand_on(g, stack);
     stack->fiber = weft__san_fiber_renew(stack->fiber);
     weft__san_stack(&g->ctx, stack->low, (size_t)(stack->top - stack->low), stack->fiber);
     atomic_store_explicit(&g->ctx.sp, weft__ctx_make(stack->top, g_main, g), memory_order_relaxed);
@@ -487,7 +535,7 @@ bool weft__g_bind_stack(struct weft__p *p, struct weft__g *g)
     if (WEFT__UNLIKELY(stack == NULL)) {
         return false;
     }
-    lay_out_on(p, g, stack);
+    lay_out_on(g, stack);
     return true;
 }
 
@@ -502,8 +550,8 @@ void weft__switch_to_g(struct weft__m *m, struct weft__g *g)
             weft__sys_yield_cpu();
         }
     }
-    if (WEFT__UNLIKELY((g->flags & G_FLAG_OWN_FP) != 0)) {
-        weft__fp_load(&g->fp);
+    if (WEFT__UNLIKELY((g->flags & G_FLAGS_OWN) != 0)) {
+        weft__own_load(g);
     }
     void *sp = begin_run(m, g);
     (void)take_fresh(g);

@@ -15,17 +15,18 @@ static struct weft__scope_frame *frame_of(const struct weft_scope *s)
     return (struct weft__scope_frame *)(uintptr_t)s;
 }
 
-static void open_scope(struct weft_scope *scope, int64_t deadline_ns, bool is_shield)
+static void open_scope(struct weft_scope *scope, int64_t deadline_ns,
+                       enum weft__scope_kind kind)
 {
     struct weft__g *g = weft__park_self("a scope was opened outside a coroutine");
     struct weft__scope_frame *s = frame_of(scope);
-    weft__scope_init(s, g->scope, deadline_ns, is_shield);
+    weft__scope_init(s, g->scope, deadline_ns, kind);
     weft__scope_push(g, s);
 }
 
 void weft_scope_begin_until(struct weft_scope *scope, int64_t deadline_ns)
 {
-    open_scope(scope, deadline_ns, false);
+    open_scope(scope, deadline_ns, SCOPE_PLAIN);
 }
 
 void weft_scope_begin(struct weft_scope *scope, int64_t timeout_ns)
@@ -34,12 +35,12 @@ void weft_scope_begin(struct weft_scope *scope, int64_t timeout_ns)
     open_scope(scope,
                timeout_ns == WEFT_NEVER ? INT64_MAX
                                         : weft__clock_after(weft__clock_ns(), timeout_ns),
-               false);
+               SCOPE_PLAIN);
 }
 
 void weft_scope_begin_shield(struct weft_scope *scope, int64_t timeout_ns)
 {
-    open_scope(scope, weft__clock_after(weft__clock_ns(), timeout_ns), true);
+    open_scope(scope, weft__clock_after(weft__clock_ns(), timeout_ns), SCOPE_SHIELD);
 }
 
 static struct weft__scope_frame *check_open(const struct weft_scope *scope, const char *what)

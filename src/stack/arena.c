@@ -126,6 +126,7 @@ struct weft__stack *weft__arena_take(struct weft__stacks *s, int shift)
     stack->low = kind == GUARD_KIND_CANARY ? base : base + guard_bytes;
     stack->top = base + bytes - (size_t)(i % COLOURS) * WEFT__CACHE_LINE;
     stack->fiber = NULL;
+    stack->call = NULL;
     if (kind == GUARD_KIND_CANARY) {
         weft__canary_write(stack->low);
     }

@@ -23,12 +23,19 @@
 #define WEFT__STACK_CLASSES 17
 
 struct weft__stack {
-    struct weft__stack *next; /* in a cache */
-    char *low;                /* lowest usable byte, right above the guard */
-    char *top;                /* where the first frame goes; coloured */
-    void *fiber;              /* ThreadSanitizer's */
-    uint8_t shift;            /* size is 1 << shift, guard included */
-    uint8_t guard;            /* enum weft__guard_kind of this one */
+    struct weft__stack *next;      /* in a cache */
+    char *low;                     /* lowest usable byte, right above the guard */
+    char *top;                     /* where the first frame goes; coloured */
+    void *fiber;                   /* ThreadSanitizer's */
+    struct weft__stack_call *call; /* the call that is carried out here; NULL: a coroutine's own */
+    uint8_t shift;                 /* size is 1 << shift, guard included */
+    uint8_t guard;                 /* enum weft__guard_kind of this one */
+};
+
+/* A call by a coroutine on another stack than its own: what is below.  Lies there. */
+struct weft__stack_call {
+    struct weft__stack *below;
+    void *sp; /* the context that goes on after the call */
 };
 
 struct weft__stack_region {

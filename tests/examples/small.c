@@ -127,6 +127,34 @@ TEST(worker_pool_does_each_job_once)
     CHECK_EQ(total, 1000);
 }
 
+/* Goal: each line is written for the request that it belongs to, also by coroutines that the
+ * coroutines of a request start, and after its answer.
+ * Method: of each request all lines are there, and its last one counts them and the coroutines. */
+TEST(tracing_knows_the_request_of_every_line)
+{
+    enum { REQUESTS = 20 };
+    const char *text = program_output("tracing", "20");
+    int n_lines[REQUESTS + 1] = {0}, n_over = 0, id, said, n;
+
+    for (const char *at = text; *at != '\0'; at = strchr(at, '\n') + 1) {
+        CHECK_EQ(sscanf(at, "[request %d] ", &id), 1);
+        CHECK(id >= 1 && id <= REQUESTS && n_lines[id] >= 0);
+        if (sscanf(at, "[request %*d] over: %d coroutines wrote %d lines", &n, &said) == 2) {
+            CHECK_EQ(n, 6);
+            CHECK_EQ(said, n_lines[id]);
+            n_lines[id] = -1; /* nothing comes after it */
+            n_over++;
+        } else {
+            n_lines[id]++;
+        }
+    }
+    CHECK_EQ(n_over, REQUESTS);
+    CHECK(has_line(text, "[request 7] user: not in the cache"));
+    CHECK(has_line(text, "[request 7] price: done"));
+    CHECK(has_line(text, "[request 7] audit: written"));
+    CHECK(has_line(text, "[request 7] answered"));
+}
+
 /* Goal: everybody who parks comes back, and the figures are there.
  * Method: a small crowd; what a million costs is measured elsewhere. */
 TEST(million_wakes_and_joins_all)

@@ -4,11 +4,11 @@
  *
  * Method: the two files that hold the fault door are compiled into this program with the door open;
  * the rest of the library comes from the archive and calls through them.  A scenario (start, spawn,
- * channels, an echo over TCP and UNIX, foreign fds, stop) runs in a forked child for every kind of
- * call and k = 1, 2, ... until a run ends in which nothing was left to fail; once with a single
- * failure, and for kinds whose failure can last also with all calls from the k-th on.  After each
- * the same scenario must succeed without failures, and the process must own as many fds and threads
- * as after two runs that had none, and no block of memory.
+ * channels, locals and cleanups, an echo over TCP and UNIX, foreign fds, stop) runs in a forked
+ * child for every kind of call and k = 1, 2, ... until a run ends in which nothing was left to
+ * fail; once with a single failure, and for kinds whose failure can last also with all calls from
+ * the k-th on.  After each the same scenario must succeed without failures, and the process must
+ * own as many fds and threads as after two runs that had none, and no block of memory.
  *
  * Builds that are slow look at every other k only, or fewer, from a seeded start.
  *
@@ -253,10 +253,58 @@ static int block(void)
     return rc == 0 && result != 6 ? -EPROTO : rc;
 }
 
+static _Atomic int n_owed;
+
+static void settle(void *value)
+{
+    (void)value;
+    n_owed--;
+}
+
+static void *owe(void *value)
+{
+    n_owed++;
+    return value;
+}
+
+static struct weft_key owed = {.destroy = settle, .inherit = owe};
+
+static int do_nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+/* A parent, which has a child. */
+static int owe_much(void *has_child)
+{
+    int rc = 0;
+
+    if (weft_local_get(&owed) == NULL && (rc = weft_local_set(&owed, &owed)) == 0)
+        n_owed++;
+    if (rc == 0 && (rc = weft_defer(settle, NULL)) == 0)
+        n_owed++;
+    rc = first_error(rc, weft_call_on_big_stack(do_nothing, NULL, 1 << 20));
+    if (has_child != NULL) {
+        struct weft_co *co = weft_go_with(owe_much, NULL);
+        rc = first_error(rc, co != NULL ? join_for(co) : -ENOMEM);
+    }
+    return rc;
+}
+
+static int settle_all(void)
+{
+    struct weft_co *co = weft_go_with(owe_much, &owed);
+    int rc = co != NULL ? join_for(co) : -ENOMEM;
+
+    CHECK_EQ(n_owed, 0);
+    return rc;
+}
+
 static int scenario(void *arg)
 {
     (void)arg;
-    int rc = channels();
+    int rc = first_error(channels(), settle_all());
     rc = first_error(rc, shapes());
     rc = first_error(rc, block());
     rc = first_error(rc, echo_at("127.0.0.1:0"));

@@ -366,6 +366,58 @@ CO_TEST(a_cancel_goes_down_a_tree_of_groups)
     return 0;
 }
 
+static atomic_int n_put_away;
+
+static void put_away(void *arg)
+{
+    (void)arg;
+    WEFT_SHIELD (s, WEFT_SEC)
+        CHECK_EQ(weft_sleep(WEFT_MS), 0);
+    atomic_fetch_add(&n_put_away, 1);
+}
+
+static struct weft_key local = {.destroy = put_away};
+
+/* Owes a cleanup and a local, and ends one way or the other, deep in scopes. */
+static int owe(void *arg)
+{
+    CHECK_EQ(weft_defer(put_away, NULL), 0);
+    CHECK_EQ(weft_local_set(&local, &local), 0);
+    WEFT_SCOPE (s) {
+        WEFT_DEADLINE (t, WEFT_SEC) {
+            if (arg != NULL)
+                weft_exit(-EXFULL);
+        }
+    }
+    return -EIO;
+}
+
+/* Goal: what a child owes at its end is done before its group hears of it, also where it ends by
+ * weft_exit(). */
+CO_TEST(a_child_has_settled_all_when_it_has_ended)
+{
+    int one = 1;
+
+    for (int i = 0; i < 4; i++) {
+        struct weft_co *co = NULL;
+        atomic_store(&n_put_away, 0);
+        WEFT_GROUP (g) {
+            if (i < 2)
+                CHECK_EQ(weft_group_go(&g, owe, i % 2 ? &one : NULL), 0);
+            else
+                CHECK_EQ(weft_group_go(&g, owe, i % 2 ? &one : NULL, .handle = &co), 0);
+            CHECK_EQ(weft_group_wait(&g), i % 2 ? -EXFULL : -EIO);
+            CHECK_EQ(atomic_load(&n_put_away), 2);
+        }
+        if (co != NULL) {
+            int result = 0;
+            CHECK_EQ(weft_join(co, &result), 0);
+            CHECK_EQ(result, i % 2 ? -EXFULL : -EIO);
+        }
+    }
+    return 0;
+}
+
 static struct weft_group shared_group;
 
 static int start_some(void *arg)

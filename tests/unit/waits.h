@@ -12,6 +12,7 @@
  *   not in the table: weft_group_wait (waits on, for the children that it cancels: group.c)
  *   not in the table: weft_blocking (what has begun is waited for; what is queued: blocking.c)
  *   not in the table: weft_blocking_leave (back to a processor: no scope ends it)
+ *   not in the table: weft_call_on_big_stack weft_defer_end weft_exit (as the functions called do)
  *   not in the table: weft_close (ends by itself)
  *   not in the table: weft_yield (a turn)
  *   not in the table: weft_dump weft_run weft_run_config weft_runtime_start weft_runtime_stop
