@@ -18,7 +18,7 @@ WEFT_BEGIN_DECLS
  *
  * For deep recursion and for libraries that want a thread's stack, in a program whose coroutines
  * have small ones.  The stack is taken from the runtime, as for weft_go_with(), and goes back
- * afterwards: some 100 ns if one lies ready, and memory is taken for what fn really touches.  Calls
+ * afterwards: some 50 ns if one lies ready, and memory is taken for what fn really touches.  Calls
  * may be nested.  An overflow is found and reported as on any stack.
  *
  * Leave fn by returning, or by weft_exit(): neither longjmp() nor an exception of C++ gets out.
