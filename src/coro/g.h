@@ -124,6 +124,7 @@ struct weft__g {
     struct weft__fp_control fp;
 } WEFT__ALIGNED_LINE;
 
+    bool is_contested;   /* its last wait is, and it has not come back from it: stop.c */
 _Static_assert(sizeof(void *) != 8 || sizeof(struct weft__ctx) != 8 ||
                    sizeof(struct weft__g) == 128,
                "a descriptor is two cache lines");

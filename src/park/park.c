@@ -66,7 +66,9 @@ WEFT__COLD int weft__park_wait_slow(struct weft__wait *w)
     }
     bool has_ended = WEFT__UNLIKELY(w->deadline_ns != INT64_MAX) && begin_deadline(w);
     if (!has_ended) {
+        w->g->is_contested = true;
         weft__switch_park(weft__m_self(), w->g);
+        w->g->is_contested = false;
         weft__timer_disarm(w);
     }
     if (WEFT__UNLIKELY(w->value == -ETIMEDOUT)) {

@@ -120,7 +120,7 @@ static inline void weft__park_abandon(struct weft__wait *w)
     }
 }
 
-/* For a plain thread, or with a deadline. */
+/* For a plain thread, or where several parties may end it. */
 int weft__park_wait_slow(struct weft__wait *w);
 
 /*
@@ -130,7 +130,7 @@ int weft__park_wait_slow(struct weft__wait *w);
  */
 static inline int weft__park_wait(struct weft__wait *w)
 {
-    if (WEFT__UNLIKELY(w->g == NULL || w->deadline_ns != INT64_MAX)) {
+    if (WEFT__UNLIKELY(w->g == NULL || w->is_contested)) {
         return weft__park_wait_slow(w);
     }
     weft__switch_park(weft__m_self(), w->g);

@@ -73,13 +73,20 @@ static void free_ms(struct weft_runtime *rt)
     }
 }
 
-/* Take a coroutine that waits out of the objects that it waits in: a channel, say, may be shared
- * and live on.  Whoever is about to wake it holds the object's lock until it is done. */
-static void unlink_waiters(struct weft__g *g)
+/*
+ * Take a coroutine that waits out of the objects that it waits in: a channel, say, may be shared
+ * and live on.  Whoever is about to wake it holds the object's lock until it is done.  One that was
+ * woken and has not run since is still linked where it was not woken from; the object that woke it
+ * has unlinked it, and may be gone.
+ */
+static void unlink_waiters(struct weft__g *g, bool was_woken)
 {
     struct weft__wait *wait = atomic_load_explicit(&g->wait, memory_order_relaxed);
     struct weft__waiter *w = wait != NULL ? wait->waiters : NULL;
     for (; w != NULL; w = w->sibling) {
+        if (was_woken && w->index == wait->value) {
+            continue;
+        }
         weft__lock(w->queue->lock);
         weft__waitq_remove(w->queue, w);
         weft__unlock(w->queue->lock);
@@ -106,11 +113,12 @@ static void abandon(struct weft__g *g)
     }
 }
 
-static void unlink_if_parked(struct weft__g *g)
+static void unlink_if_waiting(struct weft__g *g)
 {
     /* acquire [FOREIGN-WAKE]: one that is runnable by now is still counted there. */
-    if (atomic_load_explicit(&g->state, memory_order_acquire) == G_PARKED) {
-        unlink_waiters(g);
+    bool is_parked = atomic_load_explicit(&g->state, memory_order_acquire) == G_PARKED;
+    if (is_parked || g->is_contested) {
+        unlink_waiters(g, !is_parked);
     }
 }
 
@@ -138,7 +146,7 @@ int64_t weft__runtime_stop(struct weft_runtime *rt, int64_t deadline_ns)
     weft__watch_end(rt); /* from here on no dump looks at it */
     free_ms(rt);
     int64_t left = (int64_t)weft__live_count(rt);
-    for_each_left(rt, unlink_if_parked); /* from here on nobody begins to wake one of them */
+    for_each_left(rt, unlink_if_waiting); /* from here on nobody begins to wake one of them */
     weft__foreign_wakes_end();
     weft__reactors_stop(&rt->reactors); /* the kernel lets go of the buffers on the stacks */
     for_each_left(rt, abandon);         /* whoever joins one from elsewhere gets -ECANCELED */
