@@ -27,6 +27,7 @@
 #include <weft/time.h>
 #include <weft/scope.h>
 #include <weft/sync.h>
+#include <weft/future.h>
 #include <weft/io.h>
 #include <weft/net.h>
 #include <weft/observe.h>

@@ -4,6 +4,7 @@
 #define WEFT_SHORT_H
 
 #include <weft/chan.h>
+#include <weft/future.h>
 #include <weft/go.h>
 #include <weft/select.h>
 
@@ -56,6 +57,49 @@ static inline __attribute__((warn_unused_result)) int chan_select(struct weft_ca
     return weft_select(cases, n);
 }
 
+typedef struct weft_promise promise;
+typedef struct weft_future future;
+
+static inline promise *promise_make(size_t bytes)
+{
+    return weft_promise_make(bytes);
+}
+
+static inline future *promise_future(promise *p)
+{
+    return weft_promise_future(p);
+}
+
+static inline int promise_resolve(promise *p, const void *value)
+{
+    return weft_promise_resolve(p, value);
+}
+
+static inline int promise_reject(promise *p, int error)
+{
+    return weft_promise_reject(p, error);
+}
+
+static inline void promise_unref(promise *p)
+{
+    weft_promise_unref(p);
+}
+
+static inline __attribute__((warn_unused_result)) int future_await(future *f, void *value)
+{
+    return weft_future_await(f, value);
+}
+
+static inline int future_cancel(future *f)
+{
+    return weft_future_cancel(f);
+}
+
+static inline void future_unref(future *f)
+{
+    weft_future_unref(f);
+}
+
 /* The block form of select; see weft/select.h. */
 #define SELECT WEFT_SELECT
 #define ON_RECV(ch, value) WEFT_ON_RECV(ch, value)
@@ -63,6 +107,8 @@ static inline __attribute__((warn_unused_result)) int chan_select(struct weft_ca
 #define ON_READABLE(fd) WEFT_ON_READABLE(fd)
 #define ON_WRITABLE(fd) WEFT_ON_WRITABLE(fd)
 #define ON_JOIN(co, result) WEFT_ON_JOIN(co, result)
+#define ON_FUTURE(f, value) WEFT_ON_FUTURE(f, value)
+#define ON_WAKER(w) WEFT_ON_WAKER(w)
 #define ON_TICK(ticker) WEFT_ON_TICK(ticker)
 #define ON_AFTER(timeout_ns) WEFT_ON_AFTER(timeout_ns)
 #define ON_DEFAULT WEFT_ON_DEFAULT

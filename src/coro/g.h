@@ -70,6 +70,9 @@ enum weft__wait_reason {
     WAIT_MUTEX,
     WAIT_GROUP,
     WAIT_ONCE,
+    WAIT_FUTURE,
+    WAIT_FUTURE_ANY,
+    WAIT_WAKER,
     WAIT_READ,
     WAIT_WRITE,
     WAIT_ACCEPT,
@@ -121,10 +124,10 @@ struct weft__g {
     _Atomic(struct weft__wait *) wait; /* of the last park; lies on its stack */
     _Atomic uint8_t wait_reason;
     uint8_t stack_shift; /* the class of the stack that it wants */
+    bool is_contested;   /* its last wait is, and it has not come back from it: stop.c */
     struct weft__fp_control fp;
 } WEFT__ALIGNED_LINE;
 
-    bool is_contested;   /* its last wait is, and it has not come back from it: stop.c */
 _Static_assert(sizeof(void *) != 8 || sizeof(struct weft__ctx) != 8 ||
                    sizeof(struct weft__g) == 128,
                "a descriptor is two cache lines");

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Goal: a value or a pointer of another type does not compile with a typed channel.
+# Goal: a value or a pointer of another type does not compile with a typed channel or future.
 # Method: one program that is right, and the same with one wrong line each, in C and in C++.
 set -u
 work=$(mktemp -d) || exit 1
@@ -12,10 +12,11 @@ program() { # LINE
 #include <weft.h>
 struct point { int x, y; };
 WEFT_CHAN_TYPE(point_chan, struct point);
-int use(point_chan c, struct point p, long l);
-int use(point_chan c, struct point p, long l)
+WEFT_FUTURE_TYPE(point_future, struct point);
+int use(point_chan c, point_future_promise q, point_future f, struct point p, long l);
+int use(point_chan c, point_future_promise q, point_future f, struct point p, long l)
 {
-    (void)p, (void)l;
+    (void)c, (void)q, (void)f, (void)p, (void)l;
     $1
 }
 END
@@ -49,5 +50,12 @@ try bad 'return point_chan_send(c, &p);'
 try bad 'return point_chan_recv(c, &l);'
 try bad 'return point_chan_try_recv(c, &c);'
 try bad 'return point_chan_send(c.ch, p);'
+try good 'return point_future_resolve(q, p) + point_future_await(f, &p);'
+try good 'return point_future_try_await(point_future_of(q), &p) + point_future_cancel(f);'
+try bad 'return point_future_resolve(q, l);'
+try bad 'return point_future_resolve(f, p);'
+try bad 'return point_future_await(f, &l);'
+try bad 'return point_future_await(q, &p);'
+try bad 'return point_future_cancel(q);'
 echo "$n_passed passed, $n_failed failed, $n_skipped skipped"
 [ $n_failed -eq 0 ]
