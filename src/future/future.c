@@ -115,6 +115,8 @@ void weft_promise_unref(struct weft_promise *p)
         weft__fatal("weft_promise_unref: the promise has no reference left");
     }
     if (before == 1) {
+        /* Mostly this comes too late; but then whoever completed it is out of the lock, also one
+         * who did so by somebody else's reference. */
         (void)complete(f, -EPIPE, NULL);
         weft_future_unref(f);
     }
@@ -133,10 +135,7 @@ void weft_future_unref(struct weft_future *f)
     if (before > 1) {
         return;
     }
-    weft__lock(&f->lock); /* a producer without a reference of its own may be leaving it */
-    bool has_waiters = weft__waitq_first(&f->waiters) != NULL;
-    weft__unlock(&f->lock);
-    if (has_waiters) {
+    if (weft__waitq_first(&f->waiters) != NULL) {
         weft__fatal("weft_future_unref: the last reference to a future was given back while "
                     "somebody waits in it");
     }

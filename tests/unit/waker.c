@@ -208,7 +208,6 @@ static int work_until_cancelled(void *arg)
 {
     struct work *work = arg;
 
-    CHECK_EQ(weft_promise_on_cancel(work->p, wake_worker, work->w), 0);
     while (!weft_promise_is_cancelled(work->p))
         CHECK_EQ(weft_waker_wait(work->w), 0);
     CHECK_EQ(weft_promise_resolve(work->p, &(int){1}), -EALREADY);
@@ -221,8 +220,10 @@ CO_TEST(a_producer_is_woken_by_the_cancel)
 {
     struct pair pair = pair_make();
     struct work work = {pair.p, weft_waker_make()};
-    struct weft_co *co = weft_go_with(work_until_cancelled, &work);
+    struct weft_co *co;
 
+    CHECK_EQ(weft_promise_on_cancel(work.p, wake_worker, work.w), 0);
+    co = weft_go_with(work_until_cancelled, &work);
     yield_often(3);
     weft_waker_wake(work.w); /* for nothing */
     yield_often(3);
