@@ -26,6 +26,7 @@
 #include <weft/select.h>
 #include <weft/time.h>
 #include <weft/scope.h>
+#include <weft/group.h>
 #include <weft/sync.h>
 #include <weft/future.h>
 #include <weft/io.h>

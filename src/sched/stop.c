@@ -115,6 +115,9 @@ static void abandon(struct weft__g *g)
 
 static void unlink_if_waiting(struct weft__g *g)
 {
+    if (g->stack != NULL) {
+        weft__scope_forget(g); /* first: who cancels it may make it runnable */
+    }
     /* acquire [FOREIGN-WAKE]: one that is runnable by now is still counted there. */
     bool is_parked = atomic_load_explicit(&g->state, memory_order_acquire) == G_PARKED;
     if (is_parked || g->is_contested) {

@@ -340,8 +340,12 @@ static inline void settle(struct weft__m *m, struct weft__g *g, int result)
 {
     struct weft__p *p = m->p;
     check(m, g);
-    if (WEFT__UNLIKELY(g->scope != NULL)) {
-        weft__fatal("a coroutine ended with a deadline scope open");
+    if (g->scope != NULL) {
+        if (WEFT__UNLIKELY((g->flags & G_FLAG_SCOPED) == 0 || g->scope != &g->handle->scope)) {
+            weft__fatal("a coroutine ended with a scope open");
+        }
+        weft__scope_settle(g->scope); /* who has cancelled it may still look at the handle */
+        g->scope = NULL;
     }
     if (g->handle != NULL) {
         weft__handle_finish(g->handle, result);
@@ -422,6 +426,9 @@ static void *g_main(void *arg)
     while (g != NULL) {
         int result = 0;
         if ((g->flags & G_FLAG_RESULT) != 0) {
+            if ((g->flags & G_FLAG_SCOPED) != 0) {
+                weft__scope_push(g, &g->handle->scope);
+            }
             result = g->entry.with_result(g->arg);
         } else {
             g->entry.plain(g->arg);

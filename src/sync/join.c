@@ -5,6 +5,7 @@
 #include <weft/go.h>
 
 #include "../base/fatal.h"
+#include "../park/cancel.h"
 #include "../park/ours.h"
 #include "../sched/handle.h"
 
@@ -95,6 +96,12 @@ void weft_detach(struct weft_co *co)
     if (!weft__handle_release(co)) {
         weft__fatal("a coroutine's handle was joined or detached twice");
     }
+}
+
+void weft_cancel(struct weft_co *co)
+{
+    check_not_released(co);
+    weft__cancel(&co->scope);
 }
 
 bool weft_done(const struct weft_co *co)

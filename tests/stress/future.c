@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * future.c - futures that threads complete, reject and cancel against each other, while those who
- * wait for them give up and come again; and wakers under the same.
+ * wait for them give up, are cancelled, and come again; and wakers under the same.
  */
 #include <pthread.h>
 
@@ -131,7 +131,7 @@ static void await_any(struct ear *e)
         CHECK(weft_future_is_done(left[chosen]));
         hear_if_done(e, chosen);
     } else {
-        CHECK_EQ(chosen, -ETIMEDOUT);
+        CHECK(chosen == -ETIMEDOUT || chosen == -ECANCELED);
     }
 }
 
@@ -146,7 +146,36 @@ static void select_one(struct ear *e)
     if (chosen >= 0)
         hear(e, chosen, (int)cases[chosen].rc, value[chosen]);
     else
-        CHECK_EQ(chosen, -ETIMEDOUT);
+        CHECK(chosen == -ETIMEDOUT || chosen == -ECANCELED);
+}
+
+static void listen_by(int way, struct ear *e)
+{
+    if (way % 3 == 0)
+        await_next(e);
+    else if (way % 3 == 1)
+        await_any(e);
+    else
+        select_one(e);
+}
+
+static int listen_in_a_child(void *arg)
+{
+    struct ear *e = arg;
+    listen_by(e->n_heard, e);
+    return 0;
+}
+
+/* In a coroutine that is cancelled about when it hears something. */
+static void listen_until_cancelled(struct ear *e, uint64_t *x)
+{
+    struct weft_co *co = weft_go_with(listen_in_a_child, e);
+
+    yield_often((int)(test_random(x) % 4));
+    pause_for(test_random(x) % 3000);
+    weft_cancel(co);
+    WEFT_SHIELD (t, WEFT_NEVER)
+        join(co);
 }
 
 static void check_ear(const struct ear *e)
@@ -168,12 +197,10 @@ static int wait_for_all(void *arg)
         int64_t limit =
             test_random(&x) % 4 == 0 ? WEFT_NEVER : (int64_t)(test_random(&x) % 40) * WEFT_US;
         WEFT_DEADLINE (s, limit) {
-            if (me % 3 == 0)
-                await_next(&e);
-            else if (me % 3 == 1)
-                await_any(&e);
+            if (me % 4 == 3)
+                listen_until_cancelled(&e, &x);
             else
-                select_one(&e);
+                listen_by(me, &e);
         }
     }
     CHECK_GE(weft_future_await_all(e.r->f, FUTURES), -4095);
