@@ -259,3 +259,30 @@ TEST(plain_threads_wait_for_several_futures)
         set_free(&set);
     }
 }
+
+static void *await_the_last(void *arg)
+{
+    struct set *set = arg;
+
+    CHECK_EQ(weft_future_await_any(set->f, set->n), set->n - 1);
+    return NULL;
+}
+
+/* Goal: a future that is completed between the look at it and the waiter in it is not missed.
+ * Method: the lock of the one before it is held, so that who links his waiters comes as far. */
+TEST(a_completion_while_any_links_its_waiters_is_seen)
+{
+    for (int n = 3; n <= MANY; n += MANY - 3) {
+        struct set set = set_make(n);
+
+        weft__lock(&set.f[n - 2]->lock);
+        pthread_t th = thread_start(await_the_last, &set);
+        wait_for_waiters(set.f[n - 3], 1);
+        resolve_with(set.p[n - 1], 1);
+        weft__unlock(&set.f[n - 2]->lock);
+        thread_join(th);
+        for (int i = 0; i < n; i++)
+            CHECK_EQ(n_waiting(set.f[i]), 0);
+        set_free(&set);
+    }
+}
