@@ -22,6 +22,9 @@
 #include <weft/runtime.h>
 #include <weft/go.h>
 #include <weft/chan.h>
+#include <weft/oneshot.h>
+#include <weft/broadcast.h>
+#include <weft/watch.h>
 #include <weft/typed.h>
 #include <weft/select.h>
 #include <weft/time.h>

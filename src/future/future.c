@@ -264,7 +264,6 @@ static void won(struct weft_case *c, struct weft__waiter *w)
 }
 
 const struct weft__select_ops weft__future_ops = {
-    .lock_at = offsetof(struct weft_future, lock),
     .queue_at = offsetof(struct weft_future, waiters),
     .has_value = false, /* it is read from the future */
     .check = check_case,

@@ -140,7 +140,6 @@ static void won(struct weft_case *c, struct weft__waiter *w)
 }
 
 const struct weft__select_ops weft__waker_ops = {
-    .lock_at = offsetof(struct weft_waker, lock),
     .queue_at = offsetof(struct weft_waker, waiters),
     .has_value = false,
     .check = check_case,

@@ -11,6 +11,7 @@
  * after the switch.  Or there is no switch: a coroutine that begins goes on where another one has
  * ended, on the same stack, from its first frame.
  */
+#include "../arch/exceptions.h"
 #include "../base/fatal.h"
 #include "../base/self.h"
 #include "../base/sys.h"
@@ -39,10 +40,15 @@ static inline bool has_checks(const struct weft__m *m)
     return WEFT__UNLIKELY(atomic_load_explicit(&m->rt->checks, memory_order_relaxed) != 0);
 }
 
+static inline bool has_check(const struct weft__m *m, enum weft__checks check)
+{
+    return (atomic_load_explicit(&m->rt->checks, memory_order_relaxed) & check) != 0;
+}
+
 /* By the coroutine itself, while a report can still name it. */
 static inline void check(const struct weft__m *m, const struct weft__g *g)
 {
-    if (has_checks(m)) {
+    if (has_check(m, CHECK_CANARY | CHECK_FORKED)) {
         check_slow(atomic_load_explicit(&m->rt->checks, memory_order_relaxed), g);
     }
 }
@@ -151,8 +157,10 @@ static WEFT__ALWAYS_INLINE void leave_for(struct weft__m *m, struct weft__g *fro
 /* The same for any two; and for the M's own context if `to` is NULL. */
 static void leave(struct weft__m *m, struct weft__g *from, struct weft__g *to, bool is_dying)
 {
+    struct weft__exceptions exceptions;
     struct weft__ctx *ctx = &m->ctx;
     void *sp;
+    bool has_exceptions = has_check(m, CHECK_EXCEPTIONS) && weft__exceptions_take(&exceptions);
     if (WEFT__UNLIKELY(((from->flags | (to != NULL ? to->flags : 0)) & G_FLAG_OWN_FP) != 0)) {
         switch_fp(m, from, to);
     }
@@ -170,6 +178,9 @@ static void leave(struct weft__m *m, struct weft__g *from, struct weft__g *to, b
         weft__ctx_switch((void **)&from->ctx.sp, sp);
     }
     arrive(&from->ctx);
+    if (WEFT__UNLIKELY(has_exceptions)) {
+        weft__exceptions_give(&exceptions);
+    }
 }
 
 static WEFT__COLD struct weft__g *put_off(struct weft__p *p, struct weft__g *g)

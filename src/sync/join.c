@@ -141,7 +141,6 @@ static void won(struct weft_case *c, struct weft__waiter *w)
 }
 
 const struct weft__select_ops weft__join_ops = {
-    .lock_at = offsetof(struct weft_co, lock),
     .queue_at = offsetof(struct weft_co, waiters),
     .has_value = false, /* the handle is taken back by won(): handle.h */
     .check = check,

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Goal: a value or a pointer of another type does not compile with a typed channel or future.
+# Goal: a value or a pointer of another type does not compile with a typed channel of any shape, or
+# with a typed future.
 # Method: one program that is right, and the same with one wrong line each, in C and in C++.
 set -u
 work=$(mktemp -d) || exit 1
@@ -12,11 +13,16 @@ program() { # LINE
 #include <weft.h>
 struct point { int x, y; };
 WEFT_CHAN_TYPE(point_chan, struct point);
-WEFT_FUTURE_TYPE(point_future, struct point);
-int use(point_chan c, point_future_promise q, point_future f, struct point p, long l);
-int use(point_chan c, point_future_promise q, point_future f, struct point p, long l)
+WEFT_ONESHOT_TYPE(answer, struct point);
+WEFT_BROADCAST_TYPE(news, struct point);
+WEFT_WATCH_TYPE(place, struct point);
+WEFT_FUTURE_TYPE(later, struct point);
+static later_promise q;
+static later f;
+int use(point_chan c, answer o, news b, news_subscriber s, place w, struct point p, long l);
+int use(point_chan c, answer o, news b, news_subscriber s, place w, struct point p, long l)
 {
-    (void)c, (void)q, (void)f, (void)p, (void)l;
+    (void)c, (void)o, (void)b, (void)s, (void)w, (void)p, (void)l, (void)q, (void)f;
     $1
 }
 END
@@ -50,12 +56,22 @@ try bad 'return point_chan_send(c, &p);'
 try bad 'return point_chan_recv(c, &l);'
 try bad 'return point_chan_try_recv(c, &c);'
 try bad 'return point_chan_send(c.ch, p);'
-try good 'return point_future_resolve(q, p) + point_future_await(f, &p);'
-try good 'return point_future_try_await(point_future_of(q), &p) + point_future_cancel(f);'
-try bad 'return point_future_resolve(q, l);'
-try bad 'return point_future_resolve(f, p);'
-try bad 'return point_future_await(f, &l);'
-try bad 'return point_future_await(q, &p);'
-try bad 'return point_future_cancel(q);'
+try good 'return answer_send(o, p) + answer_recv(o, &p) + answer_try_recv(o, &p);'
+try bad 'return answer_send(o, l);'
+try bad 'return answer_recv(o, &l);'
+try good 'return (int)(news_send(b, p) + news_recv(s, &p) + news_try_recv(s, &p));'
+try bad 'return (int)news_send(b, l);'
+try bad 'return (int)news_recv(s, &l);'
+try bad 'return (int)news_recv(b, &p);'
+try good 'uint64_t seen = 0; return place_set(w, p) + place_wait(w, &p, &seen);'
+try bad 'return place_set(w, l);'
+try bad 'uint64_t seen = 0; return place_wait(w, &l, &seen);'
+try good 'return later_resolve(q, p) + later_await(f, &p);'
+try good 'return later_try_await(later_of(q), &p) + later_cancel(f);'
+try bad 'return later_resolve(q, l);'
+try bad 'return later_resolve(f, p);'
+try bad 'return later_await(f, &l);'
+try bad 'return later_await(q, &p);'
+try bad 'return later_cancel(q);'
 echo "$n_passed passed, $n_failed failed, $n_skipped skipped"
 [ $n_failed -eq 0 ]

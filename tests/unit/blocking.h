@@ -32,6 +32,10 @@ struct world {
     struct weft_co *holder; /* NULL: it was joined */
     atomic_bool is_joining; /* by the call under test */
     struct weft_ticker *slow;
+    struct weft_oneshot *oneshot;
+    struct weft_broadcast *broadcast;
+    struct weft_subscriber *subscriber;
+    struct weft_watch *watch;
     struct weft_group group;
     struct weft_promise *promise;
     struct weft_future *future;
@@ -66,6 +70,22 @@ static ssize_t call_chan_recv_null(struct world *w)
 static ssize_t call_chan_send(struct world *w)
 {
     return chan_send(w->full, NULL);
+}
+
+static ssize_t call_oneshot(struct world *w)
+{
+    return weft_oneshot_recv(w->oneshot, NULL);
+}
+
+static ssize_t call_subscriber(struct world *w)
+{
+    return weft_subscriber_recv(w->subscriber, NULL);
+}
+
+static ssize_t call_watch(struct world *w)
+{
+    uint64_t version = 1;
+    return weft_watch_wait(w->watch, NULL, &version);
 }
 
 static ssize_t call_sleep(struct world *w)
@@ -235,6 +255,21 @@ static void take_full(struct world *w)
     CHECK_EQ(chan_recv(w->full, NULL), 0);
 }
 
+static void send_oneshot(struct world *w)
+{
+    CHECK_EQ(weft_oneshot_send(w->oneshot, NULL), 0);
+}
+
+static void send_broadcast(struct world *w)
+{
+    CHECK_EQ(weft_broadcast_send(w->broadcast, NULL), 1);
+}
+
+static void set_watch(struct world *w)
+{
+    CHECK_EQ(weft_watch_set(w->watch, NULL), 0);
+}
+
 static void open_gate(struct world *w)
 {
     CHECK_EQ(chan_close(w->gate), 0);
@@ -296,6 +331,9 @@ static const struct row rows[] = {
     {"weft_chan_recv", call_chan_recv, fill_empty, NULL},
     {"weft_chan_recv of-NULL", call_chan_recv_null, NULL, NULL},
     {"weft_chan_send", call_chan_send, take_full, NULL},
+    {"weft_oneshot_recv", call_oneshot, send_oneshot, NULL},
+    {"weft_subscriber_recv", call_subscriber, send_broadcast, NULL},
+    {"weft_watch_wait", call_watch, set_watch, NULL},
     {"weft_select", call_select, write_a_byte, NULL},
     {"weft_sleep", call_sleep, NULL, NULL},
     {"weft_sleep_until", call_sleep_until, NULL, NULL},
@@ -384,6 +422,10 @@ static void build(struct world *w)
                                     .keep_ends = 1,
                                 });
     CHECK_EQ(weft_group_go(&w->group, wait_at_the_gate, w->gate), 0);
+    w->oneshot = weft_oneshot_make(0);
+    w->broadcast = weft_broadcast_make(0, 1);
+    w->subscriber = weft_broadcast_subscribe(w->broadcast);
+    w->watch = weft_watch_make(0, NULL);
     build_sockets(w);
 }
 
@@ -402,6 +444,11 @@ static void destroy(struct world *w)
     weft_future_unref(w->future);
     weft_waker_unref(w->waker);
     weft_ticker_free(w->slow);
+    weft_oneshot_close_send(w->oneshot);
+    weft_oneshot_close_recv(w->oneshot);
+    weft_broadcast_unsubscribe(w->subscriber);
+    weft_broadcast_unref(w->broadcast);
+    weft_watch_unref(w->watch);
     const int fds[] = {w->fd[0],    w->fd[1], w->jam[0], w->jam[1],
                        w->listener, w->crowd, w->pushed};
     for (int i = 0; i < COUNT(fds); i++)

@@ -243,3 +243,48 @@ TEST(who_was_woken_and_never_ran_is_left_in_no_channel)
         weft_chan_unref(t.b);
     }
 }
+
+static struct weft_oneshot *answers[WAITING][2];
+
+/* Made by a coroutine, they may be used by its processor without a lock until somebody comes. */
+static void select_from_oneshots(void *unused)
+{
+    int v, me = atomic_fetch_add(&n_about_to_wait, 1);
+    struct weft_case cases[2];
+
+    (void)unused;
+    for (int i = 0; i < 2; i++) {
+        answers[me][i] = weft_oneshot_make(sizeof(int));
+        cases[i] = weft_case_oneshot(answers[me][i], &v);
+    }
+    (void)!weft_select(cases, 2);
+}
+
+/* Goal: the same where nobody else but the processor of the select had used its channels. */
+TEST(who_was_woken_and_never_ran_is_left_in_no_channel_of_his_processor)
+{
+    for (int round = 0; round < scaled(100); round++) {
+        struct weft_config config = WEFT_CONFIG_INIT;
+        struct weft_stats stats = {.size = sizeof stats};
+        struct weft_runtime *rt;
+        const int v = 7;
+
+        config.procs = 1;
+        atomic_store(&n_about_to_wait, 0);
+        CHECK_EQ(weft_runtime_start(&rt, &config), 0);
+        for (int i = 0; i < WAITING; i++)
+            CHECK_EQ(weft_runtime_go(rt, select_from_oneshots, NULL), 0);
+        do
+            CHECK_EQ(weft_runtime_stats(rt, &stats), 0);
+        while (stats.parks < WAITING);
+        for (int i = 0; i < WAITING; i++)
+            CHECK_EQ(weft_oneshot_send(answers[i][0], &v), 0);
+        CHECK_GE(weft_runtime_stop(rt), 0);
+        for (int i = 0; i < WAITING; i++)
+            CHECK_EQ(weft_oneshot_send(answers[i][1], &v), 0);
+        for (int i = 0; i < 2 * WAITING; i++) {
+            weft_oneshot_close_send(answers[i / 2][i % 2]);
+            weft_oneshot_close_recv(answers[i / 2][i % 2]);
+        }
+    }
+}
