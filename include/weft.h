@@ -34,6 +34,7 @@
 #include <weft/local.h>
 #include <weft/defer.h>
 #include <weft/stack.h>
+#include <weft/future.h>
 #include <weft/io.h>
 #include <weft/net.h>
 #include <weft/blocking.h>

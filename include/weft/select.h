@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * select.h - one wait for everything: receive, send, readable and writable fds, join, ticks, the
- * other shapes of channels, a timeout, a default, in any mix and number.
+ * other shapes of channels, futures, wakers, a timeout, a default, in any mix and number.
  *
  * The array form:
  *
@@ -35,6 +35,7 @@
 
 #include <weft/broadcast.h>
 #include <weft/chan.h>
+#include <weft/future.h>
 #include <weft/go.h>
 #include <weft/oneshot.h>
 #include <weft/time.h>
@@ -54,6 +55,8 @@ enum weft_case_kind {
     WEFT_CASE_ONESHOT,
     WEFT_CASE_BROADCAST,
     WEFT_CASE_WATCH,
+    WEFT_CASE_FUTURE,
+    WEFT_CASE_WAKER,
     WEFT_CASE_DEFAULT,
 };
 
@@ -61,15 +64,15 @@ enum weft_case_kind {
 struct weft_case {
     int kind;     /* enum weft_case_kind */
     int fd;       /* readable, writable */
-    void *object; /* channel of any shape, subscriber, handle or ticker */
+    void *object; /* channel of any shape, subscriber, handle, ticker, future or waker */
     void *value;  /* where a received value or a result goes; what is sent */
     union {
         int64_t ns;        /* after: the absolute time */
         uint64_t *version; /* watch: the version that was seen; receives that of the value */
     };
-    int64_t rc; /* of the chosen case: 0; -EPIPE for a closed channel; the number of periods for
-                   a tick, of values that were lost before this one for a broadcast; poll(2)
-                   bits (POLLIN, POLLHUP, ...) or -errno for an fd */
+    int64_t rc; /* of the chosen case: 0; -EPIPE for a closed channel; what an await would say for
+                   a future; the number of periods for a tick, of values that were lost before this
+                   one for a broadcast; poll(2) bits (POLLIN, POLLHUP, ...) or -errno for an fd */
 };
 
 /**
@@ -141,6 +144,18 @@ static inline struct weft_case weft_case_tick(struct weft_ticker *t)
     return weft__case(WEFT_CASE_TICK, -1, t, NULL, 0);
 }
 
+/* The completion of a future, whose value goes to `value` (may be NULL) if `rc` is 0. */
+static inline struct weft_case weft_case_future(struct weft_future *f, void *value)
+{
+    return weft__case(WEFT_CASE_FUTURE, -1, f, value, 0);
+}
+
+/* A wake; chosen, it is used up. */
+static inline struct weft_case weft_case_waker(struct weft_waker *w)
+{
+    return weft__case(WEFT_CASE_WAKER, -1, w, NULL, 0);
+}
+
 /* A timeout, counted from now; <= 0 is ready at once, WEFT_NEVER never. */
 static inline struct weft_case weft_case_after(int64_t timeout_ns)
 {
@@ -209,6 +224,8 @@ WEFT_API bool weft__select_next(struct weft__select_block *b);
 #define WEFT_ON_READABLE(fd) WEFT__ON(weft_case_readable(fd))
 #define WEFT_ON_WRITABLE(fd) WEFT__ON(weft_case_writable(fd))
 #define WEFT_ON_JOIN(co, result) WEFT__ON(weft_case_join(co, result))
+#define WEFT_ON_FUTURE(f, value) WEFT__ON(weft_case_future(f, value))
+#define WEFT_ON_WAKER(w) WEFT__ON(weft_case_waker(w))
 #define WEFT_ON_TICK(ticker) WEFT__ON(weft_case_tick(ticker))
 #define WEFT_ON_ONESHOT(o, value) WEFT__ON(weft_case_oneshot(o, value))
 #define WEFT_ON_BROADCAST(s, value) WEFT__ON(weft_case_broadcast(s, value))

@@ -5,6 +5,7 @@
 
 #include <weft/chan.h>
 #include <weft/defer.h>
+#include <weft/future.h>
 #include <weft/go.h>
 #include <weft/select.h>
 
@@ -60,6 +61,49 @@ static inline __attribute__((warn_unused_result)) int chan_select(struct weft_ca
 /* The cleanup of a block; see weft/defer.h. */
 #define DEFER(fn, arg) WEFT_DEFER(fn, arg)
 
+typedef struct weft_promise promise;
+typedef struct weft_future future;
+
+static inline promise *promise_make(size_t bytes)
+{
+    return weft_promise_make(bytes);
+}
+
+static inline future *promise_future(promise *p)
+{
+    return weft_promise_future(p);
+}
+
+static inline int promise_resolve(promise *p, const void *value)
+{
+    return weft_promise_resolve(p, value);
+}
+
+static inline int promise_reject(promise *p, int error)
+{
+    return weft_promise_reject(p, error);
+}
+
+static inline void promise_unref(promise *p)
+{
+    weft_promise_unref(p);
+}
+
+static inline __attribute__((warn_unused_result)) int future_await(future *f, void *value)
+{
+    return weft_future_await(f, value);
+}
+
+static inline int future_cancel(future *f)
+{
+    return weft_future_cancel(f);
+}
+
+static inline void future_unref(future *f)
+{
+    weft_future_unref(f);
+}
+
 /* The block form of select; see weft/select.h. */
 #define SELECT WEFT_SELECT
 #define ON_RECV(ch, value) WEFT_ON_RECV(ch, value)
@@ -67,6 +111,8 @@ static inline __attribute__((warn_unused_result)) int chan_select(struct weft_ca
 #define ON_READABLE(fd) WEFT_ON_READABLE(fd)
 #define ON_WRITABLE(fd) WEFT_ON_WRITABLE(fd)
 #define ON_JOIN(co, result) WEFT_ON_JOIN(co, result)
+#define ON_FUTURE(f, value) WEFT_ON_FUTURE(f, value)
+#define ON_WAKER(w) WEFT_ON_WAKER(w)
 #define ON_TICK(ticker) WEFT_ON_TICK(ticker)
 #define ON_ONESHOT(o, value) WEFT_ON_ONESHOT(o, value)
 #define ON_BROADCAST(s, value) WEFT_ON_BROADCAST(s, value)

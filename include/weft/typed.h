@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * typed.h - channels that know the type of their values.
+ * typed.h - channels and futures that know the type of their values.
  *
  *     WEFT_CHAN_TYPE(int_chan, int)              at file scope, once
  *
@@ -11,8 +11,17 @@
  *     int_chan_close(c);
  *     int_chan_unref(c);
  *
- * The calls are inlines over weft_chan_*: they cost nothing at run time, and a value or a pointer
- * of another type does not compile.  `c.ch` is the untyped channel, for select and reports.
+ * The calls are inlines over the untyped ones: they cost nothing at run time, and a value or a
+ * pointer of another type does not compile.  `c.ch` is the untyped channel, for select and reports.
+ *
+ *     WEFT_FUTURE_TYPE(int_future, int)
+ *
+ *     int_future_promise p = int_future_make();
+ *     int_future f = int_future_of(p);
+ *     (void)int_future_resolve(p, 42);           on any thread
+ *     int_future_promise_unref(p);
+ *     if (int_future_await(f, &v) == 0) ...      `p.p` and `f.f` are the untyped ones
+ *     int_future_unref(f);
  *
  * The other shapes likewise: WEFT_ONESHOT_TYPE (`.o` inside), WEFT_BROADCAST_TYPE (`.b`), which
  * also makes a type NAME_subscriber (`.s`), and WEFT_WATCH_TYPE (`.w`).
@@ -22,6 +31,7 @@
 
 #include <weft/broadcast.h>
 #include <weft/chan.h>
+#include <weft/future.h>
 #include <weft/oneshot.h>
 #include <weft/watch.h>
 
@@ -187,6 +197,56 @@
     WEFT__TYPED_FN void name##_unref(name w)                                                       \
     {                                                                                              \
         weft_watch_unref(w.w);                                                                     \
+    }                                                                                              \
+    struct name##_end /* takes the semicolon */
+
+#define WEFT_FUTURE_TYPE(name, T)                                                                  \
+    typedef struct name {                                                                          \
+        struct weft_future *f;                                                                     \
+    } name;                                                                                        \
+    typedef struct name##_promise {                                                                \
+        struct weft_promise *p;                                                                    \
+    } name##_promise;                                                                              \
+    WEFT__SLOT_TYPE(name, T)                                                                       \
+    WEFT__TYPED_FN name##_promise name##_make(void)                                                \
+    {                                                                                              \
+        name##_promise p;                                                                          \
+        p.p = weft_promise_make(sizeof(T));                                                        \
+        return p;                                                                                  \
+    }                                                                                              \
+    WEFT__TYPED_FN name name##_of(name##_promise p)                                                \
+    {                                                                                              \
+        name f;                                                                                    \
+        f.f = weft_promise_future(p.p);                                                            \
+        return f;                                                                                  \
+    }                                                                                              \
+    WEFT__TYPED_FN int name##_resolve(name##_promise p, T value)                                   \
+    {                                                                                              \
+        return weft_promise_resolve(p.p, &value);                                                  \
+    }                                                                                              \
+    WEFT__TYPED_FN int name##_reject(name##_promise p, int error)                                  \
+    {                                                                                              \
+        return weft_promise_reject(p.p, error);                                                    \
+    }                                                                                              \
+    WEFT__TYPED_FN void name##_promise_unref(name##_promise p)                                     \
+    {                                                                                              \
+        weft_promise_unref(p.p);                                                                   \
+    }                                                                                              \
+    WEFT__TYPED_MUST int name##_await(name f, name##_slot value)                                   \
+    {                                                                                              \
+        return weft_future_await(f.f, WEFT__SLOT(value));                                          \
+    }                                                                                              \
+    WEFT__TYPED_MUST int name##_try_await(name f, name##_slot value)                               \
+    {                                                                                              \
+        return weft_future_try_await(f.f, WEFT__SLOT(value));                                      \
+    }                                                                                              \
+    WEFT__TYPED_FN int name##_cancel(name f)                                                       \
+    {                                                                                              \
+        return weft_future_cancel(f.f);                                                            \
+    }                                                                                              \
+    WEFT__TYPED_FN void name##_unref(name f)                                                       \
+    {                                                                                              \
+        weft_future_unref(f.f);                                                                    \
     }                                                                                              \
     struct name##_end /* takes the semicolon */
 

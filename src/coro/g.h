@@ -81,6 +81,9 @@ enum weft__wait_reason {
     WAIT_ONCE,
     WAIT_CHILDREN,
     WAIT_GROUP_ROOM,
+    WAIT_FUTURE,
+    WAIT_FUTURE_ANY,
+    WAIT_WAKER,
     WAIT_READ,
     WAIT_WRITE,
     WAIT_ACCEPT,
@@ -137,6 +140,7 @@ struct weft__g {
     _Atomic(struct weft__wait *) wait; /* of the last park; lies on its stack */
     _Atomic uint8_t wait_reason;
     uint8_t stack_shift; /* the class of the stack that it wants */
+    bool is_contested;   /* its last wait is, and it has not come back from it: stop.c */
     struct weft__fp_control fp;
     _Atomic int own_errno;  /* with OWN_ERRNO, while it does not run; published by ctx.sp */
     struct weft__end *ends; /* what it owes at its end: ends.h; NULL in one that is FREE */

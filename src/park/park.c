@@ -85,7 +85,9 @@ int weft__park_wait_slow(struct weft__wait *w)
         has_ended = begin_deadline(w);
     }
     if (!has_ended) {
+        g->is_contested = true;
         weft__switch_park(weft__m_self(), g);
+        g->is_contested = false;
         weft__timer_disarm(w);
     }
     if (is_scoped) {

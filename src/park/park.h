@@ -99,6 +99,7 @@ static inline void weft__park_until(struct weft__wait *w, int64_t deadline_ns, i
 static inline void weft__park_contest(struct weft__wait *w)
 {
     w->is_contested = true;
+    w->is_bounded = true;
 }
 
 /* What reports say of a coroutine that waits, and then its state. */
@@ -133,7 +134,7 @@ static inline void weft__park_abandon(struct weft__wait *w)
     }
 }
 
-/* For a plain thread, under a scope, or with a deadline. */
+/* For a plain thread, or where several parties may end it. */
 int weft__park_wait_slow(struct weft__wait *w);
 
 /*

@@ -76,13 +76,20 @@ static void free_ms(struct weft_runtime *rt)
     }
 }
 
-/* Take a coroutine that waits out of the objects that it waits in: a channel, say, may be shared
- * and live on.  Whoever is about to wake it holds the object's lock until it is done. */
-static void unlink_waiters(struct weft__g *g)
+/*
+ * Take a coroutine that waits out of the objects that it waits in: a channel, say, may be shared
+ * and live on.  Whoever is about to wake it holds the object's lock until it is done.  One that was
+ * woken and has not run since is still linked where it was not woken from; the object that woke it
+ * has unlinked it, and may be gone.
+ */
+static void unlink_waiters(struct weft__g *g, bool was_woken)
 {
     struct weft__wait *wait = atomic_load_explicit(&g->wait, memory_order_relaxed);
     struct weft__waiter *w = wait != NULL ? wait->waiters : NULL;
     for (; w != NULL; w = w->sibling) {
+        if (was_woken && w->index == wait->value) {
+            continue;
+        }
         weft__lock(w->queue->lock);
         weft__waitq_remove(w->queue, w);
         weft__unlock(w->queue->lock);
@@ -110,14 +117,15 @@ static void abandon(struct weft__g *g)
     }
 }
 
-static void unlink_if_parked(struct weft__g *g)
+static void unlink_if_waiting(struct weft__g *g)
 {
     if (g->stack != NULL) {
         weft__scope_forget(g); /* first: who cancels it may make it runnable */
     }
     /* acquire [FOREIGN-WAKE]: one that is runnable by now is still counted there. */
-    if (atomic_load_explicit(&g->state, memory_order_acquire) == G_PARKED) {
-        unlink_waiters(g);
+    bool is_parked = atomic_load_explicit(&g->state, memory_order_acquire) == G_PARKED;
+    if (is_parked || g->is_contested) {
+        unlink_waiters(g, !is_parked);
     }
 }
 
@@ -147,7 +155,7 @@ int64_t weft__runtime_stop(struct weft_runtime *rt, int64_t deadline_ns)
     free_ms(rt);
     weft__pool_free(&rt->pool);
     int64_t left = (int64_t)weft__live_count(rt);
-    for_each_left(rt, unlink_if_parked); /* from here on nobody begins to wake one of them */
+    for_each_left(rt, unlink_if_waiting); /* from here on nobody begins to wake one of them */
     weft__foreign_wakes_end();
     weft__reactors_stop(&rt->reactors); /* the kernel lets go of the buffers on the stacks */
     for_each_left(rt, abandon);         /* whoever joins one from elsewhere gets -ECANCELED */

@@ -35,7 +35,7 @@ struct weft__wait {
     _Atomic uint32_t claimed;
     _Atomic uint32_t thread_word; /* 0 waiting, 1 woken */
     bool is_contested;
-    bool is_bounded; /* a plain thread's, under a scope, or with a deadline */
+    bool is_bounded; /* a plain thread's, or one that several parties may end */
     bool timer_won;  /* written by the timer before its wake */
     int value;       /* written by the winner before its wake */
     int deadline_value;

@@ -2,6 +2,7 @@
 /* kinds.c - which table serves which kind of case: a new primitive adds its line here. */
 #include "../chan/chan.h"
 #include "../chan/shapes.h"
+#include "../future/future.h"
 #include "../sync/join.h"
 #include "select.h"
 
@@ -12,4 +13,6 @@ const struct weft__select_ops *const weft__select_kinds[WEFT_CASE_DEFAULT + 1] =
     [WEFT_CASE_BROADCAST] = &weft__broadcast_ops,
     [WEFT_CASE_WATCH] = &weft__watch_ops,
     [WEFT_CASE_JOIN] = &weft__join_ops,
+    [WEFT_CASE_FUTURE] = &weft__future_ops,
+    [WEFT_CASE_WAKER] = &weft__waker_ops,
 };

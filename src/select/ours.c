@@ -133,7 +133,9 @@ static int wait_for_one(struct weft__select_ours *s, const void *caller)
     weft__park_publish(&s->wait, g, WAIT_SELECT, s->cases, caller);
     link_all(s);
     weft__gate_leave(s->way.gate);
+    g->is_contested = true;
     weft__switch_park(s->way.m, g);
+    g->is_contested = false;
     int chosen = s->wait.value;
     if (s->n_objects > 1) {
         unlink_all(s, chosen);

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Goal: a value or a pointer of another type does not compile with a typed channel of any shape.
+# Goal: a value or a pointer of another type does not compile with a typed channel of any shape, or
+# with a typed future.
 # Method: one program that is right, and the same with one wrong line each, in C and in C++.
 set -u
 work=$(mktemp -d) || exit 1
@@ -15,10 +16,13 @@ WEFT_CHAN_TYPE(point_chan, struct point);
 WEFT_ONESHOT_TYPE(answer, struct point);
 WEFT_BROADCAST_TYPE(news, struct point);
 WEFT_WATCH_TYPE(place, struct point);
+WEFT_FUTURE_TYPE(later, struct point);
+static later_promise q;
+static later f;
 int use(point_chan c, answer o, news b, news_subscriber s, place w, struct point p, long l);
 int use(point_chan c, answer o, news b, news_subscriber s, place w, struct point p, long l)
 {
-    (void)c, (void)o, (void)b, (void)s, (void)w, (void)p, (void)l;
+    (void)c, (void)o, (void)b, (void)s, (void)w, (void)p, (void)l, (void)q, (void)f;
     $1
 }
 END
@@ -62,5 +66,12 @@ try bad 'return (int)news_recv(b, &p);'
 try good 'uint64_t seen = 0; return place_set(w, p) + place_wait(w, &p, &seen);'
 try bad 'return place_set(w, l);'
 try bad 'uint64_t seen = 0; return place_wait(w, &l, &seen);'
+try good 'return later_resolve(q, p) + later_await(f, &p);'
+try good 'return later_try_await(later_of(q), &p) + later_cancel(f);'
+try bad 'return later_resolve(q, l);'
+try bad 'return later_resolve(f, p);'
+try bad 'return later_await(f, &l);'
+try bad 'return later_await(q, &p);'
+try bad 'return later_cancel(q);'
 echo "$n_passed passed, $n_failed failed, $n_skipped skipped"
 [ $n_failed -eq 0 ]

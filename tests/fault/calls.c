@@ -4,11 +4,12 @@
  *
  * Method: the two files that hold the fault door are compiled into this program with the door open;
  * the rest of the library comes from the archive and calls through them.  A scenario (start, spawn,
- * channels, locals and cleanups, an echo over TCP and UNIX, foreign fds, stop) runs in a forked
- * child for every kind of call and k = 1, 2, ... until a run ends in which nothing was left to
- * fail; once with a single failure, and for kinds whose failure can last also with all calls from
- * the k-th on.  After each the same scenario must succeed without failures, and the process must
- * own as many fds and threads as after two runs that had none, and no block of memory.
+ * channels, futures, locals, cleanups, blocking calls, an echo over TCP and UNIX, foreign fds,
+ * stop) runs in a forked child for every kind of call and k = 1, 2, ... until a run ends in which
+ * nothing was left to fail; once with a single failure, and for kinds whose failure can last also
+ * with all calls from the k-th on.  After each the same scenario must succeed without failures, and
+ * the process must own as many fds and threads as after two runs that had none, and no block of
+ * memory.
  *
  * Builds that are slow look at every other k only, or fewer, from a seeded start.
  *
@@ -301,12 +302,39 @@ static int settle_all(void)
     return rc;
 }
 
+static int keep_promise(void *p)
+{
+    weft_yield();
+    return weft_promise_resolve(p, NULL);
+}
+
+static int futures(void)
+{
+    struct weft_promise *p = weft_promise_make(0);
+    struct weft_future *f[9] = {p ? weft_promise_future(p) : NULL}; /* too many to wait inline */
+    struct weft_waker *w = weft_waker_make();
+    struct weft_co *co = p && w ? weft_go_with(keep_promise, p) : NULL;
+    int rc = -ENOMEM;
+
+    if (co != NULL) {
+        rc = weft_future_await_any(f, 9);
+        rc = first_error(rc, join_for(co));
+        weft_waker_wake(w);
+        rc = first_error(rc, weft_waker_wait(w));
+    }
+    weft_promise_unref(p);
+    weft_future_unref(f[0]);
+    weft_waker_unref(w);
+    return rc;
+}
+
 static int scenario(void *arg)
 {
     (void)arg;
     int rc = first_error(channels(), settle_all());
     rc = first_error(rc, shapes());
     rc = first_error(rc, block());
+    rc = first_error(rc, futures());
     rc = first_error(rc, echo_at("127.0.0.1:0"));
     rc = first_error(rc, echo_at("unix:@weft-fault"));
     rc = first_error(rc, select_on_pair());

@@ -187,3 +187,104 @@ TEST(a_wake_from_a_thread_races_with_a_stop)
         weft_chan_unref(ch);
     }
 }
+
+/* --- who was woken, and never ran because his runtime was stopped */
+
+struct two {
+    chan *a, *b;
+};
+
+static void select_from_two(void *arg)
+{
+    struct two *t = arg;
+    int v;
+    struct weft_case cases[] = {weft_case_recv(t->b, &v), weft_case_recv(t->a, &v)};
+
+    atomic_fetch_add(&n_about_to_wait, 1);
+    (void)!weft_select(cases, 2);
+}
+
+static void receive_for_a_while(void *arg)
+{
+    struct two *t = arg;
+    int v;
+
+    atomic_fetch_add(&n_about_to_wait, 1);
+    WEFT_DEADLINE (s, WEFT_MS) {
+        (void)!chan_recv(t->b, &v);
+    }
+}
+
+/* Goal: a select that was decided, and a wait whose deadline has passed, are gone from the channels
+ * that did not end them, though they never ran again.
+ * Method: many are woken right before the stop, and what is sent afterwards must stay. */
+TEST(who_was_woken_and_never_ran_is_left_in_no_channel)
+{
+    for (int round = 0; round < scaled(100); round++) {
+        struct two t = {weft_chan_make_shared(sizeof(int), WAITING),
+                        weft_chan_make_shared(sizeof(int), WAITING)};
+        struct weft_config config = WEFT_CONFIG_INIT;
+        struct weft_runtime *rt;
+        int v = 7;
+
+        config.procs = 1 + round % 2;
+        atomic_store(&n_about_to_wait, 0);
+        CHECK_EQ(weft_runtime_start(&rt, &config), 0);
+        for (int i = 0; i < WAITING; i++)
+            CHECK_EQ(weft_runtime_go(rt, i % 4 ? select_from_two : receive_for_a_while, &t), 0);
+        while (atomic_load(&n_about_to_wait) < WAITING)
+            sched_yield();
+        (void)send_some(t.a);
+        CHECK_GE(weft_runtime_stop(rt), 0);
+        for (int i = 0; i < WAITING; i++)
+            CHECK_EQ(weft_chan_try_send(t.b, &v), 0);
+        CHECK_EQ(weft_chan_len(t.b), WAITING);
+        weft_chan_unref(t.a);
+        weft_chan_unref(t.b);
+    }
+}
+
+static struct weft_oneshot *answers[WAITING][2];
+
+/* Made by a coroutine, they may be used by its processor without a lock until somebody comes. */
+static void select_from_oneshots(void *unused)
+{
+    int v, me = atomic_fetch_add(&n_about_to_wait, 1);
+    struct weft_case cases[2];
+
+    (void)unused;
+    for (int i = 0; i < 2; i++) {
+        answers[me][i] = weft_oneshot_make(sizeof(int));
+        cases[i] = weft_case_oneshot(answers[me][i], &v);
+    }
+    (void)!weft_select(cases, 2);
+}
+
+/* Goal: the same where nobody else but the processor of the select had used its channels. */
+TEST(who_was_woken_and_never_ran_is_left_in_no_channel_of_his_processor)
+{
+    for (int round = 0; round < scaled(100); round++) {
+        struct weft_config config = WEFT_CONFIG_INIT;
+        struct weft_stats stats = {.size = sizeof stats};
+        struct weft_runtime *rt;
+        const int v = 7;
+
+        config.procs = 1;
+        atomic_store(&n_about_to_wait, 0);
+        CHECK_EQ(weft_runtime_start(&rt, &config), 0);
+        for (int i = 0; i < WAITING; i++)
+            CHECK_EQ(weft_runtime_go(rt, select_from_oneshots, NULL), 0);
+        do
+            CHECK_EQ(weft_runtime_stats(rt, &stats), 0);
+        while (stats.parks < WAITING);
+        for (int i = 0; i < WAITING; i++)
+            CHECK_EQ(weft_oneshot_send(answers[i][0], &v), 0);
+        CHECK_GE(weft_runtime_stop(rt), 0);
+        for (int i = 0; i < WAITING; i++)
+            CHECK_EQ(weft_oneshot_send(answers[i][1], &v), 0);
+        for (int i = 0; i < 2 * WAITING; i++) {
+            weft_oneshot_close_send(answers[i / 2][i % 2]);
+            weft_oneshot_close_recv(answers[i / 2][i % 2]);
+        }
+    }
+}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* typed.c - typed channels at run time; tests/build/typed.sh shows what does not compile. */
+/* typed.c - typed channels and futures at run time; tests/build/typed.sh shows what does not
+ * compile. */
 #include "co_test.h"
 
 struct point {
@@ -15,6 +16,8 @@ WEFT_CHAN_TYPE(chan_of_int_chans, int_chan);
 WEFT_ONESHOT_TYPE(point_oneshot, struct point);
 WEFT_BROADCAST_TYPE(int_broadcast, int);
 WEFT_WATCH_TYPE(point_watch, struct point);
+WEFT_FUTURE_TYPE(int_future, int);
+WEFT_FUTURE_TYPE(point_future, struct point);
 
 /* Goal: send, receive, the try forms, close and unref do what the untyped calls do. */
 CO_TEST(a_typed_channel_behaves_like_the_untyped_one)
@@ -178,5 +181,49 @@ CO_TEST(the_other_shapes_have_types_too)
     CHECK_EQ(point_watch_close(w), 0);
     CHECK_EQ(point_watch_wait(w, &q, &version), -EPIPE);
     point_watch_unref(w);
+    return 0;
+}
+
+static int resolve_a_point(void *arg)
+{
+    point_future_promise p = *(point_future_promise *)arg;
+    struct point point = {1.5, -2.5, "weft"};
+
+    CHECK_EQ(point_future_resolve(p, point), 0);
+    CHECK_EQ(point_future_resolve(p, point), -EALREADY);
+    CHECK_EQ(point_future_reject(p, -EIO), -EALREADY);
+    point_future_promise_unref(p);
+    return 0;
+}
+
+/* Goal: the calls of a typed future do what the untyped ones do, and the untyped future inside goes
+ * into a select. */
+CO_TEST(a_typed_future_behaves_like_the_untyped_one)
+{
+    point_future_promise p = point_future_make();
+    point_future f = point_future_of(p);
+    struct point point = {0, 0, ""};
+    int_future_promise q = int_future_make();
+    int_future g = int_future_of(q);
+    int v = 0;
+
+    CHECK_EQ(point_future_try_await(f, &point), -EAGAIN);
+    struct weft_co *co = weft_go_with(resolve_a_point, &p);
+    CHECK_EQ(point_future_await(f, &point), 0);
+    CHECK(point.x == 1.5 && point.y == -2.5);
+    CHECK_STR(point.name, "weft");
+    join(co);
+    point_future_unref(f);
+
+    CHECK_EQ(int_future_cancel(g), 0);
+    CHECK_EQ(int_future_await(g, &v), -ECANCELED);
+    CHECK_EQ(int_future_resolve(q, 5), -EALREADY);
+    int_future_promise_unref(q);
+    SELECT {
+        ON_FUTURE(g.f, &v) { CHECK_EQ(SELECT_RC, -ECANCELED); }
+        ON_AFTER(10 * WEFT_SEC) { CHECK(false); }
+    }
+    CHECK_EQ(v, 0);
+    int_future_unref(g);
     return 0;
 }

@@ -40,6 +40,9 @@ struct world {
     struct weft_subscriber *subscriber;
     struct weft_watch *watch;
     struct weft_group group;
+    struct weft_promise *promise;
+    struct weft_future *future;
+    struct weft_waker *waker;
     int fd[2];         /* nothing to be read from [1] */
     int jam[2];        /* no room to write to [0] */
     int listener;      /* nobody comes */
@@ -151,6 +154,35 @@ static ssize_t call_group_next(struct world *w)
     return weft_group_next(&w->group, NULL);
 }
 
+static ssize_t call_future_await(struct world *w)
+{
+    return weft_future_await(w->future, NULL);
+}
+
+static ssize_t call_future_all(struct world *w)
+{
+    struct weft_future *futures[] = {w->future, NULL, w->future};
+    return weft_future_await_all(futures, COUNT(futures));
+}
+
+static ssize_t call_future_any(struct world *w)
+{
+    struct weft_future *futures[] = {w->future, NULL, w->future};
+    return weft_future_await_any(futures, COUNT(futures));
+}
+
+static ssize_t call_waker(struct world *w)
+{
+    return weft_waker_wait(w->waker);
+}
+
+static ssize_t call_select_waker(struct world *w)
+{
+    struct weft_case cases[] = {weft_case_recv(w->empty, NULL), weft_case_waker(w->waker),
+                                weft_case_future(w->future, NULL)};
+    return chan_select(cases, COUNT(cases));
+}
+
 static ssize_t call_read(struct world *w)
 {
     char buf[1];
@@ -255,6 +287,16 @@ static void finish_work(struct world *w)
     weft_wg_done(w->wg);
 }
 
+static void keep_promise(struct world *w)
+{
+    CHECK_EQ(weft_promise_resolve(w->promise, NULL), 0);
+}
+
+static void wake(struct world *w)
+{
+    weft_waker_wake(w->waker);
+}
+
 static void write_a_byte(struct world *w)
 {
     CHECK_EQ(write(w->fd[0], "x", 1), 1);
@@ -304,6 +346,11 @@ static const struct row rows[] = {
     {"weft_wg_wait", call_wait_group, finish_work, NULL},
     {"weft_group_go_opts", call_group_go, open_gate, NULL},
     {"weft_group_next", call_group_next, open_gate, NULL},
+    {"weft_future_await", call_future_await, keep_promise, NULL},
+    {"weft_future_await_all", call_future_all, keep_promise, NULL},
+    {"weft_future_await_any", call_future_any, keep_promise, NULL},
+    {"weft_waker_wait", call_waker, wake, NULL},
+    {"weft_select of-a-waker", call_select_waker, wake, NULL},
     {"weft_read", call_read, write_a_byte, NULL},
     {"weft_read_full", call_read_full, write_a_byte, NULL},
     {"weft_readv", call_readv, write_a_byte, NULL},
@@ -362,6 +409,9 @@ static void build(struct world *w)
     w->held = weft_mutex_make();
     w->wg = weft_wg_make();
     weft_wg_add(w->wg, 1);
+    w->promise = weft_promise_make(0);
+    w->future = weft_promise_future(w->promise);
+    w->waker = weft_waker_make();
     w->slow = weft_ticker_make(WEFT_SEC * 1000, WEFT_TICK_SKIP);
     atomic_init(&w->is_joining, false);
     w->holder = weft_go_with(hold, w, .name = "holder");
@@ -393,6 +443,9 @@ static void destroy(struct world *w)
     chan_unref(w->gate);
     weft_mutex_free(w->held);
     weft_wg_free(w->wg);
+    weft_promise_unref(w->promise);
+    weft_future_unref(w->future);
+    weft_waker_unref(w->waker);
     weft_ticker_free(w->slow);
     weft_oneshot_close_send(w->oneshot);
     weft_oneshot_close_recv(w->oneshot);
