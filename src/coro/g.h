@@ -89,6 +89,7 @@ enum {
 
 struct weft_runtime;
 struct weft__scope_frame;
+struct weft__held;
 struct weft__wait;
 struct weft_co;
 
@@ -112,7 +113,10 @@ struct weft__g {
         void (*plain)(void *);
         int (*with_result)(void *);
     } entry;
-    void *arg;
+    union {
+        void *arg;               /* until it begins */
+        struct weft__held *held; /* from then on: the locks that it holds */
+    };
 
     _Atomic uint64_t id;
     _Atomic(const char *) site;        /* where it was spawned; a constant string */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../base/sys.h"
+#include "../coro/held.h"
 #include "report.h"
 
 static void copy_or_zero(void *to, const void *from, size_t bytes)
@@ -16,6 +17,11 @@ static void copy_or_zero(void *to, const void *from, size_t bytes)
     if (from == NULL || weft__sys_copy_memory(to, from, bytes) != (ssize_t)bytes) {
         memset(to, 0, bytes);
     }
+}
+
+static bool is_about_lock(uint8_t reason)
+{
+    return reason == WAIT_MUTEX;
 }
 
 bool weft__snapshot_take(struct weft__snapshot *s, struct weft__g *g)
@@ -32,6 +38,12 @@ bool weft__snapshot_take(struct weft__snapshot *s, struct weft__g *g)
     copy_or_zero(&wait, atomic_load_explicit(&g->wait, memory_order_relaxed), sizeof wait);
     s->wait_object = (uintptr_t)wait.object;
     s->wait_pc = (uintptr_t)wait.caller;
+    if (s->state == G_PARKED && is_about_lock(s->wait_reason)) {
+        struct weft__held held;
+        copy_or_zero(&held, wait.object, sizeof held);
+        s->holder = atomic_load_explicit(&held.holder, memory_order_relaxed);
+        s->holder &= ~(uintptr_t)HELD_WAITED;
+    }
     copy_or_zero(s->name, atomic_load_explicit(&g->name, memory_order_relaxed), sizeof s->name);
     s->name[sizeof s->name - 1] = 0;
     struct weft__stack *stack = NULL;
@@ -105,5 +117,6 @@ void weft__report_wait(struct weft__text *t, const struct weft__snapshot *s)
     } else if (s->wait_object != 0) {
         weft__text_add(t, " ");
         weft__text_hex(t, s->wait_object);
+        weft__report_holder(t, s->holder);
     }
 }

@@ -19,7 +19,8 @@ struct weft__reactor_group *weft__park_reactors(void)
 
 bool weft__park_may_spin(void)
 {
-    return weft__m_self()->rt->procs > 1;
+    struct weft__m *m = weft__m_self();
+    return m == NULL || m->rt->procs > 1;
 }
 
 uint64_t weft__park_random(void)

@@ -71,6 +71,13 @@ static inline void weft__park_init(struct weft__wait *w)
     }
 }
 
+/* The caller must not go on before it is woken: no scope ends this wait. */
+static inline void weft__park_for_ever(struct weft__wait *w)
+{
+    w->deadline_ns = INT64_MAX;
+    w->is_contested = false;
+}
+
 /* Lower the deadline: when it passes first, weft__park_wait() returns `value`. */
 static inline void weft__park_until(struct weft__wait *w, int64_t deadline_ns, int value)
 {
@@ -147,7 +154,7 @@ int weft__park_check_scope(void);
 /* The same question without telling the scope. */
 bool weft__park_is_late(void);
 
-/* Is there another P, on which whoever is waited for may be running now? */
+/* Is there another P, or for a plain thread any, on which whoever is waited for may run now? */
 bool weft__park_may_spin(void);
 
 /* A random seed for one decision of the calling coroutine. */

@@ -14,7 +14,9 @@
 #include "../base/fatal.h"
 #include "../base/self.h"
 #include "../base/sys.h"
+#include "../coro/held.h"
 #include "queue.h"
+#include "watch.h"
 
 #define SAVED_PAUSES 100 /* then the CPU is offered to whoever it is that we wait for */
 
@@ -335,6 +337,13 @@ void weft__switch_yield(struct weft__m *m, struct weft__g *g)
     yield_slow(m, g, next);
 }
 
+/* Nobody will ever give these locks back: whoever waits for one should learn why. */
+static WEFT__COLD void leave_locks(struct weft__g *g)
+{
+    weft__report_left_locks(g);
+    weft__held_outlive(g);
+}
+
 /* What a coroutine owes to others when it ends. */
 static inline void settle(struct weft__m *m, struct weft__g *g, int result)
 {
@@ -342,6 +351,9 @@ static inline void settle(struct weft__m *m, struct weft__g *g, int result)
     check(m, g);
     if (WEFT__UNLIKELY(g->scope != NULL)) {
         weft__fatal("a coroutine ended with a deadline scope open");
+    }
+    if (WEFT__UNLIKELY(g->held != NULL)) {
+        leave_locks(g);
     }
     if (g->handle != NULL) {
         weft__handle_finish(g->handle, result);
@@ -413,6 +425,17 @@ static inline struct weft__g *finish(struct weft__g *g, int result, void **sp)
     return NULL;
 }
 
+static inline int call_entry(struct weft__g *g)
+{
+    void *arg = g->arg;
+    g->held = NULL; /* in its place */
+    if ((g->flags & G_FLAG_RESULT) != 0) {
+        return g->entry.with_result(arg);
+    }
+    g->entry.plain(arg);
+    return 0;
+}
+
 /* Where every coroutine begins: on its own stack, or where another one has ended. */
 static void *g_main(void *arg)
 {
@@ -420,12 +443,7 @@ static void *g_main(void *arg)
     void *sp = NULL;
     arrive(&g->ctx);
     while (g != NULL) {
-        int result = 0;
-        if ((g->flags & G_FLAG_RESULT) != 0) {
-            result = g->entry.with_result(g->arg);
-        } else {
-            g->entry.plain(g->arg);
-        }
+        int result = call_entry(g);
         g = finish(g, result, &sp);
     }
     return sp;

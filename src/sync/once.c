@@ -65,8 +65,7 @@ static WEFT__COLD void do_slow(_Atomic uintptr_t *state, _Atomic uintptr_t *runn
         weft__fatal("weft_once_do was called from inside its own function");
     }
     weft__park_init(&self.wait);
-    self.wait.deadline_ns = INT64_MAX; /* nobody may go on without the work */
-    self.wait.is_contested = false;
+    weft__park_for_ever(&self.wait); /* nobody may go on without the work */
     weft__park_begin(&self.wait, WAIT_ONCE, (const void *)state, caller);
     do {
         if (word == DONE) {
