@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * select.h - one wait for everything: receive, send, readable and writable fds, join, ticks,
- * a timeout, a default, in any mix and number.
+ * events, a timeout, a default, in any mix and number.
  *
  * The array form:
  *
@@ -34,6 +34,7 @@
 #define WEFT_SELECT_H
 
 #include <weft/chan.h>
+#include <weft/event.h>
 #include <weft/go.h>
 #include <weft/time.h>
 
@@ -48,6 +49,7 @@ enum weft_case_kind {
     WEFT_CASE_JOIN,
     WEFT_CASE_TICK,
     WEFT_CASE_AFTER,
+    WEFT_CASE_EVENT,
     WEFT_CASE_DEFAULT,
 };
 
@@ -55,7 +57,7 @@ enum weft_case_kind {
 struct weft_case {
     int kind;     /* enum weft_case_kind */
     int fd;       /* readable, writable */
-    void *object; /* channel, handle or ticker */
+    void *object; /* channel, handle, ticker or event */
     void *value;  /* where a received value or a result goes; what is sent */
     int64_t ns;   /* after: the absolute time */
     int64_t rc;   /* of the chosen case: 0; -EPIPE for a closed channel; the number of periods
@@ -131,6 +133,12 @@ static inline struct weft_case weft_case_tick(struct weft_ticker *t)
     return weft__case(WEFT_CASE_TICK, -1, t, NULL, 0);
 }
 
+/* An event; it is ready while it is set. */
+static inline struct weft_case weft_case_event(struct weft_event *e)
+{
+    return weft__case(WEFT_CASE_EVENT, -1, e, NULL, 0);
+}
+
 /* A timeout, counted from now; <= 0 is ready at once, WEFT_NEVER never. */
 static inline struct weft_case weft_case_after(int64_t timeout_ns)
 {
@@ -180,6 +188,7 @@ WEFT_API bool weft__select_next(struct weft__select_block *b);
 #define WEFT_ON_WRITABLE(fd) WEFT__ON(weft_case_writable(fd))
 #define WEFT_ON_JOIN(co, result) WEFT__ON(weft_case_join(co, result))
 #define WEFT_ON_TICK(ticker) WEFT__ON(weft_case_tick(ticker))
+#define WEFT_ON_EVENT(event) WEFT__ON(weft_case_event(event))
 #define WEFT_ON_AFTER(timeout_ns) WEFT__ON(weft_case_after(timeout_ns))
 #define WEFT_ON_DEFAULT WEFT__ON(weft_case_default())
 #define WEFT_ON_ERROR(rc_name)                                                                     \

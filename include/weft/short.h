@@ -64,6 +64,7 @@ static inline __attribute__((warn_unused_result)) int chan_select(struct weft_ca
 #define ON_WRITABLE(fd) WEFT_ON_WRITABLE(fd)
 #define ON_JOIN(co, result) WEFT_ON_JOIN(co, result)
 #define ON_TICK(ticker) WEFT_ON_TICK(ticker)
+#define ON_EVENT(event) WEFT_ON_EVENT(event)
 #define ON_AFTER(timeout_ns) WEFT_ON_AFTER(timeout_ns)
 #define ON_DEFAULT WEFT_ON_DEFAULT
 #define ON_ERROR(rc_name) WEFT_ON_ERROR(rc_name)

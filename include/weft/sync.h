@@ -1,9 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* sync.h - mutex, wait group, once: locks that park the coroutine and free the thread. */
+/*
+ * sync.h - what coroutines and plain threads agree by: mutex, wait group and once here, the others
+ * in headers of their own.  They park the coroutine and free the thread.
+ *
+ * All serve their waiters in order and obey the scopes around the caller: a wait that a scope has
+ * ended leaves nothing behind, and what was granted before that is handed over.
+ */
 #ifndef WEFT_SYNC_H
 #define WEFT_SYNC_H
 
+#include <weft/barrier.h>
 #include <weft/base.h>
+#include <weft/cond.h>
+#include <weft/event.h>
+#include <weft/rwlock.h>
+#include <weft/sem.h>
 
 WEFT_BEGIN_DECLS
 

@@ -21,7 +21,7 @@ static void copy_or_zero(void *to, const void *from, size_t bytes)
 
 static bool is_about_lock(uint8_t reason)
 {
-    return reason == WAIT_MUTEX;
+    return reason == WAIT_MUTEX || reason == WAIT_RW_READ || reason == WAIT_RW_WRITE;
 }
 
 bool weft__snapshot_take(struct weft__snapshot *s, struct weft__g *g)
@@ -67,6 +67,12 @@ static const char *const reasons[WAIT_REASON_COUNT] = {
     [WAIT_TICK] = "ticker",
     [WAIT_JOIN] = "join",
     [WAIT_MUTEX] = "mutex",
+    [WAIT_RW_READ] = "read lock",
+    [WAIT_RW_WRITE] = "write lock",
+    [WAIT_COND] = "condition variable",
+    [WAIT_SEM] = "semaphore",
+    [WAIT_BARRIER] = "barrier",
+    [WAIT_EVENT] = "event",
     [WAIT_GROUP] = "wait group",
     [WAIT_ONCE] = "once",
     [WAIT_READ] = "read from fd",
