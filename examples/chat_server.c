@@ -2,7 +2,7 @@
 /*
  * chat_server.c - a chat for nc, telnet or chat_client: one room, any number of people.
  *
- *     chat_server [--host H] [--port N] [--procs N] [--reactor R]
+ *     chat_server [--host H] [--port N] [--procs N] [--reactor R] [--idle SECONDS]
  *
  * The first line of a client is its name.  Then a line is seen by all others as "NAME: line"; lines
  * that begin with "/" are commands: /who, /nick NEW, /msg NAME text, /quit.  What the server says
@@ -15,10 +15,11 @@
  * lines, the same for all; and it waits for no client: a line goes into the outbox of each, and who
  * has 1,024 unread lines there is cut off.  A line is one piece of memory for all outboxes.
  *
- * Who owns what: the reader and the broker have a reference to the client each, the broker's from
- * join to leave.  `stop` is closed when the broker has put its last line into the outbox; then the
- * reader ends, and the writer has FLUSH_NS for what is left.  The reader joins the writer, and app
- * waits for all readers.
+ * The reader is a child of the server's group, and the writer of the reader's: app has only to wait
+ * for one group, and no client outlives it.  A client is sent away by cancelling the scope that its
+ * reader works in: the reader tells the broker, the writer has FLUSH_NS for what is left.  The
+ * reader and the broker have a reference to the client each, the broker's from join to leave, and
+ * until leave the reader's scope is open.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -31,13 +32,13 @@
 #define SEND_BUFFER_BYTES (64 * 1024) /* what the kernel may hold of unread lines, besides ours */
 #define FLUSH_NS (400 * WEFT_MS)
 #define NAMELESS_NS (60 * WEFT_SEC)
-#define TICK_NS (10 * WEFT_SEC)
 #define EVENTS_A_TURN 16
 
 /* What a reader tells the broker; values are copied through the channel. */
 struct message {
     struct client *from;
     enum line_result result;
+    bool is_idle; /* no line has come for too long: there is no text */
     size_t bytes;
     char text[LINE_BYTES_MAX + 1];
 };
@@ -50,12 +51,11 @@ struct client {
     int fd;
     atomic_int refs;
     line_chan outbox;
-    chan *stop; /* closed: no more lines will come */
+    struct weft_scope scope; /* the reader's: cancelled, no more lines will come */
 
     /* The broker's alone. */
     char name[NAME_BYTES_MAX + 1]; /* "" until it has been given */
     bool is_stopped;
-    int64_t came_ns;
     struct client *prev, *next;
     struct client *next_departed;
 };
@@ -67,7 +67,6 @@ struct server {
     /* Unbuffered: a reader's leave cannot overtake its last line. */
     client_chan join, leave;
     message_chan lines;
-    struct weft_wait_group *readers;
 
     /* The broker's alone. */
     struct client *clients;
@@ -86,10 +85,7 @@ static struct client *client_make(struct server *server, int fd)
     c->fd = fd;
     atomic_init(&c->refs, 1);
     c->outbox = line_chan_make(OUTBOX_LINES + 1); /* one place is kept for the last words */
-    c->stop = chan_make(0, 0);
-    if (c->outbox.ch == NULL || c->stop == NULL) {
-        line_chan_unref(c->outbox);
-        chan_unref(c->stop);
+    if (c->outbox.ch == NULL) {
         free(c);
         return NULL;
     }
@@ -105,7 +101,6 @@ static void client_unref(struct client *c)
     while (line_chan_try_recv(c->outbox, &line) == 0)
         line_unref(line);
     line_chan_unref(c->outbox);
-    chan_unref(c->stop);
     free(c);
 }
 
@@ -118,23 +113,28 @@ static void outbox_put(struct client *c, struct line *line)
         line_unref(line);
 }
 
-/* The client gets no more lines after this one, which may be NULL; it is about to leave. */
-static void stop_client(struct server *s, struct client *c, struct line *last_words)
+/* The client gets no more lines. */
+static void note_stopped(struct server *s, struct client *c)
 {
     struct client **tail = &s->departed;
 
-    if (c->is_stopped)
-        return;
-    if (last_words != NULL)
-        outbox_put(c, last_words);
     c->is_stopped = true;
-    chan_close(c->stop);
     if (c->name[0] == '\0')
         return;
     while (*tail != NULL)
         tail = &(*tail)->next_departed;
     c->next_departed = NULL;
     *tail = c;
+}
+
+/* The client gets no more lines after this one; it is about to leave. */
+static void stop_client(struct server *s, struct client *c, struct line *last_words)
+{
+    if (c->is_stopped)
+        return;
+    outbox_put(c, last_words);
+    note_stopped(s, c);
+    weft_scope_cancel(&c->scope);
 }
 
 /* Never waits.  A full outbox cuts the client off instead. */
@@ -275,7 +275,6 @@ static void command(struct server *s, struct client *c, char *text)
 
 static void on_join(struct server *s, struct client *c)
 {
-    c->came_ns = weft_now();
     c->next = s->clients;
     if (c->next != NULL)
         c->next->prev = c;
@@ -285,7 +284,8 @@ static void on_join(struct server *s, struct client *c)
 
 static void on_leave(struct server *s, struct client *c)
 {
-    stop_client(s, c, NULL);
+    if (!c->is_stopped)
+        note_stopped(s, c);
     announce_departed(s);
     if (c->prev != NULL)
         c->prev->next = c->next;
@@ -296,13 +296,22 @@ static void on_leave(struct server *s, struct client *c)
     client_unref(c);
 }
 
+static void send_away(struct server *s, struct client *c, struct line *reason)
+{
+    stop_client(s, c, reason);
+    line_unref(reason);
+}
+
 static void on_line(struct server *s, struct message *m)
 {
     struct client *c = m->from;
 
     if (c->is_stopped)
         return;
-    if (m->result == LINE_TOO_LONG)
+    if (m->is_idle)
+        send_away(s, c, c->name[0] == '\0' ? line_format("! no name for a minute")
+                                          : line_format("! you have been silent for too long"));
+    else if (m->result == LINE_TOO_LONG)
         tell(c, line_format("! dropped: a line of more than %d bytes", LINE_BYTES_MAX));
     else if (m->result == LINE_NOT_UTF8)
         tell(c, line_format("! dropped: a line that is not UTF-8"));
@@ -312,19 +321,6 @@ static void on_line(struct server *s, struct message *m)
         command(s, c, m->text);
     else if (m->bytes > 0)
         tell_others(s, c, line_said_by(c->name, m->text, m->bytes));
-}
-
-/* Sends away who came and said no name. */
-static void on_tick(struct server *s)
-{
-    for (struct client *c = s->clients; c != NULL; c = c->next) {
-        if (c->name[0] == '\0' && weft_now() - c->came_ns > NAMELESS_NS) {
-            struct line *reason = line_format("! no name for a minute");
-
-            stop_client(s, c, reason);
-            line_unref(reason);
-        }
-    }
 }
 
 /* Tells everybody, lets go of everybody, and takes no more events. */
@@ -348,7 +344,6 @@ static void on_stop(struct server *s)
 static int broker(void *arg)
 {
     struct server *s = arg;
-    struct weft_ticker *tick = weft_ticker_make(TICK_NS, WEFT_TICK_SKIP);
     struct client *c;
     struct message m;
     bool is_stopping = false;
@@ -358,7 +353,6 @@ static int broker(void *arg)
             ON_RECV(s->join.ch, &c) { on_join(s, c); }
             ON_RECV(s->leave.ch, &c) { on_leave(s, c); }
             ON_RECV(s->lines.ch, &m) { on_line(s, &m); }
-            ON_TICK(tick) { on_tick(s); }
             ON_READABLE(s->stop_fd) { is_stopping = true; }
         }
         announce_departed(s);
@@ -367,7 +361,6 @@ static int broker(void *arg)
             weft_yield();
     }
     on_stop(s);
-    weft_ticker_free(tick);
     return 0;
 }
 
@@ -379,23 +372,15 @@ static int write_lines(void *arg)
     struct batch out = {.count = 0};
     ssize_t n = 0;
 
-    while (n >= 0 || n == -ETIMEDOUT) {
-        struct weft_case cases[] = {
-            weft_case_recv(c->stop, NULL),
-            out.count > 0 ? weft_case_writable(c->fd)
-                          : weft_case_recv(c->outbox.ch, &out.lines[0]),
-        };
-
-        if (weft_select(cases, 2) != 1)
-            break;
-        if (out.count == 0)
+    while (n >= 0) {
+        if (out.count == 0 && (n = line_chan_recv(c->outbox, &out.lines[0])) == 0)
             out.count = 1;
-        batch_fill(&out, c->outbox);
-        WEFT_DEADLINE(at_once, 0) {
-            n = batch_write(&out, c->fd); /* what is left is written when the socket can take it */
+        if (n >= 0) {
+            batch_fill(&out, c->outbox);
+            n = batch_write(&out, c->fd);
         }
     }
-    WEFT_DEADLINE(flush, FLUSH_NS) {
+    WEFT_SHIELD(flush, FLUSH_NS) {
         do {
             batch_fill(&out, c->outbox);
         } while (out.count > 0 && batch_write(&out, c->fd) > 0);
@@ -406,31 +391,27 @@ static int write_lines(void *arg)
     return 0;
 }
 
-/* As weft_read(); 0 also when the broker has stopped the client. */
-static ssize_t read_more(struct client *c, struct line_buffer *in)
-{
-    ssize_t n = 0;
-
-    SELECT {
-        ON_READABLE(c->fd) { n = weft_read(c->fd, in->bytes + in->end, line_buffer_room(in)); }
-        ON_RECV(c->stop, NULL) { n = 0; }
-    }
-    return n;
-}
-
 /* Brings lines to the broker until the client or the server ends; half a line is not brought. */
 static void read_lines(struct client *c)
 {
-    struct line_buffer in;
+    struct line_buffer in = {.start = 0, .end = 0, .is_skipping = false};
     struct message m = {.from = c};
+    int64_t patience_ns = NAMELESS_NS;
     const char *text;
-    ssize_t n;
+    ssize_t n = 1;
 
-    in.start = in.end = 0;
-    in.is_skipping = false;
-    while ((n = read_more(c, &in)) > 0) {
-        in.end += (size_t)n;
-        while ((m.result = line_next(&in, &text, &m.bytes)) != LINE_NONE) {
+    while (n > 0) {
+        WEFT_DEADLINE(silence, patience_ns) {
+            n = weft_read(c->fd, in.bytes + in.end, line_buffer_room(&in));
+            if (n == -ETIMEDOUT && weft_scope_cause(&silence) == WEFT_CAUSE_THIS)
+                m.is_idle = true;
+        }
+        if (m.is_idle && message_chan_send(c->server->lines, m) != 0)
+            return;
+        if (n > 0)
+            in.end += (size_t)n;
+        while (n > 0 && (m.result = line_next(&in, &text, &m.bytes)) != LINE_NONE) {
+            patience_ns = c->server->options.idle_seconds * WEFT_SEC;
             if (m.result == LINE_GOOD) {
                 memcpy(m.text, text, m.bytes);
                 m.text[m.bytes] = '\0';
@@ -452,64 +433,75 @@ static void hang_up(int fd)
     weft_close(fd);
 }
 
+/* In a scope that the broker may cancel. */
+static void take_part(struct client *c)
+{
+    WEFT_GROUP(g) {
+        if (weft_group_go(&g, write_lines, c, .name = "writer") != 0)
+            break;
+        atomic_fetch_add(&c->refs, 1); /* the broker's */
+        if (client_chan_send(c->server->join, c) != 0) {
+            client_unref(c); /* it has not heard of us */
+            break;
+        }
+        read_lines(c);
+        WEFT_SHIELD(whatever_happens, WEFT_NEVER) {
+            /* -EPIPE: the broker has let go of everybody already. */
+            (void)!client_chan_send(c->server->leave, c);
+        }
+        weft_group_cancel(&g);
+    }
+}
+
 /* The reader, which is also the client's first and last coroutine. */
-static void client_run(void *arg)
+static int client_run(void *arg)
 {
     struct client *c = arg;
-    struct server *s = c->server;
-    struct weft_co *writer = weft_go_with(write_lines, c, .name = "writer");
-    int rc = -ENOMEM;
 
     weft_set_name("reader");
-    atomic_fetch_add(&c->refs, 1); /* the broker's, from join to leave */
-    if (writer != NULL)
-        rc = client_chan_send(s->join, c);
-    if (rc == 0) {
-        read_lines(c);
-        rc = client_chan_send(s->leave, c); /* -EPIPE: it has let go of everybody already */
-    } else {
-        chan_close(c->stop); /* the broker does not know the client */
-        client_unref(c);
-    }
-    if (writer != NULL)
-        rc = weft_join(writer, NULL);
+    weft_scope_begin(&c->scope, WEFT_NEVER);
+    take_part(c);
+    weft_scope_end(&c->scope);
     hang_up(c->fd);
     client_unref(c);
-    weft_wg_done(s->readers);
+    return 0;
 }
 
 /* ---- the server ---- */
 
-/* Takes connections until the listener is closed. */
+static void start_client(struct server *s, struct weft_group *clients, int fd)
+{
+    struct client *c = client_make(s, fd);
+
+    weft_set_nodelay(fd, true);
+    weft_set_buffers(fd, 0, SEND_BUFFER_BYTES);
+    if (c != NULL && weft_group_go(clients, client_run, c) == 0)
+        return;
+    fprintf(stderr, "no memory for another client\n");
+    weft_close(fd);
+    if (c != NULL)
+        client_unref(c);
+}
+
+/* Takes connections until the listener is closed, and waits for all clients. */
 static int accept_clients(void *arg)
 {
     struct server *s = arg;
     int fd;
 
-    while ((fd = weft_accept(s->listener, NULL)) >= 0) {
-        struct client *c = client_make(s, fd);
-
-        weft_set_nodelay(fd, true);
-        weft_set_buffers(fd, 0, SEND_BUFFER_BYTES);
-        weft_wg_add(s->readers, 1);
-        if (c == NULL || go(client_run, c) != 0) {
-            fprintf(stderr, "no memory for another client\n");
-            weft_wg_done(s->readers);
-            weft_close(fd);
-            if (c != NULL)
-                client_unref(c);
-        }
+    WEFT_GROUP(clients, .on_error = WEFT_GROUP_RUNS_ON) {
+        while ((fd = weft_accept(s->listener, NULL)) >= 0)
+            start_client(s, &clients, fd);
+        if (fd != -EBADF)
+            fprintf(stderr, "accept: %s\n", weft_strerror(fd));
     }
-    if (fd != -EBADF)
-        fprintf(stderr, "accept: %s\n", weft_strerror(fd));
     return 0;
 }
 
 static int app(void *arg)
 {
     struct server *s = arg;
-    struct weft_co *acceptor, *middle;
-    int rc;
+    int rc = -1;
 
     s->listener = server_listen(&s->options);
     if (s->listener < 0)
@@ -517,28 +509,22 @@ static int app(void *arg)
     s->join = client_chan_make(0);
     s->leave = client_chan_make(0);
     s->lines = message_chan_make(0);
-    s->readers = weft_wg_make();
-    middle = weft_go_with(broker, s, .name = "broker");
-    acceptor = weft_go_with(accept_clients, s, .name = "accept");
-    if (middle == NULL || acceptor == NULL)
-        return 1;
-
-    rc = weft_join(middle, NULL); /* it ends when the signal comes */
-    weft_close(s->listener);
-    if (rc == 0)
-        rc = weft_join(acceptor, NULL);
-    if (rc == 0)
-        rc = weft_wg_wait(s->readers);
+    WEFT_GROUP(both) {
+        if (weft_group_go(&both, accept_clients, s, .name = "accept") == 0)
+            rc = broker(s); /* it ends when the signal comes */
+        weft_close(s->listener);
+    }
     client_chan_unref(s->join);
     client_chan_unref(s->leave);
     message_chan_unref(s->lines);
-    weft_wg_free(s->readers);
     return rc == 0 ? 0 : 1;
 }
 
 int main(int argc, char **argv)
 {
-    struct server server = {.options = {.host = "127.0.0.1", .port = 7777}};
+    struct server server = {
+        .options = {.host = "127.0.0.1", .port = 7777, .idle_seconds = 3600},
+    };
 
     server_read_options(&server.options, argc, argv);
     server_raise_limit();

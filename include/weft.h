@@ -22,10 +22,14 @@
 #include <weft/runtime.h>
 #include <weft/go.h>
 #include <weft/chan.h>
+#include <weft/oneshot.h>
+#include <weft/broadcast.h>
+#include <weft/watch.h>
 #include <weft/typed.h>
 #include <weft/select.h>
 #include <weft/time.h>
 #include <weft/scope.h>
+#include <weft/group.h>
 #include <weft/sync.h>
 #include <weft/io.h>
 #include <weft/net.h>

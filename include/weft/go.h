@@ -96,6 +96,22 @@ WEFT_API_MUST int weft_join(struct weft_co *co, int *result);
 WEFT_API void weft_detach(struct weft_co *co);
 
 /**
+ * weft_cancel - ask a coroutine to end: the scope in which all of it runs is cancelled (scope.h).
+ *
+ * @co  the handle; it may be joined while the call runs, by one whom the call wakes.
+ *
+ * Its calls that wait, now or later, return -ECANCELED, but for those in a shield.  A coroutine
+ * that has not begun begins all the same, and one that has ended is left alone.  It is up to its
+ * function to return; to wait for that, join it.
+ *
+ * Returns    nothing.
+ * Errors     none
+ * Blocks     never.
+ * Threads    any, plain threads included; not after join or detach.
+ */
+WEFT_API void weft_cancel(struct weft_co *co);
+
+/**
  * weft_done - has the coroutine ended?
  *
  * @co  the handle.

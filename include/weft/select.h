@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * select.h - one wait for everything: receive, send, readable and writable fds, join, ticks,
- * events, a timeout, a default, in any mix and number.
+ * events, the other shapes of channels, a timeout, a default, in any mix and number.
  *
  * The array form:
  *
@@ -33,10 +33,13 @@
 #ifndef WEFT_SELECT_H
 #define WEFT_SELECT_H
 
+#include <weft/broadcast.h>
 #include <weft/chan.h>
 #include <weft/event.h>
 #include <weft/go.h>
+#include <weft/oneshot.h>
 #include <weft/time.h>
+#include <weft/watch.h>
 
 WEFT_BEGIN_DECLS
 
@@ -49,6 +52,9 @@ enum weft_case_kind {
     WEFT_CASE_JOIN,
     WEFT_CASE_TICK,
     WEFT_CASE_AFTER,
+    WEFT_CASE_ONESHOT,
+    WEFT_CASE_BROADCAST,
+    WEFT_CASE_WATCH,
     WEFT_CASE_EVENT,
     WEFT_CASE_DEFAULT,
 };
@@ -57,11 +63,15 @@ enum weft_case_kind {
 struct weft_case {
     int kind;     /* enum weft_case_kind */
     int fd;       /* readable, writable */
-    void *object; /* channel, handle, ticker or event */
+    void *object; /* channel of any shape, subscriber, handle, ticker or event */
     void *value;  /* where a received value or a result goes; what is sent */
-    int64_t ns;   /* after: the absolute time */
-    int64_t rc;   /* of the chosen case: 0; -EPIPE for a closed channel; the number of periods
-                       for a tick; poll(2) bits (POLLIN, POLLHUP, ...) or -errno for an fd */
+    union {
+        int64_t ns;        /* after: the absolute time */
+        uint64_t *version; /* watch: the version that was seen; receives that of the value */
+    };
+    int64_t rc; /* of the chosen case: 0; -EPIPE for a closed channel; the number of periods for
+                   a tick, of values that were lost before this one for a broadcast; poll(2)
+                   bits (POLLIN, POLLHUP, ...) or -errno for an fd */
 };
 
 /**
@@ -145,6 +155,26 @@ static inline struct weft_case weft_case_after(int64_t timeout_ns)
     return weft__case(WEFT_CASE_AFTER, -1, NULL, NULL, weft_deadline_in(timeout_ns));
 }
 
+/* The value of a oneshot; `value` may be NULL.  A NULL object is never ready, here and below. */
+static inline struct weft_case weft_case_oneshot(struct weft_oneshot *o, void *value)
+{
+    return weft__case(WEFT_CASE_ONESHOT, -1, o, value, 0);
+}
+
+/* The next value of a subscription; `rc` says how many were lost before it. */
+static inline struct weft_case weft_case_broadcast(struct weft_subscriber *s, void *value)
+{
+    return weft__case(WEFT_CASE_BROADCAST, -1, s, value, 0);
+}
+
+/* Another version of a watched value than *version, which receives that of the value. */
+static inline struct weft_case weft_case_watch(struct weft_watch *w, void *value, uint64_t *version)
+{
+    struct weft_case c = weft__case(WEFT_CASE_WATCH, -1, w, value, 0);
+    c.version = version;
+    return c;
+}
+
 /* An absolute time. */
 static inline struct weft_case weft_case_until(int64_t deadline_ns)
 {
@@ -175,7 +205,7 @@ WEFT_API struct weft_case *weft__select_slot(struct weft__select_block *b);
 WEFT_API bool weft__select_next(struct weft__select_block *b);
 
 #define WEFT_SELECT                                                                                \
-    for (struct weft__select_block weft__sel = {-1, 0, 0, {{0, 0, NULL, NULL, 0, 0}}};             \
+    for (struct weft__select_block weft__sel = {-1, 0, 0, {{0, 0, NULL, NULL, {0}, 0}}};           \
          weft__select_next(&weft__sel);)
 
 #define WEFT__ON(c)                                                                                \
@@ -188,6 +218,9 @@ WEFT_API bool weft__select_next(struct weft__select_block *b);
 #define WEFT_ON_WRITABLE(fd) WEFT__ON(weft_case_writable(fd))
 #define WEFT_ON_JOIN(co, result) WEFT__ON(weft_case_join(co, result))
 #define WEFT_ON_TICK(ticker) WEFT__ON(weft_case_tick(ticker))
+#define WEFT_ON_ONESHOT(o, value) WEFT__ON(weft_case_oneshot(o, value))
+#define WEFT_ON_BROADCAST(s, value) WEFT__ON(weft_case_broadcast(s, value))
+#define WEFT_ON_WATCH(w, value, version) WEFT__ON(weft_case_watch(w, value, version))
 #define WEFT_ON_EVENT(event) WEFT__ON(weft_case_event(event))
 #define WEFT_ON_AFTER(timeout_ns) WEFT__ON(weft_case_after(timeout_ns))
 #define WEFT_ON_DEFAULT WEFT__ON(weft_case_default())

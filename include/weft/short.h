@@ -64,6 +64,9 @@ static inline __attribute__((warn_unused_result)) int chan_select(struct weft_ca
 #define ON_WRITABLE(fd) WEFT_ON_WRITABLE(fd)
 #define ON_JOIN(co, result) WEFT_ON_JOIN(co, result)
 #define ON_TICK(ticker) WEFT_ON_TICK(ticker)
+#define ON_ONESHOT(o, value) WEFT_ON_ONESHOT(o, value)
+#define ON_BROADCAST(s, value) WEFT_ON_BROADCAST(s, value)
+#define ON_WATCH(w, value, version) WEFT_ON_WATCH(w, value, version)
 #define ON_EVENT(event) WEFT_ON_EVENT(event)
 #define ON_AFTER(timeout_ns) WEFT_ON_AFTER(timeout_ns)
 #define ON_DEFAULT WEFT_ON_DEFAULT

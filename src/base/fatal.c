@@ -4,14 +4,20 @@
 
 #include <stdlib.h>
 
+#include "atomic.h"
 #include "compiler.h"
 #include "text.h"
 
 char *(*weft__fatal_who)(char *text, unsigned bytes);
 void (*weft__fatal_trace)(void);
 
-WEFT__COLD _Noreturn void weft__fatal(const char *what)
+static _Atomic bool is_told;
+
+WEFT__COLD void weft__fatal_tell(const char *what)
 {
+    if (atomic_exchange_explicit(&is_told, true, memory_order_relaxed)) {
+        return;
+    }
     char line[1024];
     char who[160];
     struct weft__text t;
@@ -31,5 +37,10 @@ WEFT__COLD _Noreturn void weft__fatal(const char *what)
     if (weft__fatal_trace != NULL) {
         weft__fatal_trace();
     }
+}
+
+WEFT__COLD _Noreturn void weft__fatal(const char *what)
+{
+    weft__fatal_tell(what);
     abort();
 }

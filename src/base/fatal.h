@@ -9,6 +9,9 @@
  */
 _Noreturn void weft__fatal(const char *what);
 
+/* The same without the end, which is about to come anyway; once a process. */
+void weft__fatal_tell(const char *what);
+
 /* Set by what lies above, once there is a runtime: names the coroutine that runs on this thread, ""
  * outside a coroutine; and prints the call stack of this thread on stderr. */
 extern char *(*weft__fatal_who)(char *text, unsigned bytes);

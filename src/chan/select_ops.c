@@ -41,7 +41,6 @@ static bool try_send(struct weft_case *c, struct weft__wait **wake)
 }
 
 const struct weft__select_ops weft__chan_recv_ops = {
-    .lock_at = offsetof(struct weft_chan, lock),
     .queue_at = offsetof(struct weft_chan, receivers),
     .has_value = true,
     .check = check,
@@ -51,7 +50,6 @@ const struct weft__select_ops weft__chan_recv_ops = {
 };
 
 const struct weft__select_ops weft__chan_send_ops = {
-    .lock_at = offsetof(struct weft_chan, lock),
     .queue_at = offsetof(struct weft_chan, senders),
     .has_value = true,
     .check = check,

@@ -61,6 +61,9 @@ enum weft__wait_reason {
     WAIT_CHAN_SEND,
     WAIT_CHAN_RECV,
     WAIT_CHAN_NULL,
+    WAIT_ONESHOT,
+    WAIT_BROADCAST,
+    WAIT_WATCH,
     WAIT_SELECT,
     WAIT_SELECT_DRAIN,
     WAIT_SELECT_NONE,
@@ -76,6 +79,8 @@ enum weft__wait_reason {
     WAIT_EVENT,
     WAIT_GROUP,
     WAIT_ONCE,
+    WAIT_CHILDREN,
+    WAIT_GROUP_ROOM,
     WAIT_READ,
     WAIT_WRITE,
     WAIT_ACCEPT,
@@ -91,6 +96,7 @@ enum {
     G_FLAG_FRESH = 2,  /* ctx.sp is as weft__ctx_make() gave it */
     G_FLAG_OWN_FP = 4, /* fp is saved and restored at its switches */
     G_FLAG_RESULT = 8, /* entry takes the form that returns an int; handle is set */
+    G_FLAG_SCOPED = 16, /* it runs in the scope of its handle */
 };
 
 struct weft_runtime;
@@ -111,7 +117,7 @@ struct weft__g {
     struct weft__g *next;            /* in the one queue or list that holds it */
     struct weft__stack *stack;       /* NULL until it first runs */
     union {
-        struct weft__scope_frame *scope; /* the innermost open deadline scope */
+        struct weft__scope_frame *scope; /* the innermost open scope */
         struct weft__g *next_batch;      /* of the first of a batch, not yet begun: inject.h */
     };
     struct weft_runtime *rt;         /* whose it is, for ever: slabs belong to one runtime */

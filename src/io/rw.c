@@ -24,7 +24,7 @@
 static bool can_only_wait(const struct weft__op *op, struct weft__fd *entry)
 {
     return op->kind == WEFT__OP_READ && weft__fd_take_drained(entry) &&
-           !weft__park_reactors()->driver->by_edges && !weft__park_is_late();
+           !weft__park_reactors()->driver->by_edges && !weft__park_has_ended();
 }
 
 ssize_t weft__io_run(struct weft__op *op, enum weft__wait_reason reason, const void *caller)

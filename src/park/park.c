@@ -10,7 +10,6 @@
 #include "../base/sys.h"
 #include "../sched/sched.h"
 #include "../sched/watch.h"
-#include "scope_frame.h"
 
 struct weft__reactor_group *weft__park_reactors(void)
 {
@@ -60,18 +59,37 @@ static bool begin_deadline(struct weft__wait *w)
     return false;
 }
 
-WEFT__COLD int weft__park_wait_slow(struct weft__wait *w)
+/* A scope around the caller was cancelled before it could wait: true if that ended the wait. */
+static WEFT__COLD bool end_at_once(struct weft__wait *w)
 {
-    if (WEFT__UNLIKELY(w->g == NULL)) {
+    if (weft__wait_claim(w, -ECANCELED)) {
+        weft__park_abandon(w);
+        return true;
+    }
+    return false; /* somebody was faster and is about to wake us */
+}
+
+int weft__park_wait_slow(struct weft__wait *w)
+{
+    struct weft__g *g = w->g;
+    if (WEFT__UNLIKELY(g == NULL)) {
         return wait_on_thread(w);
     }
-    bool has_ended = WEFT__UNLIKELY(w->deadline_ns != INT64_MAX) && begin_deadline(w);
+    bool is_scoped = g->scope != NULL && w->is_contested;
+    bool has_ended = is_scoped && weft__scope_wait_begin(g, w, NULL) && end_at_once(w);
+    if (!has_ended && w->deadline_ns != INT64_MAX) {
+        has_ended = begin_deadline(w);
+    }
     if (!has_ended) {
-        weft__switch_park(weft__m_self(), w->g);
+        weft__switch_park(weft__m_self(), g);
         weft__timer_disarm(w);
     }
-    if (WEFT__UNLIKELY(w->value == -ETIMEDOUT)) {
-        weft__scope_note_end(w->g);
+    if (is_scoped) {
+        weft__scope_wait_end(g);
+    }
+    if (WEFT__UNLIKELY(w->value == -ETIMEDOUT || w->value == -ECANCELED)) {
+        int answer = weft__scope_answer(g);
+        return answer != 0 ? answer : w->value;
     }
     return w->value;
 }
@@ -81,20 +99,42 @@ void weft__park_wake(struct weft__wait *w)
     weft__wait_wake(w);
 }
 
-bool weft__park_is_late(void)
+bool weft__park_has_ended(void)
 {
     struct weft__g *g = weft__g_self();
-    return WEFT__UNLIKELY(g != NULL && g->scope != NULL) && g->scope->nearest_ns != INT64_MAX &&
-           g->scope->nearest_ns <= weft__clock_ns();
+    return WEFT__UNLIKELY(g != NULL && g->scope != NULL) && weft__scope_has_ended(g);
 }
 
 int weft__park_check_scope(void)
 {
-    if (WEFT__LIKELY(!weft__park_is_late())) {
-        return 0;
+    struct weft__g *g = weft__g_self();
+    return WEFT__UNLIKELY(g != NULL && g->scope != NULL) ? weft__scope_answer(g) : 0;
+}
+
+/* An operation under a scope is in flight: until when at most, and who may end it. */
+static WEFT__COLD void bound_op(struct weft__wait *w, struct weft__op *op, int64_t deadline_ns)
+{
+    struct weft__p *p = weft__m_self()->p;
+    w->deadline_ns = deadline_ns;
+    if (weft__scope_wait_begin(w->g, w, op)) {
+        p->rt->reactors.driver->cancel(p->reactor, op, -ECANCELED);
+    } else if (deadline_ns != INT64_MAX) {
+        weft__timer_init(&w->timer, TIMER_OP);
+        weft__timer_arm(p, w); /* one that has passed fires at the next look at the wheel */
     }
-    weft__scope_note_end(weft__g_self());
-    return -ETIMEDOUT;
+}
+
+/* The kernel has let go of it. */
+static WEFT__COLD ssize_t unbind_op(struct weft__wait *w, const struct weft__op *op)
+{
+    weft__timer_disarm(w);
+    weft__scope_wait_end(w->g);
+    int error = atomic_load_explicit(&op->cancel_error, memory_order_relaxed);
+    if (error != 0 && op->result == error) {
+        int answer = weft__scope_answer(w->g);
+        return answer != 0 ? answer : error;
+    }
+    return op->result;
 }
 
 ssize_t weft__park_op(struct weft__op *op, bool may_end, enum weft__wait_reason reason,
@@ -106,8 +146,9 @@ ssize_t weft__park_op(struct weft__op *op, bool may_end, enum weft__wait_reason 
     ow->wait = &w;
     ow->set = NULL;
     op->owner = ow;
-    int64_t deadline_ns = may_end ? w.deadline_ns : INT64_MAX;
-    w.is_contested = false; /* the operation alone ends it; a deadline only cancels the operation */
+    bool is_scoped = w.is_bounded && may_end;
+    int64_t deadline_ns = w.deadline_ns;
+    weft__park_for_ever(&w); /* the operation alone ends it; a scope only cancels the operation */
     struct weft__m *m = weft__m_self();
     struct weft__p *p = m->p;
     weft__park_begin(&w, reason, (const void *)(intptr_t)op->fd, caller);
@@ -117,19 +158,11 @@ ssize_t weft__park_op(struct weft__op *op, bool may_end, enum weft__wait_reason 
         return rc < 0 ? rc : op->result;
     }
     weft__count(p->counts.ops);
-    if (WEFT__UNLIKELY(deadline_ns != INT64_MAX)) {
-        w.deadline_ns = deadline_ns;
-        w.timer_op = op;
-        weft__timer_init(&w.timer, TIMER_OP);
-        weft__timer_arm(p, &w); /* one that has passed fires at the next look at the wheel */
+    if (WEFT__UNLIKELY(is_scoped)) {
+        bound_op(&w, op, deadline_ns);
     }
     weft__switch_park(m, w.g);
-    weft__timer_disarm(&w);
-    if (WEFT__UNLIKELY(op->result == -ETIMEDOUT) && deadline_ns != INT64_MAX &&
-        atomic_load_explicit(&op->cancel_error, memory_order_relaxed) == -ETIMEDOUT) {
-        weft__scope_note_end(w.g);
-    }
-    return op->result;
+    return WEFT__UNLIKELY(is_scoped) ? unbind_op(&w, op) : op->result;
 }
 
 void weft__park_spend(void)

@@ -32,8 +32,8 @@
 #include <errno.h>
 
 #include "../sched/machine.h"
+#include "../sched/scope_frame.h"
 #include "../sched/wait.h"
-#include "scope_frame.h"
 
 struct weft_runtime;
 struct weft__reactor_group;
@@ -59,15 +59,18 @@ static inline void weft__park_init(struct weft__wait *w)
     w->waiters = NULL;
     atomic_init(&w->claimed, 0);
     w->is_contested = false;
+    w->is_bounded = false;
     w->timer_won = false;
     w->timer_p = NULL;
     w->deadline_ns = INT64_MAX;
     if (g == NULL) {
         atomic_init(&w->thread_word, 0);
-    } else if (WEFT__UNLIKELY(g->scope != NULL) && g->scope->nearest_ns != INT64_MAX) {
+        w->is_bounded = true;
+    } else if (WEFT__UNLIKELY(g->scope != NULL)) {
         w->deadline_ns = g->scope->nearest_ns;
         w->deadline_value = -ETIMEDOUT;
         w->is_contested = true;
+        w->is_bounded = true;
     }
 }
 
@@ -76,6 +79,7 @@ static inline void weft__park_for_ever(struct weft__wait *w)
 {
     w->deadline_ns = INT64_MAX;
     w->is_contested = false;
+    w->is_bounded = w->g == NULL;
 }
 
 /* Lower the deadline: when it passes first, weft__park_wait() returns `value`. */
@@ -86,6 +90,7 @@ static inline void weft__park_until(struct weft__wait *w, int64_t deadline_ns, i
         w->deadline_ns = deadline_ns;
         w->deadline_value = value;
         w->is_contested = true;
+        w->is_bounded = true;
     }
 }
 
@@ -127,17 +132,17 @@ static inline void weft__park_abandon(struct weft__wait *w)
     }
 }
 
-/* For a plain thread, or with a deadline. */
+/* For a plain thread, under a scope, or with a deadline. */
 int weft__park_wait_slow(struct weft__wait *w);
 
 /*
  * Wait until somebody has claimed w and woken it.  Returns the value that the winner gave, or
- * -ETIMEDOUT when the deadline of a scope won; then the scope has been told.  May return on another
- * thread.
+ * -ETIMEDOUT or -ECANCELED when a scope ended the wait; then the scopes have been told.  May return
+ * on another thread.
  */
 static inline int weft__park_wait(struct weft__wait *w)
 {
-    if (WEFT__UNLIKELY(w->g == NULL || w->deadline_ns != INT64_MAX)) {
+    if (WEFT__UNLIKELY(w->is_bounded)) {
         return weft__park_wait_slow(w);
     }
     weft__switch_park(weft__m_self(), w->g);
@@ -147,12 +152,12 @@ static inline int weft__park_wait(struct weft__wait *w)
 /* End a wait whose claim the caller has won.  The wait is gone afterwards. */
 void weft__park_wake(struct weft__wait *w);
 
-/* Has the deadline of a surrounding scope passed?  0, or -ETIMEDOUT, and the scope has been told.
- * */
+/* Has a surrounding scope ended?  0, or its -ETIMEDOUT or -ECANCELED; the scopes have been told
+ * then. */
 int weft__park_check_scope(void);
 
-/* The same question without telling the scope. */
-bool weft__park_is_late(void);
+/* The same question without telling the scopes. */
+bool weft__park_has_ended(void);
 
 /* Is there another P, or for a plain thread any, on which whoever is waited for may run now? */
 bool weft__park_may_spin(void);
@@ -164,8 +169,8 @@ uint64_t weft__park_random(void);
 struct weft__reactor_group *weft__park_reactors(void);
 
 /*
- * Submit an operation, wait until the kernel has let go of it, return its result.  The deadline of
- * the nearest scope cancels it, unless it is one that must not be left half done (may_end false).
+ * Submit an operation, wait until the kernel has let go of it, return its result.  The end of a
+ * scope cancels it, unless it is one that must not be left half done (may_end false).
  */
 ssize_t weft__park_op(struct weft__op *op, bool may_end, enum weft__wait_reason reason,
                       const void *caller);

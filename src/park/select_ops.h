@@ -17,9 +17,8 @@
 struct weft_runtime;
 
 struct weft__select_ops {
-    /* Where in the object are the lock that protects its waiters, and the queue of those of this
-     * kind?  In bytes; the object is not NULL. */
-    size_t lock_at;
+    /* Where in the object is the queue of those who wait in this kind of case?  In bytes; the
+     * object is not NULL.  The lock is the queue's, which need not be in the object. */
     size_t queue_at;
 
     /* Does a value come or go by the waiter?  Then its `value` is the case's, else NULL. */
@@ -42,16 +41,16 @@ struct weft__select_ops {
     void (*won)(struct weft_case *c, struct weft__waiter *w);
 };
 
-static inline struct weft__lock *weft__select_lock(const struct weft__select_ops *ops,
-                                                   const struct weft_case *c)
-{
-    return (struct weft__lock *)((char *)c->object + ops->lock_at);
-}
-
 static inline struct weft__waitq *weft__select_queue(const struct weft__select_ops *ops,
                                                      const struct weft_case *c)
 {
     return (struct weft__waitq *)((char *)c->object + ops->queue_at);
+}
+
+static inline struct weft__lock *weft__select_lock(const struct weft__select_ops *ops,
+                                                   const struct weft_case *c)
+{
+    return weft__select_queue(ops, c)->lock;
 }
 
 /* Under the lock: link w, whose wait is set, as a waiter for case `index`. */

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "../base/clock.h"
+#include "../base/fatal.h"
 #include "../base/self.h"
 #include "../base/sys.h"
 #include "sched.h"
@@ -22,7 +23,7 @@
 #define ALT_STACK_EXTRA ((size_t)32 * 1024)
 #define REPORT_NS_MAX ((int64_t)10 * 1000000000)
 
-static const int signals[] = {SIGSEGV, SIGBUS, SIGQUIT};
+static const int signals[] = {SIGSEGV, SIGBUS, SIGQUIT, SIGABRT};
 static bool is_ours[WEFT__COUNT(signals)];
 
 static struct weft__fault recorded;
@@ -104,6 +105,17 @@ static void on_quit(int sig)
     weft__errno_set(saved);
 }
 
+/* By abort() itself: an assertion that failed, say, or a C++ exception that nobody caught.  It ends
+ * the process when this returns. */
+static void on_abort(int sig)
+{
+    (void)sig;
+    struct weft__m *m = weft__m_self();
+    if (m != NULL && m->cur != NULL) {
+        weft__fatal_tell("abort() was called");
+    }
+}
+
 static bool has_default(int sig)
 {
     struct sigaction old;
@@ -120,7 +132,9 @@ void weft__fault_handlers_install(void)
         struct sigaction sa;
         memset(&sa, 0, sizeof sa);
         sigfillset(&sa.sa_mask);
-        if (signals[i] == SIGQUIT) {
+        if (signals[i] == SIGABRT) {
+            sa.sa_handler = on_abort;
+        } else if (signals[i] == SIGQUIT) {
             sa.sa_handler = on_quit;
             sa.sa_flags = SA_RESTART;
         } else {
@@ -139,8 +153,9 @@ void weft__fault_handlers_remove(void)
             continue;
         }
         is_ours[i] = false;
-        bool still = (old.sa_flags & SA_SIGINFO) != 0 ? old.sa_sigaction == on_fault
-                                                      : old.sa_handler == on_quit;
+        bool still = (old.sa_flags & SA_SIGINFO) != 0
+                         ? old.sa_sigaction == on_fault
+                         : old.sa_handler == on_quit || old.sa_handler == on_abort;
         if (still) {
             die_by(signals[i]);
         }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * fault.h - SIGSEGV, SIGBUS and SIGQUIT: handlers that only note and wake; the watch thread prints.
+ * And SIGABRT, which abort() sends to its own thread: that one prints.
  *
  * A handler is installed only where the disposition was the default, and removed with the last
  * runtime.  After a fault was reported, the process dies by the original signal.

@@ -31,6 +31,7 @@ struct weft_co *weft__handle_make(struct weft__p *p)
         co->g = NULL;
         weft__lock_init_biased(&co->lock, RANK_CHAN);
         weft__waitq_init(&co->waiters, &co->lock);
+        weft__scope_init(&co->scope, NULL, INT64_MAX, false);
     }
     return co;
 }
@@ -135,13 +136,13 @@ void weft__handle_finish(struct weft_co *co, int result)
         return;
     }
     struct weft__waiter *w = co->waiters.first;
-    if (w == NULL || w->wait->is_contested) {
+    if (w == NULL || w->value == NULL || !weft__wait_claim(w->wait, w->index)) {
         weft__ours_unlock(&o, &co->lock);
         finish_any(co, result);
         return;
     }
     /* Mostly there is one who joins, and nobody else has anything to do with it any more. */
-    w = weft__waitq_claim_plain(&co->waiters);
+    weft__waitq_take(&co->waiters, w);
     *(int *)w->value = result;
     co->g = NULL;
     (void)set_bit(co, CO_DONE | CO_RELEASED);

@@ -4,6 +4,7 @@
 #define WEFT_SCHED_HANDLE_H
 
 #include "../base/lock.h"
+#include "scope_frame.h"
 #include "wait.h"
 
 /*
@@ -24,6 +25,7 @@ struct weft_co {
     bool was_abandoned; /* it never ended: its runtime was stopped */
     struct weft__g *g;  /* the coroutine, until it has ended */
     struct weft__waitq waiters;
+    struct weft__scope_frame scope; /* the outermost of the coroutine, ended by weft_cancel() */
 };
 
 struct weft__p;

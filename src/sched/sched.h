@@ -52,6 +52,7 @@
 enum weft__checks {
     CHECK_CANARY = 1, /* some stack may be guarded by a canary alone */
     CHECK_FORKED = 2, /* this is the child of a fork: rings, epoll sets and threads are not here */
+    CHECK_EXCEPTIONS = 4, /* there may be C++ exceptions that it is about to leave behind */
 };
 
 /* A P's counters: written by its owner, read by anyone. */

@@ -90,7 +90,7 @@ struct weft_co *weft_go_opts(int (*fn)(void *), void *arg, const struct weft_go_
     g->entry.with_result = fn;
     g->handle = co;
     co->g = g;
-    g->flags = (uint16_t)(G_FLAG_RESULT | (opts->pinned ? G_FLAG_PINNED : 0) |
+    g->flags = (uint16_t)(G_FLAG_RESULT | G_FLAG_SCOPED | (opts->pinned ? G_FLAG_PINNED : 0) |
                           (opts->own_fp ? G_FLAG_OWN_FP : 0));
     g->fp = m->fp;
     atomic_store_explicit(&g->name, name, memory_order_relaxed);

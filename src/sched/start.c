@@ -5,6 +5,7 @@
 
 #include "../base/clock.h"
 #include "../base/random.h"
+#include "../arch/exceptions.h"
 #include "../base/fence.h"
 #include "../base/sys.h"
 #include "../base/text.h"
@@ -122,6 +123,7 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
     rt->procs = c.procs;
     weft__fence_init();
     rt->may_steal = !c.no_steal;
+    atomic_init(&rt->checks, weft__exceptions_are_there() ? CHECK_EXCEPTIONS : 0);
     rt->exits_on_deadlock = exits_on_deadlock;
     rt->with_signals = !c.no_signal_handlers;
     strncpy(rt->thread_name, c.thread_name, sizeof rt->thread_name - 1);

@@ -108,6 +108,9 @@ static void abandon(struct weft__g *g)
 
 static void unlink_if_parked(struct weft__g *g)
 {
+    if (g->stack != NULL) {
+        weft__scope_forget(g); /* first: who cancels it may make it runnable */
+    }
     /* acquire [FOREIGN-WAKE]: one that is runnable by now is still counted there. */
     if (atomic_load_explicit(&g->state, memory_order_acquire) == G_PARKED) {
         unlink_waiters(g);

@@ -11,6 +11,7 @@
  * after the switch.  Or there is no switch: a coroutine that begins goes on where another one has
  * ended, on the same stack, from its first frame.
  */
+#include "../arch/exceptions.h"
 #include "../base/fatal.h"
 #include "../base/self.h"
 #include "../base/sys.h"
@@ -41,10 +42,15 @@ static inline bool has_checks(const struct weft__m *m)
     return WEFT__UNLIKELY(atomic_load_explicit(&m->rt->checks, memory_order_relaxed) != 0);
 }
 
+static inline bool has_check(const struct weft__m *m, enum weft__checks check)
+{
+    return (atomic_load_explicit(&m->rt->checks, memory_order_relaxed) & check) != 0;
+}
+
 /* By the coroutine itself, while a report can still name it. */
 static inline void check(const struct weft__m *m, const struct weft__g *g)
 {
-    if (has_checks(m)) {
+    if (has_check(m, CHECK_CANARY | CHECK_FORKED)) {
         check_slow(atomic_load_explicit(&m->rt->checks, memory_order_relaxed), g);
     }
 }
@@ -153,8 +159,10 @@ static WEFT__ALWAYS_INLINE void leave_for(struct weft__m *m, struct weft__g *fro
 /* The same for any two; and for the M's own context if `to` is NULL. */
 static void leave(struct weft__m *m, struct weft__g *from, struct weft__g *to, bool is_dying)
 {
+    struct weft__exceptions exceptions;
     struct weft__ctx *ctx = &m->ctx;
     void *sp;
+    bool has_exceptions = has_check(m, CHECK_EXCEPTIONS) && weft__exceptions_take(&exceptions);
     if (WEFT__UNLIKELY(((from->flags | (to != NULL ? to->flags : 0)) & G_FLAG_OWN_FP) != 0)) {
         switch_fp(m, from, to);
     }
@@ -172,6 +180,9 @@ static void leave(struct weft__m *m, struct weft__g *from, struct weft__g *to, b
         weft__ctx_switch((void **)&from->ctx.sp, sp);
     }
     arrive(&from->ctx);
+    if (WEFT__UNLIKELY(has_exceptions)) {
+        weft__exceptions_give(&exceptions);
+    }
 }
 
 static WEFT__COLD struct weft__g *put_off(struct weft__p *p, struct weft__g *g)
@@ -349,8 +360,12 @@ static inline void settle(struct weft__m *m, struct weft__g *g, int result)
 {
     struct weft__p *p = m->p;
     check(m, g);
-    if (WEFT__UNLIKELY(g->scope != NULL)) {
-        weft__fatal("a coroutine ended with a deadline scope open");
+    if (g->scope != NULL) {
+        if (WEFT__UNLIKELY((g->flags & G_FLAG_SCOPED) == 0 || g->scope != &g->handle->scope)) {
+            weft__fatal("a coroutine ended with a scope open");
+        }
+        weft__scope_settle(g->scope); /* who has cancelled it may still look at the handle */
+        g->scope = NULL;
     }
     if (WEFT__UNLIKELY(g->held != NULL)) {
         leave_locks(g);
@@ -429,11 +444,14 @@ static inline int call_entry(struct weft__g *g)
 {
     void *arg = g->arg;
     g->held = NULL; /* in its place */
-    if ((g->flags & G_FLAG_RESULT) != 0) {
-        return g->entry.with_result(arg);
+    if ((g->flags & G_FLAG_RESULT) == 0) {
+        g->entry.plain(arg);
+        return 0;
     }
-    g->entry.plain(arg);
-    return 0;
+    if ((g->flags & G_FLAG_SCOPED) != 0) {
+        weft__scope_push(g, &g->handle->scope);
+    }
+    return g->entry.with_result(arg);
 }
 
 /* Where every coroutine begins: on its own stack, or where another one has ended. */

@@ -35,13 +35,14 @@ struct weft__wait {
     _Atomic uint32_t claimed;
     _Atomic uint32_t thread_word; /* 0 waiting, 1 woken */
     bool is_contested;
-    bool timer_won; /* written by the timer before its wake */
-    int value;      /* written by the winner before its wake */
+    bool is_bounded; /* a plain thread's, under a scope, or with a deadline */
+    bool timer_won;  /* written by the timer before its wake */
+    int value;       /* written by the winner before its wake */
     int deadline_value;
     int64_t deadline_ns; /* INT64_MAX: none */
     struct weft__p *timer_p;
     struct weft__timer timer;
-    struct weft__op *timer_op; /* for TIMER_OP */
+    struct weft__op *timer_op; /* whose end it is; set for TIMER_OP and under scopes */
 };
 
 /* What a timer of the wheel does when it fires. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* scope.c - opening and closing deadline scopes; who waits reads them in park/. */
+/* scope.c - opening, closing and cancelling scopes; who waits reads them in park/. */
 #include <weft/scope.h>
 
 #include "../base/clock.h"
 #include "../base/fatal.h"
+#include "../park/cancel.h"
 #include "../park/park.h"
-#include "../park/scope_frame.h"
 
 _Static_assert(sizeof(struct weft__scope_frame) <= sizeof(struct weft_scope),
                "the public storage holds a frame");
@@ -15,25 +15,31 @@ static struct weft__scope_frame *frame_of(const struct weft_scope *s)
     return (struct weft__scope_frame *)(uintptr_t)s;
 }
 
+static void open_scope(struct weft_scope *scope, int64_t deadline_ns, bool is_shield)
+{
+    struct weft__g *g = weft__park_self("a scope was opened outside a coroutine");
+    struct weft__scope_frame *s = frame_of(scope);
+    weft__scope_init(s, g->scope, deadline_ns, is_shield);
+    weft__scope_push(g, s);
+}
+
 void weft_scope_begin_until(struct weft_scope *scope, int64_t deadline_ns)
 {
-    struct weft__g *g = weft__park_self("a deadline scope was opened outside a coroutine");
-    struct weft__scope_frame *s = frame_of(scope);
-    s->g = g;
-    s->parent = g->scope;
-    s->deadline_ns = deadline_ns;
-    s->nearest_ns = deadline_ns;
-    if (s->parent != NULL && s->parent->nearest_ns < deadline_ns) {
-        s->nearest_ns = s->parent->nearest_ns;
-    }
-    s->cause = WEFT_CAUSE_NONE;
-    s->has_ended_calls = false;
-    g->scope = s;
+    open_scope(scope, deadline_ns, false);
 }
 
 void weft_scope_begin(struct weft_scope *scope, int64_t timeout_ns)
 {
-    weft_scope_begin_until(scope, weft__clock_after(weft__clock_ns(), timeout_ns));
+    /* Where there is no deadline the clock need not be read. */
+    open_scope(scope,
+               timeout_ns == WEFT_NEVER ? INT64_MAX
+                                        : weft__clock_after(weft__clock_ns(), timeout_ns),
+               false);
+}
+
+void weft_scope_begin_shield(struct weft_scope *scope, int64_t timeout_ns)
+{
+    open_scope(scope, weft__clock_after(weft__clock_ns(), timeout_ns), true);
 }
 
 static struct weft__scope_frame *check_open(const struct weft_scope *scope, const char *what)
@@ -48,12 +54,11 @@ static struct weft__scope_frame *check_open(const struct weft_scope *scope, cons
 bool weft_scope_end(struct weft_scope *scope)
 {
     struct weft__scope_frame *s =
-        check_open(scope, "a deadline scope was closed by a coroutine that did not open it");
+        check_open(scope, "a scope was closed by a coroutine that did not open it");
     if (s->g->scope != s) {
-        weft__fatal("a deadline scope was closed that is not the innermost open one");
+        weft__fatal("a scope was closed that is not the innermost open one");
     }
-    s->g->scope = s->parent;
-    s->g = NULL;
+    weft__scope_pop(s);
     return s->has_ended_calls;
 }
 
@@ -62,6 +67,20 @@ enum weft_cause weft_scope_cause(const struct weft_scope *scope)
     return (enum weft_cause)check_open(
                scope, "weft_scope_cause() was asked of a scope that is not open here")
         ->cause;
+}
+
+void weft_scope_cancel(struct weft_scope *scope)
+{
+    struct weft__scope_frame *s = frame_of(scope);
+    if (s->root == NULL) {
+        weft__fatal("weft_scope_cancel: the scope is not open");
+    }
+    weft__cancel(s);
+}
+
+int weft_scope_status(void)
+{
+    return weft__park_check_scope();
 }
 
 int64_t weft_scope_remaining(void)

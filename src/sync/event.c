@@ -105,7 +105,6 @@ static void won(struct weft_case *c, struct weft__waiter *w)
 }
 
 const struct weft__select_ops weft__event_ops = {
-    .lock_at = offsetof(struct weft_event, room.lock),
     .queue_at = offsetof(struct weft_event, room.waiters),
     .has_value = false,
     .check = check,

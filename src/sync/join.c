@@ -5,6 +5,7 @@
 #include <weft/go.h>
 
 #include "../base/fatal.h"
+#include "../park/cancel.h"
 #include "../park/ours.h"
 #include "../sched/handle.h"
 
@@ -97,6 +98,12 @@ void weft_detach(struct weft_co *co)
     }
 }
 
+void weft_cancel(struct weft_co *co)
+{
+    check_not_released(co);
+    weft__cancel(&co->scope);
+}
+
 bool weft_done(const struct weft_co *co)
 {
     check_not_released(co);
@@ -134,7 +141,6 @@ static void won(struct weft_case *c, struct weft__waiter *w)
 }
 
 const struct weft__select_ops weft__join_ops = {
-    .lock_at = offsetof(struct weft_co, lock),
     .queue_at = offsetof(struct weft_co, waiters),
     .has_value = false, /* the handle is taken back by won(): handle.h */
     .check = check,

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Goal: what README.md shows compiles, its programs run, and it leaves out no environment variable,
-#       no example and no file that it links to.
-# Method: take out the blocks marked c and cpp, in the order of the page.
+# Goal: what README.md and the pages beside the examples show compiles, their programs run, and the
+#       README leaves out no environment variable, no example and no file that it links to.
+# Method: take out the blocks marked c and cpp, in the order of each page.
 #   - One that has a main() is a program: it is linked with the shared library, run, and must exit
 #     with the status that its first line names ("exits with 2"), 0 if it names none.
 #   - One that begins with "in a coroutine" in a comment is the body of a function; what follows a
@@ -35,18 +35,22 @@ fail() { # WHAT
     n_failed=$((n_failed + 1))
 }
 
-# Each block becomes $work/LINE.c or $work/LINE.cpp, where LINE is that of its first line.
-awk -v dir="$work" '
-    /^```(c|cpp)$/ { file = dir "/" NR + 1 "." substr($0, 4); next }
-    /^```/ { if (file != "") close(file); file = ""; next }
-    file != "" { print > file }' "$readme"
+# Each block becomes $work/blocks/PAGE:LINE.c or .cpp, where LINE is that of its first line; a slash
+# in the name of the page is a comma there.
+mkdir "$work/blocks"
+for page in "$readme" examples/*.md; do
+    awk -v to="$work/blocks/${page//\//,}:" '
+        /^```(c|cpp)$/ { file = to NR + 1 "." substr($0, 4); next }
+        /^```/ { if (file != "") close(file); file = ""; next }
+        file != "" { print > file }' "$page"
+done
 
 # What the compiler gets: the block with what it stands in, under the lines of the page.
-wrap() { # BLOCK LINE
+wrap() { # BLOCK PAGE LINE
     local first given
     read -r first <"$1"
     if grep -q 'main(' "$1"; then
-        echo "#line $2 \"$readme\""
+        echo "#line $3 \"$2\""
         cat "$1"
         return
     fi
@@ -56,30 +60,33 @@ wrap() { # BLOCK LINE
         echo "int snippet(${given:-void});"
         echo "int snippet(${given:-void})"
         echo '{'
-        echo "#line $2 \"$readme\""
+        echo "#line $3 \"$2\""
         cat "$1"
         echo 'return 0; }'
     else
-        echo "#line $2 \"$readme\""
+        echo "#line $3 \"$2\""
         cat "$1"
     fi
 }
 
 check() { # BLOCK
-    local line status expected=0 compiler=${CC:-gcc} standard=gnu11 language=c
+    local page line status expected=0 compiler=${CC:-gcc} standard=gnu11 language=c
     line=$(basename "${1%.*}")
+    page=${line%:*}
+    page=${page//,//}
+    line=${line##*:}
     if [[ $1 == *.cpp ]]; then
         compiler=${CXX:-g++} standard=gnu++17 language=c++
         command -v "${compiler%% *}" >/dev/null || { n_skipped=$((n_skipped + 1)); return; }
     fi
-    wrap "$1" "$line" >"$work/block"
+    wrap "$1" "$page" "$line" >"$work/block"
     # shellcheck disable=SC2086  # words
     if ! grep -q 'main(' "$1"; then
         $compiler -std=$standard $flags -x $language -c "$work/block" -o "$work/o" \
-            >"$work/log" 2>&1 || { fail "$readme:$line does not compile"; return; }
+            >"$work/log" 2>&1 || { fail "$page:$line does not compile"; return; }
     elif ! $compiler -std=$standard $flags -x $language "$work/block" -x none \
         -L"$build/lib" -lweft -Wl,-rpath,"$build/lib" -o "$work/program" >"$work/log" 2>&1; then
-        fail "$readme:$line does not build"
+        fail "$page:$line does not build"
         return
     else
         status=$(sed -n '1s,.*exits with \([0-9]*\).*,\1,p' "$1")
@@ -87,12 +94,12 @@ check() { # BLOCK
         (ulimit -c 0; timeout 20 "$work/program") >"$work/log" 2>&1 </dev/null
         status=$?
         [ $status -eq "$expected" ] ||
-            { fail "$readme:$line exits with $status, not $expected"; return; }
+            { fail "$page:$line exits with $status, not $expected"; return; }
     fi
     n_passed=$((n_passed + 1))
 }
 
-blocks=$(find "$work" -name '*.c' -o -name '*.cpp' | sort -V)
+blocks=$(find "$work/blocks" -type f | sort -V)
 for block in $blocks; do
     check "$block"
 done

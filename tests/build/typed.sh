@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Goal: a value or a pointer of another type does not compile with a typed channel.
+# Goal: a value or a pointer of another type does not compile with a typed channel of any shape.
 # Method: one program that is right, and the same with one wrong line each, in C and in C++.
 set -u
 work=$(mktemp -d) || exit 1
@@ -12,10 +12,13 @@ program() { # LINE
 #include <weft.h>
 struct point { int x, y; };
 WEFT_CHAN_TYPE(point_chan, struct point);
-int use(point_chan c, struct point p, long l);
-int use(point_chan c, struct point p, long l)
+WEFT_ONESHOT_TYPE(answer, struct point);
+WEFT_BROADCAST_TYPE(news, struct point);
+WEFT_WATCH_TYPE(place, struct point);
+int use(point_chan c, answer o, news b, news_subscriber s, place w, struct point p, long l);
+int use(point_chan c, answer o, news b, news_subscriber s, place w, struct point p, long l)
 {
-    (void)p, (void)l;
+    (void)c, (void)o, (void)b, (void)s, (void)w, (void)p, (void)l;
     $1
 }
 END
@@ -49,5 +52,15 @@ try bad 'return point_chan_send(c, &p);'
 try bad 'return point_chan_recv(c, &l);'
 try bad 'return point_chan_try_recv(c, &c);'
 try bad 'return point_chan_send(c.ch, p);'
+try good 'return answer_send(o, p) + answer_recv(o, &p) + answer_try_recv(o, &p);'
+try bad 'return answer_send(o, l);'
+try bad 'return answer_recv(o, &l);'
+try good 'return (int)(news_send(b, p) + news_recv(s, &p) + news_try_recv(s, &p));'
+try bad 'return (int)news_send(b, l);'
+try bad 'return (int)news_recv(s, &l);'
+try bad 'return (int)news_recv(b, &p);'
+try good 'uint64_t seen = 0; return place_set(w, p) + place_wait(w, &p, &seen);'
+try bad 'return place_set(w, l);'
+try bad 'uint64_t seen = 0; return place_wait(w, &l, &seen);'
 echo "$n_passed passed, $n_failed failed, $n_skipped skipped"
 [ $n_failed -eq 0 ]

@@ -56,11 +56,18 @@ static int keep_busy(void *arg)
     return 0;
 }
 
+static bool has_all(const char *dump)
+{
+    return strstr(dump, "spawned at weft_run") && strstr(dump, "\"sleeper\"") &&
+           strstr(dump, "\"busy\"") && strstr(dump, "call_read_deep_down");
+}
+
 static void *pass_report_on(void *arg)
 {
     static char text[65536];
+    const char *dump;
     size_t used = 0;
-    ssize_t n;
+    ssize_t n = 0;
 
     (void)arg;
     /* To this thread, which a runtime thread began and so blocks it; a sanitizer may keep a signal
@@ -69,14 +76,16 @@ static void *pass_report_on(void *arg)
     sigemptyset(&quit);
     sigaddset(&quit, SIGQUIT);
     pthread_sigmask(SIG_UNBLOCK, &quit, NULL);
-    raise(SIGQUIT);
-    while ((n = read(report[0], text + used, sizeof text - 1 - used)) > 0) {
-        used += (size_t)n;
-        text[used] = 0;
-        if (strstr(text, "\"main\"") && strstr(text, "\"sleeper\"") && strstr(text, "\"busy\"") &&
-            strstr(text, "call_read_deep_down"))
-            break;
-    }
+    /* The first coroutine may still be on its way into its wait: then once more. */
+    do {
+        dump = text + used;
+        raise(SIGQUIT);
+        while (!has_all(dump) &&
+               (n = read(report[0], text + used, sizeof text - 1 - used)) > 0) {
+            used += (size_t)n;
+            text[used] = 0;
+        }
+    } while (n > 0 && strstr(dump, "\"main\" waits") == NULL);
     if (write(console, text, used) != (ssize_t)used ||
         weft_chan_send_foreign(ch, NULL, WEFT_NEVER) != 0)
         _exit(3);

@@ -5,80 +5,7 @@
  *
  * link: none
  */
-#include "program.h"
-
-#define LINE_MAX_BYTES 4096
-
-/* A member of the chat, and what it has read of the line that is coming. */
-struct peer {
-    int fd;
-    char line[LINE_MAX_BYTES];
-};
-
-static struct program chat_start(void)
-{
-    return server_start("chat_server", "--port", "0");
-}
-
-/* The next line; NULL at the end of the stream. */
-static const char *hear(struct peer *peer)
-{
-    return read_line(peer->fd, peer->line, sizeof(peer->line), PATIENCE_MS) ? peer->line : NULL;
-}
-
-static void expect(struct peer *peer, const char *text)
-{
-    const char *line = hear(peer);
-
-    if (line == NULL || strcmp(line, text) != 0)
-        TEST_FAIL("\"%s\" instead of \"%s\"", line != NULL ? line : "(the end)", text);
-}
-
-/* A line of the server's own: '*' for news, '!' for what is wrong. */
-static void expect_mark(struct peer *peer, char mark)
-{
-    const char *line = hear(peer);
-
-    if (line == NULL || line[0] != mark)
-        TEST_FAIL("\"%s\" instead of a line with %c", line != NULL ? line : "(the end)", mark);
-}
-
-static void say(struct peer *peer, const char *text)
-{
-    char line[LINE_MAX_BYTES];
-
-    send_bytes(peer->fd, line, (size_t)snprintf(line, sizeof(line), "%s\n", text));
-}
-
-/* Comes in and has heard the greeting, but has no name. */
-static struct peer arrive(const struct program *server, int recv_bytes)
-{
-    struct peer peer = {.fd = connect_with(server, recv_bytes)};
-
-    expect_mark(&peer, '*');
-    return peer;
-}
-
-/* Comes in under a name, and has heard the welcome. */
-static struct peer join(const struct program *server, const char *name)
-{
-    struct peer peer = arrive(server, 0);
-
-    say(&peer, name);
-    expect_mark(&peer, '*');
-    return peer;
-}
-
-/* Nothing has come for the peer before this point: it asks who is there, and hears that next. */
-static void expect_silence(struct peer *peer)
-{
-    const char *line;
-
-    say(peer, "/who");
-    line = hear(peer);
-    if (line == NULL || strncmp(line, "* here: ", 8) != 0)
-        TEST_FAIL("\"%s\" instead of silence", line != NULL ? line : "(the end)");
-}
+#include "chat_peer.h"
 
 /* Goal: a name that is bad is refused with a '!' line, and another try is given, any number of
  * times.  Method: every kind of bad name, then a good one on the same connection. */
@@ -486,6 +413,30 @@ TEST_LIMIT(a_member_who_does_not_read_is_cut_off, 40)
     expect(&speaker, "* mute left");
     (void)read_to_end(mute.fd);
     expect_silence(&listener);
+    server_stop(&server, SIGTERM);
+}
+
+/* Goal: who says nothing for the time of --idle is told so and sent away; who speaks now and then
+ * stays.  Method: --idle 2; one is silent, the other speaks until the first one's end has come. */
+TEST(a_silent_member_is_sent_away)
+{
+    struct program server = server_start("chat_server", "--port", "0", "--idle", "2");
+    struct peer silent = join(&server, "silent"), speaker = join(&server, "speaker");
+    struct pollfd news = {.fd = speaker.fd, .events = POLLIN};
+    const int64_t start_ms = test_now_ms();
+
+    expect(&silent, "* speaker joined");
+    do {
+        CHECK_LT(test_now_ms() - start_ms, PATIENCE_MS);
+        say(&speaker, "still here");
+    } while (poll(&news, 1, 100) == 0);
+    CHECK_GE(test_now_ms() - start_ms, 1900);
+    expect(&speaker, "* silent left");
+    while (hear(&silent) != NULL && silent.line[0] != '!')
+        ;
+    CHECK_STR(silent.line, "! you have been silent for too long");
+    CHECK(hear(&silent) == NULL);
+    expect_silence(&speaker);
     server_stop(&server, SIGTERM);
 }
 

@@ -63,6 +63,37 @@ TEST(sieve_finds_primes_and_ends)
     CHECK_STR(program_output("sieve", "0"), "");
 }
 
+/* Goal: the consumer gets all that the producer has sent before its close. */
+TEST(producer_and_consumer_agree_on_the_sum)
+{
+    CHECK_STR(program_output("producer"), "the sum is 45\n");
+}
+
+/* The line of a reader of that name: what it has seen and lost, and what came last. */
+static void check_reader(const char *text, const char *name, int count, int last)
+{
+    const char *at = strstr(text, name);
+    int n_seen = 0, n_lost = 0, price = 0;
+
+    CHECK(at != NULL);
+    CHECK_EQ(sscanf(at + strlen(name), ": %d prices seen, %d lost, the last one %d", &n_seen,
+                    &n_lost, &price), 3);
+    CHECK_EQ(n_seen + n_lost, count);
+    CHECK_GT(n_seen, 0);
+    CHECK_EQ(price, last);
+}
+
+/* Goal: however slow a subscriber is, it knows of every price, and sees the last one.
+ * Method: the price goes up by 3 in three steps, and the highest is the last one here. */
+TEST(broadcast_reaches_the_slow_and_the_fast)
+{
+    const char *text = program_output("broadcast", "50");
+
+    check_reader(text, "screen", 50, 156);
+    check_reader(text, "report", 50, 156);
+    CHECK(has_line(text, "record: 156"));
+}
+
 /* Goal: every number passes each stage once.  Method: the sum is known by a formula. */
 TEST(pipeline_adds_up_all_squares)
 {
@@ -144,4 +175,36 @@ TEST(million_overflow_dies_with_the_right_name)
     status = program_wait(&p, PATIENCE_MS);
     CHECK(WIFSIGNALED(status));
     CHECK_EQ(WTERMSIG(status), is_canary ? SIGABRT : SIGSEGV);
+}
+
+/* Goal: an actor that fails comes back and has lost nothing.  Method: the sum of 1 to 1000, with a
+ * message after each hundred that it cannot bear: 11 lives. */
+TEST(actor_comes_back_and_keeps_its_sum)
+{
+    CHECK_STR(program_output("actor"), "the sum is 500500\nin 11 lives\n");
+    CHECK_STR(program_output("actor", "0"), "the sum is 0\nin 1 lives\n");
+}
+
+/* Goal: a cancel ends its branch of the tree and no other; what is shielded is done. */
+TEST(cancel_tree_ends_one_half_and_then_the_other)
+{
+    CHECK_STR(program_output("cancel_tree", "6"),
+              "64 leaves wait\n"
+              "32 were cancelled with the left half\n"
+              "64 when patience was over; 32 have put their things away\n");
+}
+
+/* Goal: no more are let in than the rate allows.  Method: the program measures it. */
+TEST(rate_limiter_keeps_its_rate)
+{
+    const char *text = program_output("rate_limiter", "50", "1000", "5");
+
+    CHECK_STR(last_line(text), "50 requests, at most 1000 a second: kept\n");
+}
+
+/* Goal: all pages are fetched once but for the one that never answers, which is given up. */
+TEST(crawler_finds_all_pages_and_gives_up_on_one)
+{
+    /* Pages 15, 16, 31 and so on are found on the page that does not answer, and nowhere else. */
+    CHECK_STR(program_output("crawler", "15", "3"), "14 pages fetched, 1 given up\n");
 }

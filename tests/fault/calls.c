@@ -200,6 +200,22 @@ static int channels(void)
     return rc;
 }
 
+static int shapes(void)
+{
+    struct weft_oneshot *o = weft_oneshot_make(sizeof(int));
+    struct weft_broadcast *b = weft_broadcast_make(sizeof(int), 2);
+    struct weft_subscriber *s = b ? weft_broadcast_subscribe(b) : NULL;
+    struct weft_watch *w = weft_watch_make(sizeof(int), NULL);
+    int rc = o != NULL && s != NULL && w != NULL ? 0 : -ENOMEM;
+
+    weft_oneshot_close_send(o);
+    weft_oneshot_close_recv(o);
+    weft_broadcast_unsubscribe(s);
+    weft_broadcast_unref(b);
+    weft_watch_unref(w);
+    return rc;
+}
+
 static int select_on_pair(void)
 {
     int fds[2], v = 0, rc = weft_socket_pair(fds);
@@ -226,6 +242,7 @@ static int scenario(void *arg)
 {
     (void)arg;
     int rc = channels();
+    rc = first_error(rc, shapes());
     rc = first_error(rc, echo_at("127.0.0.1:0"));
     rc = first_error(rc, echo_at("unix:@weft-fault"));
     rc = first_error(rc, select_on_pair());

@@ -12,6 +12,9 @@ WEFT_CHAN_TYPE(byte_chan, unsigned char);
 WEFT_CHAN_TYPE(point_chan, struct point);
 WEFT_CHAN_TYPE(text_chan, const char *);
 WEFT_CHAN_TYPE(chan_of_int_chans, int_chan);
+WEFT_ONESHOT_TYPE(point_oneshot, struct point);
+WEFT_BROADCAST_TYPE(int_broadcast, int);
+WEFT_WATCH_TYPE(point_watch, struct point);
 
 /* Goal: send, receive, the try forms, close and unref do what the untyped calls do. */
 CO_TEST(a_typed_channel_behaves_like_the_untyped_one)
@@ -134,5 +137,46 @@ CO_TEST(a_typed_channel_takes_part_in_a_select)
         ON_AFTER(10 * WEFT_SEC) { CHECK(false); }
     }
     int_chan_unref(c);
+    return 0;
+}
+
+/* Goal: the typed forms of the other shapes do what the untyped calls do. */
+CO_TEST(the_other_shapes_have_types_too)
+{
+    point_oneshot o = point_oneshot_make();
+    int_broadcast b = int_broadcast_make(2);
+    int_broadcast_subscriber s = int_broadcast_subscribe(b);
+    struct point p = {1, 2, "one"}, q = {0, 0, ""};
+    point_watch w = point_watch_make(p);
+    uint64_t version = 0;
+    int v = 0;
+
+    CHECK_EQ(point_oneshot_try_recv(o, &q), -EAGAIN);
+    CHECK_EQ(point_oneshot_send(o, p), 0);
+    point_oneshot_close_send(o);
+    CHECK_EQ(point_oneshot_recv(o, &q), 0);
+    CHECK_STR(q.name, "one");
+    point_oneshot_close_recv(o);
+
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(int_broadcast_send(b, i), 1);
+    CHECK_EQ(int_broadcast_close(b), 0);
+    int_broadcast_unref(b);
+    CHECK_EQ(int_broadcast_recv(s, &v), 1);
+    CHECK_EQ(v, 1);
+    CHECK_EQ(int_broadcast_try_recv(s, &v), 0);
+    CHECK_EQ(v, 2);
+    CHECK_EQ(int_broadcast_recv(s, &v), -EPIPE);
+    int_broadcast_unsubscribe(s);
+
+    p.x = 7;
+    CHECK_EQ(point_watch_set(w, p), 0);
+    point_watch_get(w, &q, NULL);
+    CHECK_EQ((int)q.x, 7);
+    CHECK_EQ(point_watch_wait(w, NULL, &version), 0);
+    CHECK_EQ(version, 2);
+    CHECK_EQ(point_watch_close(w), 0);
+    CHECK_EQ(point_watch_wait(w, &q, &version), -EPIPE);
+    point_watch_unref(w);
     return 0;
 }

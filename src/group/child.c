@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* child.c - what runs around the function of a child: its scope, its restarts, its end. */
+#include <weft/time.h>
+
+#include "../base/sys.h"
+#include "group.h"
+
+static void begin(struct weft__child *c)
+{
+    struct weft__g *self = weft__park_self("");
+    struct weft__group *g = c->group;
+    weft__scope_init(&c->scope, self->scope, INT64_MAX, false);
+    weft__scope_push(self, &c->scope);
+    c->end.id = atomic_load_explicit(&self->id, memory_order_relaxed);
+    weft__lock(&g->lock);
+    if (g->is_cancelled) {
+        weft__scope_mark(&c->scope);
+    }
+    c->next = g->begun;
+    c->prev_next = &g->begun;
+    if (c->next != NULL) {
+        c->next->prev_next = &c->next;
+    }
+    g->begun = c;
+    weft__unlock(&g->lock);
+}
+
+/* Under the lock: nobody cancels c any more. */
+static void unlink_child(struct weft__child *c)
+{
+    *c->prev_next = c->next;
+    if (c->next != NULL) {
+        c->next->prev_next = c->prev_next;
+    }
+    weft__scope_pop(&c->scope);
+}
+
+static void keep(struct weft__group *g, struct weft__child *c)
+{
+    c->next = NULL;
+    *g->ended_last = c;
+    g->ended_last = &c->next;
+    struct weft__waiter *taker = weft__waitq_claim_first(&g->takers);
+    if (taker != NULL) {
+        weft__park_wake(taker->wait);
+    }
+}
+
+static void note_error(struct weft__group *g, int result)
+{
+    if (result < 0 && g->first_error == 0) {
+        g->first_error = result;
+        if (g->cancels_on_error) {
+            weft__group_cancel_locked(g);
+        }
+    }
+}
+
+/* Afterwards the group may be gone, and c, if it was kept, too. */
+static void end(struct weft__child *c, int result)
+{
+    struct weft__group *g = c->group;
+    weft__lock(&g->lock);
+    unlink_child(c);
+    c->end.result = result;
+    bool is_kept = g->keeps_ends;
+    if (is_kept) {
+        keep(g, c);
+    }
+    note_error(g, result);
+    weft__group_leave_locked(g);
+    weft__unlock(&g->lock);
+    if (!is_kept) {
+        weft__free(c);
+    }
+}
+
+/* Give or take a quarter, so that children which failed together do not come back together. */
+static int64_t around(int64_t ns)
+{
+    int64_t spread = ns / 2;
+    return spread > 0 ? ns - spread / 2 + (int64_t)(weft__park_random() % (uint64_t)spread) : ns;
+}
+
+/* After an error: true when it is to be run again, after the pause. */
+static bool comes_back(struct weft__child *c, int result)
+{
+    if (result >= 0 || c->restarts == 0 || weft_sleep(around(c->backoff_ns)) != 0) {
+        return false;
+    }
+    c->restarts -= c->restarts > 0;
+    c->backoff_ns = c->backoff_ns < c->backoff_max_ns / 2 ? 2 * c->backoff_ns : c->backoff_max_ns;
+    return true;
+}
+
+int weft__child_main(void *arg)
+{
+    struct weft__child *c = arg;
+    int result;
+    begin(c);
+    do {
+        result = c->fn(c->end.arg);
+    } while (comes_back(c, result));
+    end(c, result);
+    return result;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* scope_frame.c - see scope_frame.h. */
+#include "scope_frame.h"
+
+#include <errno.h>
+#include <weft/scope.h>
+
+#include "../base/clock.h"
+#include "../base/fence.h"
+#include "../base/sys.h"
+#include "machine.h"
+
+#define PAUSES 200
+
+/* When did it end?  INT64_MAX: it has not. */
+static int64_t ended_ns(const struct weft__scope_frame *s, int64_t now_ns)
+{
+    int64_t cancelled_ns = atomic_load_explicit(&s->cancelled_ns, memory_order_relaxed);
+    if (s->deadline_ns <= now_ns && s->deadline_ns < cancelled_ns) {
+        return s->deadline_ns;
+    }
+    return cancelled_ns;
+}
+
+/* The innermost that has ended, of those that count; NULL if none has. */
+static struct weft__scope_frame *find_ended(const struct weft__g *g, int64_t now_ns)
+{
+    struct weft__scope_frame *s = g->scope;
+    while (s != NULL && ended_ns(s, now_ns) == INT64_MAX) {
+        s = s->is_shield ? NULL : s->parent;
+    }
+    return s;
+}
+
+/* Can one have ended at all? */
+static bool may_have_ended(const struct weft__g *g)
+{
+    const struct weft__scope_frame *s = g->scope;
+    if (WEFT__LIKELY(s == NULL)) {
+        return false;
+    }
+    return atomic_load_explicit(&s->root->has_cancelled, memory_order_relaxed) ||
+           (s->nearest_ns != INT64_MAX && s->nearest_ns <= weft__clock_ns());
+}
+
+bool weft__scope_has_ended(const struct weft__g *g)
+{
+    return may_have_ended(g) && find_ended(g, weft__clock_ns()) != NULL;
+}
+
+int weft__scope_answer(struct weft__g *g)
+{
+    if (!may_have_ended(g)) {
+        return 0;
+    }
+    int64_t now_ns = weft__clock_ns();
+    struct weft__scope_frame *cause = find_ended(g, now_ns);
+    if (cause == NULL) {
+        return 0;
+    }
+    uint8_t seen_as = WEFT_CAUSE_OUTER;
+    for (struct weft__scope_frame *s = g->scope; s != NULL; s = s->parent) {
+        if (s == cause) {
+            s->cause = WEFT_CAUSE_THIS;
+            s->has_ended_calls = true;
+            seen_as = WEFT_CAUSE_INNER;
+        } else {
+            s->cause = seen_as;
+        }
+    }
+    return ended_ns(cause, now_ns) == cause->deadline_ns ? -ETIMEDOUT : -ECANCELED;
+}
+
+bool weft__scope_wait_begin(struct weft__g *g, struct weft__wait *w, struct weft__op *op)
+{
+    struct weft__scope_frame *root = g->scope->root;
+    w->timer_op = op;
+    /* release [SCOPE-WAIT]: whoever finds the wait finds all of it. */
+    atomic_store_explicit(&root->wait, w, memory_order_release);
+    weft__fence_light(); /* [SCOPE-CANCEL] */
+    weft__perturb();
+    return WEFT__UNLIKELY(atomic_load_explicit(&root->has_cancelled, memory_order_relaxed)) &&
+           find_ended(g, INT64_MIN) != NULL;
+}
+
+void weft__scope_wait_end(struct weft__g *g)
+{
+    struct weft__scope_frame *root = g->scope->root;
+    atomic_store_explicit(&root->wait, NULL, memory_order_relaxed);
+    weft__fence_light(); /* [SCOPE-CANCEL] */
+    weft__scope_settle(root);
+}
+
+WEFT__COLD void weft__scope_wait_for_canceller(struct weft__scope_frame *root)
+{
+    /* acquire [SCOPE-BUSY] */
+    for (int i = 1; atomic_load_explicit(&root->is_busy, memory_order_acquire) != 0; i++) {
+        weft__cpu_relax();
+        if (i % PAUSES == 0) {
+            weft__sys_yield_cpu();
+        }
+    }
+}
+
+void weft__scope_pop(struct weft__scope_frame *s)
+{
+    weft__scope_settle(s->root);
+    s->g->scope = s->parent;
+    s->g = NULL;
+    s->root = NULL;
+}
+
+void weft__scope_mark(struct weft__scope_frame *s)
+{
+    if (atomic_load_explicit(&s->cancelled_ns, memory_order_relaxed) == INT64_MAX) {
+        atomic_store_explicit(&s->cancelled_ns, weft__clock_ns(), memory_order_relaxed);
+    }
+    weft__perturb();
+    atomic_store_explicit(&s->root->has_cancelled, true, memory_order_relaxed);
+}
+
+void weft__scope_hold(struct weft__scope_frame *root)
+{
+    uint32_t nobody = 0;
+    /* acquire [SCOPE-BUSY] */
+    while (!atomic_compare_exchange_strong_explicit(&root->is_busy, &nobody, 1,
+                                                    memory_order_acquire, memory_order_relaxed)) {
+        weft__scope_settle(root);
+        nobody = 0;
+    }
+}
+
+void weft__scope_let_go(struct weft__scope_frame *root)
+{
+    /* release [SCOPE-BUSY]: the coroutine leaves its wait after this. */
+    atomic_store_explicit(&root->is_busy, 0, memory_order_release);
+}
+
+void weft__scope_forget(struct weft__g *g)
+{
+    if (g->scope == NULL) {
+        return;
+    }
+    struct weft__scope_frame *root = g->scope->root;
+    weft__scope_hold(root);
+    atomic_store_explicit(&root->wait, NULL, memory_order_relaxed);
+    weft__scope_let_go(root);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * scope_frame.h - what a scope looks like inside: every wait under one reads it.
+ *
+ * The frames of a coroutine form a chain from the innermost outwards; the outermost is its root.
+ * Only the coroutine changes the chain.  A canceller, on any thread, marks one frame and then ends
+ * the wait that the coroutine is in, if it is in one:
+ *
+ *     the coroutine                        the canceller
+ *     root->wait = the wait                root->is_busy = 1
+ *     fence                                frame->cancelled_ns, root->has_cancelled
+ *     has_cancelled?  need not wait        fence
+ *     ... switched away ...                root->wait?  claim it and wake, or cancel its operation
+ *     root->wait = NULL                    root->is_busy = 0
+ *     fence
+ *     wait while is_busy
+ *
+ * [SCOPE-CANCEL]  Either the coroutine sees the mark before it waits, or the canceller sees the
+ * wait; and either the canceller sees that the wait is over, or the coroutine sees the canceller
+ * and stays in the wait until he is done: so he may look at it, and at the chain, which does not
+ * change meanwhile.  Cancels are rare, so theirs is the heavy fence (base/fence.h).
+ */
+#ifndef WEFT_SCHED_SCOPE_FRAME_H
+#define WEFT_SCHED_SCOPE_FRAME_H
+
+#include <stdint.h>
+
+#include "../base/atomic.h"
+#include "../coro/g.h"
+#include "wait.h"
+
+struct weft__scope_frame {
+    struct weft__scope_frame *parent;
+    struct weft__scope_frame *root;   /* the outermost of the coroutine; NULL: not open */
+    struct weft__g *g;                /* whose it is; of a root not before the coroutine begins */
+    int64_t deadline_ns;              /* its own */
+    int64_t nearest_ns;               /* of its own and those around it that count */
+    _Atomic int64_t cancelled_ns;     /* when it was cancelled; INT64_MAX: it was not */
+    _Atomic(struct weft__wait *) wait; /* root: the wait that the coroutine is in */
+    _Atomic uint32_t is_busy;          /* root: a canceller looks at the coroutine */
+    _Atomic bool has_cancelled;        /* root: a frame of the coroutine was cancelled */
+    bool is_shield;                    /* what lies around it does not count inside */
+    bool has_ended_calls;              /* it was itself the cause of one */
+    uint8_t cause; /* enum weft_cause: who ended the last call that was ended in it */
+};
+
+/* Set up a frame; one without a parent is a root. */
+static inline void weft__scope_init(struct weft__scope_frame *s, struct weft__scope_frame *parent,
+                                    int64_t deadline_ns, bool is_shield)
+{
+    s->parent = parent;
+    s->root = parent != NULL ? parent->root : s;
+    s->g = NULL;
+    s->deadline_ns = deadline_ns;
+    s->nearest_ns = deadline_ns;
+    if (parent != NULL && !is_shield && parent->nearest_ns < deadline_ns) {
+        s->nearest_ns = parent->nearest_ns;
+    }
+    atomic_init(&s->cancelled_ns, INT64_MAX);
+    atomic_init(&s->wait, NULL);
+    atomic_init(&s->is_busy, 0);
+    atomic_init(&s->has_cancelled, false);
+    s->is_shield = is_shield;
+    s->has_ended_calls = false;
+    s->cause = 0;
+}
+
+/* g, the caller, goes into s, which was set up with its innermost frame as the parent. */
+static inline void weft__scope_push(struct weft__g *g, struct weft__scope_frame *s)
+{
+    s->g = g;
+    g->scope = s;
+}
+
+/* And out of it: s is the innermost.  Afterwards no canceller looks at it who was in there. */
+void weft__scope_pop(struct weft__scope_frame *s);
+
+/* Has a scope around g ended?  Then the innermost that has answers: all are told, and its
+ * -ETIMEDOUT or -ECANCELED is returned; else 0. */
+int weft__scope_answer(struct weft__g *g);
+
+/* The same question, without telling anybody. */
+bool weft__scope_has_ended(const struct weft__g *g);
+
+/* g, under a scope, waits in w, or op's end is what it waits for.  True if a scope was cancelled
+ * before; w is visible to cancellers in any case. */
+bool weft__scope_wait_begin(struct weft__g *g, struct weft__wait *w, struct weft__op *op);
+/* It does so no longer: afterwards no canceller looks at the wait. */
+void weft__scope_wait_end(struct weft__g *g);
+
+/* s is cancelled: by its own coroutine, or by one who holds its root. */
+void weft__scope_mark(struct weft__scope_frame *s);
+
+/* Wait until the canceller is out who is inside. */
+void weft__scope_wait_for_canceller(struct weft__scope_frame *root);
+
+/* No canceller is inside any more who was before the call. */
+static inline void weft__scope_settle(struct weft__scope_frame *root)
+{
+    /* acquire [SCOPE-BUSY]: he has let go of all that he looked at. */
+    if (WEFT__UNLIKELY(atomic_load_explicit(&root->is_busy, memory_order_acquire) != 0)) {
+        weft__scope_wait_for_canceller(root);
+    }
+}
+
+/* A canceller begins and ends to look at the coroutine; one at a time. */
+void weft__scope_hold(struct weft__scope_frame *root);
+void weft__scope_let_go(struct weft__scope_frame *root);
+
+/* g, which has begun, will never run again: no canceller looks at its wait. */
+void weft__scope_forget(struct weft__g *g);
+
+#endif
