@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * select.h - one wait for everything: receive, send, readable and writable fds, join, ticks, the
- * other shapes of channels, futures, wakers, a timeout, a default, in any mix and number.
+ * select.h - one wait for everything: receive, send, readable and writable fds, join, ticks,
+ * events, the other shapes of channels, futures, wakers, a timeout, a default, in any mix and
+ * number.
  *
  * The array form:
  *
@@ -35,6 +36,7 @@
 
 #include <weft/broadcast.h>
 #include <weft/chan.h>
+#include <weft/event.h>
 #include <weft/future.h>
 #include <weft/go.h>
 #include <weft/oneshot.h>
@@ -57,6 +59,7 @@ enum weft_case_kind {
     WEFT_CASE_WATCH,
     WEFT_CASE_FUTURE,
     WEFT_CASE_WAKER,
+    WEFT_CASE_EVENT,
     WEFT_CASE_DEFAULT,
 };
 
@@ -64,7 +67,7 @@ enum weft_case_kind {
 struct weft_case {
     int kind;     /* enum weft_case_kind */
     int fd;       /* readable, writable */
-    void *object; /* channel of any shape, subscriber, handle, ticker, future or waker */
+    void *object; /* channel of any shape, subscriber, handle, ticker, future, waker, event */
     void *value;  /* where a received value or a result goes; what is sent */
     union {
         int64_t ns;        /* after: the absolute time */
@@ -156,6 +159,12 @@ static inline struct weft_case weft_case_waker(struct weft_waker *w)
     return weft__case(WEFT_CASE_WAKER, -1, w, NULL, 0);
 }
 
+/* An event; it is ready while it is set. */
+static inline struct weft_case weft_case_event(struct weft_event *e)
+{
+    return weft__case(WEFT_CASE_EVENT, -1, e, NULL, 0);
+}
+
 /* A timeout, counted from now; <= 0 is ready at once, WEFT_NEVER never. */
 static inline struct weft_case weft_case_after(int64_t timeout_ns)
 {
@@ -230,6 +239,7 @@ WEFT_API bool weft__select_next(struct weft__select_block *b);
 #define WEFT_ON_ONESHOT(o, value) WEFT__ON(weft_case_oneshot(o, value))
 #define WEFT_ON_BROADCAST(s, value) WEFT__ON(weft_case_broadcast(s, value))
 #define WEFT_ON_WATCH(w, value, version) WEFT__ON(weft_case_watch(w, value, version))
+#define WEFT_ON_EVENT(event) WEFT__ON(weft_case_event(event))
 #define WEFT_ON_AFTER(timeout_ns) WEFT__ON(weft_case_after(timeout_ns))
 #define WEFT_ON_DEFAULT WEFT__ON(weft_case_default())
 #define WEFT_ON_ERROR(rc_name)                                                                     \

@@ -117,6 +117,7 @@ static inline void future_unref(future *f)
 #define ON_ONESHOT(o, value) WEFT_ON_ONESHOT(o, value)
 #define ON_BROADCAST(s, value) WEFT_ON_BROADCAST(s, value)
 #define ON_WATCH(w, value, version) WEFT_ON_WATCH(w, value, version)
+#define ON_EVENT(event) WEFT_ON_EVENT(event)
 #define ON_AFTER(timeout_ns) WEFT_ON_AFTER(timeout_ns)
 #define ON_DEFAULT WEFT_ON_DEFAULT
 #define ON_ERROR(rc_name) WEFT_ON_ERROR(rc_name)

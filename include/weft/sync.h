@@ -1,9 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* sync.h - mutex, wait group, once: locks that park the coroutine and free the thread. */
+/*
+ * sync.h - what coroutines and plain threads agree by: mutex, wait group and once here, the others
+ * in headers of their own.  They park the coroutine and free the thread.
+ *
+ * All serve their waiters in order and obey the scopes around the caller: a wait that a scope has
+ * ended leaves nothing behind, and what was granted before that is handed over.
+ */
 #ifndef WEFT_SYNC_H
 #define WEFT_SYNC_H
 
+#include <weft/barrier.h>
 #include <weft/base.h>
+#include <weft/cond.h>
+#include <weft/event.h>
+#include <weft/rwlock.h>
+#include <weft/sem.h>
 
 WEFT_BEGIN_DECLS
 
@@ -39,12 +50,13 @@ WEFT_API void weft_mutex_free(struct weft_mutex *m);
  *
  * Waiters are served in order, but a running coroutine may take a free mutex before them
  * (barging), unless the oldest has waited for more than 1 ms: then it gets it by hand-over.
+ * A coroutine that ends while it holds a mutex is reported by a line on stderr.
  *
  * Returns    0: the caller holds it.
  * Errors     -ETIMEDOUT  the deadline of a surrounding scope passed first
  *            -ECANCELED  a surrounding scope was cancelled
- * Blocks     the coroutine, never the thread.
- * Threads    a coroutine of any runtime.
+ * Blocks     the coroutine, never the thread; on a plain thread, the thread.
+ * Threads    any.
  * Order      what was written before the last unlock is visible.
  */
 WEFT_API_MUST int weft_mutex_lock(struct weft_mutex *m);
@@ -57,7 +69,7 @@ WEFT_API_MUST int weft_mutex_lock(struct weft_mutex *m);
  * Returns    0: the caller holds it.
  * Errors     -EAGAIN  somebody holds it
  * Blocks     never.
- * Threads    a coroutine of any runtime.
+ * Threads    any.
  */
 WEFT_API_MUST int weft_mutex_try_lock(struct weft_mutex *m);
 
@@ -69,7 +81,7 @@ WEFT_API_MUST int weft_mutex_try_lock(struct weft_mutex *m);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    the coroutine that locked it.
+ * Threads    the coroutine or thread that locked it.
  */
 WEFT_API void weft_mutex_unlock(struct weft_mutex *m);
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "compiler.h"
+#include "sys.h"
 
 /* Named in the asm of WEFT__SELF_READ(), which the compiler does not see. */
 #define READ_BY_ASM __attribute__((used, tls_model("initial-exec"), visibility("hidden")))
@@ -16,6 +17,7 @@ _Thread_local struct weft__m *weft__self_m READ_BY_ASM;
 _Thread_local struct weft__gate *weft__self_gate READ_BY_ASM;
 static _Thread_local struct weft__m *self_outside;
 static _Thread_local uint64_t self_ranks;
+static _Thread_local int self_thread_id;
 
 WEFT__NOINLINE void weft__m_set_self(struct weft__m *m)
 {
@@ -69,4 +71,14 @@ WEFT__NOINLINE uint64_t *weft__self_ranks(void)
     uint64_t *ranks = &self_ranks;
     __asm__ volatile("" : "+r"(ranks)::"memory");
     return ranks;
+}
+
+WEFT__NOINLINE int weft__self_thread_id(void)
+{
+    int *id = &self_thread_id;
+    __asm__ volatile("" : "+r"(id)::"memory");
+    if (*id == 0) {
+        *id = weft__sys_thread_id();
+    }
+    return *id;
 }

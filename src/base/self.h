@@ -64,6 +64,9 @@ void weft__gate_set_self(struct weft__gate *gate);
 int weft__errno(void);
 void weft__errno_set(int value);
 
+/* The kernel's number of this thread, which is asked for once. */
+int weft__self_thread_id(void);
+
 /* The locks this thread holds, one bit a rank; kept in debug builds only (lock.h). */
 uint64_t *weft__self_ranks(void);
 

@@ -77,6 +77,12 @@ enum weft__wait_reason {
     WAIT_TICK,
     WAIT_JOIN,
     WAIT_MUTEX,
+    WAIT_RW_READ,
+    WAIT_RW_WRITE,
+    WAIT_COND,
+    WAIT_SEM,
+    WAIT_BARRIER,
+    WAIT_EVENT,
     WAIT_GROUP,
     WAIT_ONCE,
     WAIT_CHILDREN,
@@ -106,6 +112,7 @@ enum {
 
 struct weft_runtime;
 struct weft__scope_frame;
+struct weft__held;
 struct weft__wait;
 struct weft__end;
 struct weft_co;
@@ -131,7 +138,10 @@ struct weft__g {
         int (*with_result)(void *);
         int exit_result; /* after weft_exit() */
     } entry;
-    void *arg;
+    union {
+        void *arg;               /* until it begins */
+        struct weft__held *held; /* from then on: the locks that it holds */
+    };
 
     _Atomic uint64_t id;
     _Atomic(const char *) site;        /* where it was spawned; a constant string */

@@ -15,6 +15,7 @@ struct weft__snapshot {
     uint8_t wait_reason;
     uintptr_t wait_object;
     uintptr_t wait_pc;
+    uintptr_t holder;         /* the mark of who holds the lock that it waits for, or 0 */
     struct weft__stack stack; /* valid if has_stack */
     bool has_stack;
     uintptr_t sp; /* of a parked one */
@@ -28,6 +29,9 @@ void weft__report_title(struct weft__text *t, const struct weft__snapshot *s);
 
 /* waits: receive from channel 0x... */
 void weft__report_wait(struct weft__text *t, const struct weft__snapshot *s);
+
+/* , held by coroutine 7 "writer" */
+void weft__report_holder(struct weft__text *t, uintptr_t mark);
 
 /* The call stack of a parked coroutine, from a copy of its stack. */
 void weft__report_stack(struct weft__text *t, const struct weft__snapshot *s);

@@ -10,6 +10,7 @@
 
 #include "../arch/unwind.h"
 #include "../base/sys.h"
+#include "../coro/held.h"
 #include "report.h"
 
 static void copy_or_zero(void *to, const void *from, size_t bytes)
@@ -17,6 +18,11 @@ static void copy_or_zero(void *to, const void *from, size_t bytes)
     if (from == NULL || weft__sys_copy_memory(to, from, bytes) != (ssize_t)bytes) {
         memset(to, 0, bytes);
     }
+}
+
+static bool is_about_lock(uint8_t reason)
+{
+    return reason == WAIT_MUTEX || reason == WAIT_RW_READ || reason == WAIT_RW_WRITE;
 }
 
 bool weft__snapshot_take(struct weft__snapshot *s, struct weft__g *g)
@@ -33,6 +39,12 @@ bool weft__snapshot_take(struct weft__snapshot *s, struct weft__g *g)
     copy_or_zero(&wait, atomic_load_explicit(&g->wait, memory_order_relaxed), sizeof wait);
     s->wait_object = (uintptr_t)wait.object;
     s->wait_pc = (uintptr_t)wait.caller;
+    if (s->state == G_PARKED && is_about_lock(s->wait_reason)) {
+        struct weft__held held;
+        copy_or_zero(&held, wait.object, sizeof held);
+        s->holder = atomic_load_explicit(&held.holder, memory_order_relaxed);
+        s->holder &= ~(uintptr_t)HELD_WAITED;
+    }
     copy_or_zero(s->name, atomic_load_explicit(&g->name, memory_order_relaxed), sizeof s->name);
     s->name[sizeof s->name - 1] = 0;
     struct weft__stack *stack = NULL;
@@ -59,6 +71,12 @@ static const char *const reasons[WAIT_REASON_COUNT] = {
     [WAIT_TICK] = "ticker",
     [WAIT_JOIN] = "join",
     [WAIT_MUTEX] = "mutex",
+    [WAIT_RW_READ] = "read lock",
+    [WAIT_RW_WRITE] = "write lock",
+    [WAIT_COND] = "condition variable",
+    [WAIT_SEM] = "semaphore",
+    [WAIT_BARRIER] = "barrier",
+    [WAIT_EVENT] = "event",
     [WAIT_GROUP] = "wait group",
     [WAIT_ONCE] = "once",
     [WAIT_CHILDREN] = "children of group",
@@ -122,5 +140,6 @@ void weft__report_wait(struct weft__text *t, const struct weft__snapshot *s)
     } else if (s->wait_object != 0) {
         weft__text_add(t, " ");
         weft__text_hex(t, s->wait_object);
+        weft__report_holder(t, s->holder);
     }
 }

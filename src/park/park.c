@@ -23,7 +23,8 @@ struct weft__pool *weft__park_pool(void)
 
 bool weft__park_may_spin(void)
 {
-    return weft__m_self()->rt->procs > 1;
+    struct weft__m *m = weft__m_self();
+    return m == NULL || m->rt->procs > 1;
 }
 
 uint64_t weft__park_random(void)

@@ -161,7 +161,7 @@ int weft__park_check_scope(void);
 /* The same question without telling the scopes. */
 bool weft__park_has_ended(void);
 
-/* Is there another P, on which whoever is waited for may be running now? */
+/* Is there another P, or for a plain thread any, on which whoever is waited for may run now? */
 bool weft__park_may_spin(void);
 
 /* A random seed for one decision of the calling coroutine. */

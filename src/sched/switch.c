@@ -16,9 +16,11 @@
 #include "../base/self.h"
 #include "../base/sys.h"
 #include "../coro/ends.h"
+#include "../coro/held.h"
 #include "away.h"
 #include "own.h"
 #include "queue.h"
+#include "watch.h"
 
 #define SAVED_PAUSES 100 /* then the CPU is offered to whoever it is that we wait for */
 
@@ -368,6 +370,13 @@ static inline void refuse_open_scope(const struct weft__g *g)
     }
 }
 
+/* Nobody will ever give these locks back: whoever waits for one should learn why. */
+static WEFT__COLD void leave_locks(struct weft__g *g)
+{
+    weft__report_left_locks(g);
+    weft__held_outlive(g);
+}
+
 /* What a coroutine owes to others when it ends. */
 static inline void settle(struct weft__m *m, struct weft__g *g, int result)
 {
@@ -377,6 +386,9 @@ static inline void settle(struct weft__m *m, struct weft__g *g, int result)
     if (g->scope != NULL) {
         weft__scope_settle(g->scope); /* who has cancelled it may still look at the handle */
         g->scope = NULL;
+    }
+    if (WEFT__UNLIKELY(g->held != NULL)) {
+        leave_locks(g);
     }
     if (g->handle != NULL) {
         weft__handle_finish(g->handle, result);
@@ -457,6 +469,20 @@ static WEFT__COLD void run_ends(struct weft__g *g)
     weft__ends_run(g, true);
 }
 
+static inline int call_entry(struct weft__g *g)
+{
+    void *arg = g->arg;
+    g->held = NULL; /* in its place */
+    if ((g->flags & G_FLAG_RESULT) == 0) {
+        g->entry.plain(arg);
+        return 0;
+    }
+    if ((g->flags & G_FLAG_SCOPED) != 0) {
+        weft__scope_push(g, &g->handle->scope);
+    }
+    return g->entry.with_result(arg);
+}
+
 /* Where every coroutine begins: on its own stack, or where another one has ended. */
 static void *g_main(void *arg)
 {
@@ -464,15 +490,7 @@ static void *g_main(void *arg)
     void *sp = NULL;
     arrive(&g->ctx);
     while (g != NULL) {
-        int result = 0;
-        if ((g->flags & G_FLAG_RESULT) != 0) {
-            if ((g->flags & G_FLAG_SCOPED) != 0) {
-                weft__scope_push(g, &g->handle->scope);
-            }
-            result = g->entry.with_result(g->arg);
-        } else {
-            g->entry.plain(g->arg);
-        }
+        int result = call_entry(g);
         if (WEFT__UNLIKELY(g->ends != NULL)) {
             run_ends(g);
         }

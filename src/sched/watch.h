@@ -16,6 +16,7 @@
 
 struct weft_runtime;
 struct weft__fault;
+struct weft__g;
 
 enum {
     WATCH_DUMP = 1,     /* SIGQUIT arrived */
@@ -47,6 +48,7 @@ int weft__report_all(int fd, const char *head); /* every live coroutine */
 void weft__report_deadlock(struct weft_runtime *rt, bool is_certain);
 void weft__report_no_stack(struct weft_runtime *rt);
 void weft__report_fault(const struct weft__fault *f);
+void weft__report_left_locks(struct weft__g *g); /* it ends, and holds them */
 char *weft__report_who(char *text, unsigned bytes); /* for weft__fatal() */
 void weft__report_own_stack(void);
 

@@ -3,6 +3,7 @@
 #include "../chan/chan.h"
 #include "../chan/shapes.h"
 #include "../future/future.h"
+#include "../sync/event.h"
 #include "../sync/join.h"
 #include "select.h"
 
@@ -15,4 +16,5 @@ const struct weft__select_ops *const weft__select_kinds[WEFT_CASE_DEFAULT + 1] =
     [WEFT_CASE_JOIN] = &weft__join_ops,
     [WEFT_CASE_FUTURE] = &weft__future_ops,
     [WEFT_CASE_WAKER] = &weft__waker_ops,
+    [WEFT_CASE_EVENT] = &weft__event_ops,
 };

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mutex.c - mutual exclusion between coroutines.
+ * mutex.c - mutual exclusion between coroutines and plain threads.
  *
- *   state  0  free
- *          1  held, nobody waits
- *          2  held, and somebody may wait: the unlock must look
+ *   held.holder  0                    free
+ *                a mark               held by that one (coro/held.h), nobody waits
+ *                a mark, HELD_WAITED  held, and somebody may wait: the unlock must look
+ *                HELD_WAITED          the same, and the holder has yet to say who he is
  *
- * The state changes by read-modify-writes; while the lock is biased to a P (base/lock.h), by plain
- * stores under it.
+ * It changes by read-modify-writes; while the lock is biased to a P (base/lock.h), by plain stores
+ * under it.  Once it is held the holder alone says who he is, by a plain store.
  *
  * Barging: an unlock frees the mutex and wakes the oldest waiter, which competes with whoever runs;
  * that keeps a busy lock with the coroutine that is on the CPU.  A waiter that has waited for more
  * than 1 ms gets the mutex handed over instead, so that barging cannot starve it.
  */
-#include <weft/sync.h>
+#include "mutex.h"
 
 #include <errno.h>
 
@@ -21,6 +22,7 @@
 #include "../base/fatal.h"
 #include "../base/sys.h"
 #include "../park/ours.h"
+#include "holder.h"
 
 #define HAND_OVER_NS 1000000
 #define PAUSES_MAX 250
@@ -32,21 +34,32 @@ enum {
 };
 
 struct weft_mutex {
-    _Atomic uint32_t state;
-    _Atomic(struct weft__g *) owner; /* for the checks alone */
-    struct weft__lock lock;          /* RANK_CHAN; protects waiters */
+    struct weft__held held;
+    struct weft__lock lock; /* RANK_CHAN; protects waiters */
     struct weft__waitq waiters;
 };
 
 struct mutex_waiter {
     struct weft__waiter waiter;
     int64_t since_ns;
+    bool is_for_ever; /* no scope ends the wait */
 };
+
+static inline uintptr_t state_of(const struct weft_mutex *m)
+{
+    return atomic_load_explicit(&m->held.holder, memory_order_relaxed);
+}
+
+static inline void set_state(struct weft_mutex *m, uintptr_t state)
+{
+    atomic_store_explicit(&m->held.holder, state, memory_order_relaxed);
+}
 
 struct weft_mutex *weft_mutex_make(void)
 {
     struct weft_mutex *m = weft__alloc(sizeof *m);
     if (m != NULL) {
+        weft__held_init(&m->held, "mutex");
         weft__lock_init_biased(&m->lock, RANK_CHAN);
         weft__waitq_init(&m->waiters, &m->lock);
     }
@@ -59,7 +72,7 @@ void weft_mutex_free(struct weft_mutex *m)
         return;
     }
     weft__lock(&m->lock); /* the last unlock may still be in there */
-    bool in_use = atomic_load_explicit(&m->state, memory_order_relaxed) != 0;
+    bool in_use = state_of(m) != 0;
     weft__unlock(&m->lock);
     if (in_use) {
         weft__fatal("weft_mutex_free: the mutex is locked");
@@ -67,38 +80,36 @@ void weft_mutex_free(struct weft_mutex *m)
     weft__free(m);
 }
 
-static inline bool try_take(struct weft_mutex *m, uint32_t to)
+static inline bool try_take(struct weft_mutex *m, uintptr_t to)
 {
     if (weft__lock_if_biased(&m->lock)) {
-        bool is_free = atomic_load_explicit(&m->state, memory_order_relaxed) == 0;
+        bool is_free = state_of(m) == 0;
         weft__perturb();
         if (is_free) {
-            atomic_store_explicit(&m->state, to, memory_order_relaxed);
+            set_state(m, to);
         }
         weft__unlock(&m->lock);
         return is_free;
     }
-    uint32_t none = 0;
+    uintptr_t none = 0;
     /* acquire [MUTEX-HELD]: what was written before the last unlock is visible. */
-    return atomic_compare_exchange_strong_explicit(&m->state, &none, to, memory_order_acquire,
+    return atomic_compare_exchange_strong_explicit(&m->held.holder, &none, to, memory_order_acquire,
                                                    memory_order_relaxed);
 }
 
-static void set_owner(struct weft_mutex *m, struct weft__g *g)
-{
-    atomic_store_explicit(&m->owner, g, memory_order_relaxed);
-}
-
-/* Wait one round: returns what the unlock gave, or -ETIMEDOUT. */
+/* Wait one round: returns what the unlock gave, or what a scope says that has ended. */
 static int wait_round(struct weft_mutex *m, struct mutex_waiter *mw, bool was_woken,
                       const void *caller)
 {
     struct weft__wait w;
     weft__park_init(&w);
+    if (mw->is_for_ever) {
+        weft__park_for_ever(&w);
+    }
     mw->waiter.wait = &w;
     weft__lock(&m->lock);
-    /* acquire [MUTEX-HELD]: 2 also says that we wait; whoever holds it will look. */
-    if (atomic_exchange_explicit(&m->state, 2, memory_order_acquire) == 0) {
+    /* acquire [MUTEX-HELD]: it says as well that we wait; whoever holds it will look. */
+    if (atomic_fetch_or_explicit(&m->held.holder, HELD_WAITED, memory_order_acquire) == 0) {
         weft__unlock(&m->lock);
         return HANDED_OVER; /* it was free: taken, as if handed over */
     }
@@ -120,7 +131,7 @@ static int wait_round(struct weft_mutex *m, struct mutex_waiter *mw, bool was_wo
  * before parking, which costs more than that.  With more and more pauses between the looks: the
  * holder goes faster while nobody pulls the line from its cache, and may take the mutex again many
  * times. */
-static bool spin(struct weft_mutex *m)
+static bool spin(struct weft_mutex *m, uintptr_t mark)
 {
     if (!weft__park_may_spin()) {
         return false;
@@ -129,7 +140,7 @@ static bool spin(struct weft_mutex *m)
         for (int i = 0; i < pauses; i++) {
             weft__cpu_relax();
         }
-        if (atomic_load_explicit(&m->state, memory_order_relaxed) == 0 && try_take(m, 1)) {
+        if (state_of(m) == 0 && try_take(m, mark)) {
             return true;
         }
         pauses = pauses < PAUSES_AT_ONCE ? 2 * pauses : pauses;
@@ -137,61 +148,76 @@ static bool spin(struct weft_mutex *m)
     return false;
 }
 
-static WEFT__COLD int lock_slow(struct weft_mutex *m, struct weft__g *g, const void *caller)
+static WEFT__COLD int lock_slow(struct weft_mutex *m, uintptr_t mark, bool is_for_ever,
+                                const void *caller)
 {
-    if (spin(m)) {
-        set_owner(m, g);
+    if (spin(m, mark)) {
         return 0;
     }
-    struct mutex_waiter mw = {.since_ns = weft__clock_ns()};
+    struct mutex_waiter mw = {.since_ns = weft__clock_ns(), .is_for_ever = is_for_ever};
     int rc = wait_round(m, &mw, false, caller);
     while (rc == WOKEN_TO_RETRY) {
-        rc = try_take(m, 2) ? HANDED_OVER : wait_round(m, &mw, true, caller);
+        rc = try_take(m, HELD_WAITED) ? HANDED_OVER : wait_round(m, &mw, true, caller);
     }
     if (rc != HANDED_OVER) {
         return rc;
     }
-    set_owner(m, g);
+    set_state(m, mark | HELD_WAITED); /* there may be others */
     return 0;
 }
 
-static WEFT__NOINLINE int lock_any(struct weft_mutex *m, const void *caller)
+static WEFT__NOINLINE int lock_any(struct weft_mutex *m, bool is_for_ever, const void *caller)
 {
-    struct weft__g *g = weft__park_self("weft_mutex_lock() was called outside a coroutine");
-    if (try_take(m, 1)) {
-        set_owner(m, g);
-        return 0;
+    struct weft__g *g = weft__g_self();
+    uintptr_t mark = weft__holder_mark(g);
+    if (!try_take(m, mark)) {
+        if (weft__holder_has(&m->held, mark)) {
+            weft__fatal("weft_mutex_lock: the caller holds the mutex already");
+        }
+        int rc = lock_slow(m, mark, is_for_ever, caller);
+        if (rc != 0) {
+            return rc;
+        }
     }
-    if (atomic_load_explicit(&m->owner, memory_order_relaxed) == g) {
-        weft__fatal("weft_mutex_lock: the caller holds the mutex already");
-    }
-    return lock_slow(m, g, caller);
+    weft__holder_link(g, &m->held);
+    return 0;
 }
 
 int weft_mutex_lock(struct weft_mutex *m)
 {
     struct weft__ours o;
     if (weft__ours_begin(&o) && weft__ours_lock(&o, &m->lock)) {
-        bool is_free = atomic_load_explicit(&m->state, memory_order_relaxed) == 0;
+        struct weft__g *g = o.m->cur;
+        bool is_free = state_of(m) == 0;
         if (WEFT__LIKELY(is_free)) {
-            atomic_store_explicit(&m->state, 1, memory_order_relaxed);
-            set_owner(m, o.m->cur);
+            set_state(m, (uintptr_t)g);
+            weft__held_add(g, &m->held);
         }
         weft__ours_unlock(&o, &m->lock);
         if (WEFT__LIKELY(is_free)) {
             return 0;
         }
     }
-    return lock_any(m, __builtin_return_address(0));
+    return lock_any(m, false, __builtin_return_address(0));
+}
+
+void weft__mutex_lock_again(struct weft_mutex *m, const void *caller)
+{
+    (void)lock_any(m, true, caller);
+}
+
+bool weft__mutex_is_mine(const struct weft_mutex *m)
+{
+    return weft__holder_has(&m->held, weft__holder_mark(weft__g_self()));
 }
 
 int weft_mutex_try_lock(struct weft_mutex *m)
 {
-    struct weft__g *g = weft__park_self("weft_mutex_try_lock() was called outside a coroutine");
-    if (!try_take(m, 1)) {
+    struct weft__g *g = weft__g_self();
+    if (!try_take(m, weft__holder_mark(g))) {
         return -EAGAIN;
     }
-    set_owner(m, g);
+    weft__holder_link(g, &m->held);
     return 0;
 }
 
@@ -207,10 +233,9 @@ static WEFT__COLD void unlock_slow(struct weft_mutex *m)
         w->index = hand_over ? HANDED_OVER : WOKEN_TO_RETRY;
     }
     w = weft__waitq_claim_first(&m->waiters);
-    if (w == NULL || w->index != HANDED_OVER) {
-        /* release [MUTEX-HELD]: publishes what the holder wrote. */
-        atomic_store_explicit(&m->state, 0, memory_order_release);
-    }
+    /* release [MUTEX-HELD]: publishes what the holder wrote. */
+    atomic_store_explicit(&m->held.holder, w != NULL && w->index == HANDED_OVER ? HELD_WAITED : 0,
+                          memory_order_release);
     if (w != NULL) {
         weft__park_wake(w->wait);
     }
@@ -218,30 +243,31 @@ static WEFT__COLD void unlock_slow(struct weft_mutex *m)
 }
 
 /* Unless somebody may wait. */
-static inline bool try_give_back(struct weft_mutex *m)
+static inline bool try_give_back(struct weft_mutex *m, uintptr_t mark)
 {
-    uint32_t held = 1;
+    uintptr_t held = mark;
     if (weft__lock_if_biased(&m->lock)) {
-        bool nobody_waits = atomic_load_explicit(&m->state, memory_order_relaxed) == held;
+        bool nobody_waits = state_of(m) == mark;
         if (nobody_waits) {
-            atomic_store_explicit(&m->state, 0, memory_order_relaxed);
+            set_state(m, 0);
         }
         weft__unlock(&m->lock);
         return nobody_waits;
     }
     /* release [MUTEX-HELD]: publishes what the holder wrote. */
-    return atomic_compare_exchange_strong_explicit(&m->state, &held, 0, memory_order_release,
+    return atomic_compare_exchange_strong_explicit(&m->held.holder, &held, 0, memory_order_release,
                                                    memory_order_relaxed);
 }
 
 static WEFT__NOINLINE void unlock_any(struct weft_mutex *m)
 {
-    struct weft__g *g = weft__park_self("weft_mutex_unlock() was called outside a coroutine");
-    if (WEFT__UNLIKELY(atomic_load_explicit(&m->owner, memory_order_relaxed) != g)) {
+    struct weft__g *g = weft__g_self();
+    uintptr_t mark = weft__holder_mark(g);
+    if (WEFT__UNLIKELY(!weft__holder_has(&m->held, mark))) {
         weft__fatal("weft_mutex_unlock: the caller does not hold the mutex");
     }
-    set_owner(m, NULL);
-    if (WEFT__UNLIKELY(!try_give_back(m))) {
+    weft__holder_unlink(g, &m->held);
+    if (WEFT__UNLIKELY(!try_give_back(m, mark))) {
         unlock_slow(m);
     }
 }
@@ -250,11 +276,12 @@ void weft_mutex_unlock(struct weft_mutex *m)
 {
     struct weft__ours o;
     if (weft__ours_begin(&o) && weft__ours_lock(&o, &m->lock)) {
-        bool is_simple = atomic_load_explicit(&m->state, memory_order_relaxed) == 1 &&
-                         atomic_load_explicit(&m->owner, memory_order_relaxed) == o.m->cur;
+        struct weft__g *g = o.m->cur;
+        /* Nobody waits, and it is the last one that was taken. */
+        bool is_simple = state_of(m) == (uintptr_t)g && g->held == &m->held;
         if (WEFT__LIKELY(is_simple)) {
-            set_owner(m, NULL);
-            atomic_store_explicit(&m->state, 0, memory_order_relaxed);
+            g->held = m->held.next;
+            set_state(m, 0);
         }
         weft__ours_unlock(&o, &m->lock);
         if (WEFT__LIKELY(is_simple)) {

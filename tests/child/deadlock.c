@@ -8,7 +8,7 @@
  * expect-stderr: ^weft: deadlock: all 3 coroutines wait, and nothing can wake one$
  * expect-stderr: ^coroutine [0-9]+ "main" waits: join 0x[0-9a-f]+$
  * expect-stderr: ^coroutine [0-9]+ "left hand" waits: receive from channel 0x[0-9a-f]+$
- * expect-stderr: ^coroutine [0-9]+ "right hand" waits: mutex 0x[0-9a-f]+$
+ * expect-stderr: ^coroutine [0-9]+ "right hand" waits: mutex 0x.*, held by coroutine [0-9]+ "main"$
  * expect-stderr: ^    spawned at .*tests/child/deadlock.c:43$
  * expect-stderr: ^    spawned at weft_run$
  * expect-stderr: ^    waits at receive_from_nobody[^ ]*\+0x

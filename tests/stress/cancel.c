@@ -9,7 +9,7 @@
 
 #include "co_test.h"
 
-enum { WORKERS = 24, CANCELLERS = 2 };
+enum { WORKERS = 24, CANCELLERS = 2, PERMITS = 5 };
 
 /* The scope of a worker, while it may be cancelled: the lock keeps it open for that long. */
 struct slot {
@@ -21,9 +21,11 @@ static struct slot slots[WORKERS];
 static int64_t until;
 static atomic_bool is_over;
 static atomic_llong sum_sent, sum_received, bytes_written, bytes_read, n_cancelled;
-static atomic_int n_inside;
+static atomic_int n_inside, n_reading, n_in_use;
 static chan *narrow, *wide;
 static struct weft_mutex *mutex;
+static struct weft_rwlock *rwlock;
+static struct weft_sem *sem;
 static int fd[2];
 
 static void lock_slot(struct slot *s)
@@ -78,6 +80,42 @@ static ssize_t be_alone(uint64_t *x)
     return rc;
 }
 
+static ssize_t read_or_write(uint64_t *x)
+{
+    bool reads = test_random(x) % 3 != 0;
+    int rc = reads ? weft_rwlock_read_lock(rwlock) : weft_rwlock_write_lock(rwlock);
+
+    if (rc != 0)
+        return rc;
+    if (reads)
+        atomic_fetch_add(&n_reading, 1);
+    if (test_random(x) % 4 == 0)
+        rc = weft_sleep(20 * WEFT_US);
+    if (reads) {
+        CHECK_GE(atomic_fetch_sub(&n_reading, 1), 1);
+        weft_rwlock_read_unlock(rwlock);
+    } else {
+        CHECK_EQ(atomic_load(&n_reading), 0);
+        weft_rwlock_write_unlock(rwlock);
+    }
+    return rc;
+}
+
+static ssize_t use_permits(uint64_t *x)
+{
+    int n = 1 + (int)(test_random(x) % PERMITS);
+    int rc = weft_sem_acquire(sem, n);
+
+    if (rc != 0)
+        return rc;
+    CHECK_LE(atomic_fetch_add(&n_in_use, n) + n, PERMITS);
+    if (test_random(x) % 4 == 0)
+        rc = weft_sleep(20 * WEFT_US);
+    atomic_fetch_sub(&n_in_use, n);
+    weft_sem_release(sem, n);
+    return rc;
+}
+
 static ssize_t choose(uint64_t *x)
 {
     int in = 0, out = (int)(test_random(x) % 1000);
@@ -105,7 +143,7 @@ static ssize_t move_bytes(uint64_t *x, bool is_read)
 
 static ssize_t do_something(uint64_t *x)
 {
-    switch (test_random(x) % 9) {
+    switch (test_random(x) % 11) {
     case 0:
         return send_one(narrow, x);
     case 1:
@@ -122,6 +160,10 @@ static ssize_t do_something(uint64_t *x)
         return move_bytes(x, true);
     case 7:
         return move_bytes(x, false);
+    case 8:
+        return read_or_write(x);
+    case 9:
+        return use_permits(x);
     default:
         return weft_sleep((int64_t)(test_random(x) % 100) * WEFT_US);
     }
@@ -202,11 +244,14 @@ static void balance(void)
     CHECK_EQ(atomic_load(&bytes_written), atomic_load(&bytes_read));
     CHECK_EQ(weft_mutex_try_lock(mutex), 0);
     weft_mutex_unlock(mutex);
+    CHECK_EQ(weft_rwlock_write_try_lock(rwlock), 0);
+    weft_rwlock_write_unlock(rwlock);
+    CHECK_EQ(weft_sem_try_acquire(sem, PERMITS), 0);
 }
 
 /* Goal: a cancel loses nothing that happened before it, ends every wait in a cancelled scope (else
  * this hangs), and none of a shield.
- * Method: values, bytes and the mutex are accounted for, whoever won. */
+ * Method: values, bytes, locks and permits are accounted for, whoever won. */
 STRESS_TEST(whatever_ends_a_wait_the_books_balance)
 {
     struct weft_co *worker[WORKERS], *canceller[CANCELLERS];
@@ -216,6 +261,8 @@ STRESS_TEST(whatever_ends_a_wait_the_books_balance)
     narrow = chan_make(sizeof(int), 0);
     wide = chan_make(sizeof(int), 8);
     mutex = weft_mutex_make();
+    rwlock = weft_rwlock_make();
+    sem = weft_sem_make(PERMITS);
     CHECK_EQ(weft_socket_pair(fd), 0);
     CHECK_EQ(pthread_create(&th, NULL, cancel_on_a_thread, NULL), 0);
     for (int i = 0; i < WORKERS; i++)
@@ -235,6 +282,8 @@ STRESS_TEST(whatever_ends_a_wait_the_books_balance)
     chan_unref(narrow);
     chan_unref(wide);
     weft_mutex_free(mutex);
+    weft_rwlock_free(rwlock);
+    weft_sem_free(sem);
     return 0;
 }
 

@@ -28,7 +28,7 @@ static const char *part_about(const char *name)
     static char part[16384];
     char quoted[64];
 
-    snprintf(quoted, sizeof quoted, "\"%s\"", name);
+    snprintf(quoted, sizeof quoted, "\"%s\" ", name); /* and then what it does */
     const char *at = strstr(text, quoted);
     if (at == NULL)
         TEST_FAIL("nothing about %s in: %s", name, text);

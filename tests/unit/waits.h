@@ -32,6 +32,14 @@ struct world {
     chan *empty, *full, *gate; /* the gate closed, the holder and the children end */
     struct weft_mutex *held;
     struct weft_wait_group *wg;
+    struct weft_rwlock *written; /* by the holder */
+    struct weft_cond *cond;
+    struct weft_mutex *cond_mutex;
+    bool has_changed; /* guarded by cond_mutex */
+    struct weft_sem *sem;
+    struct weft_barrier *barrier;
+    struct weft_co *comer; /* to the barrier; NULL: nobody comes */
+    struct weft_event *event;
     struct weft_co *holder; /* NULL: it was joined */
     atomic_bool is_joining; /* by the call under test */
     struct weft_ticker *slow;
@@ -123,6 +131,48 @@ static ssize_t call_mutex(struct world *w)
     if (rc == 0)
         weft_mutex_unlock(w->held);
     return rc;
+}
+
+static ssize_t call_read_lock(struct world *w)
+{
+    int rc = weft_rwlock_read_lock(w->written);
+    if (rc == 0)
+        weft_rwlock_read_unlock(w->written);
+    return rc;
+}
+
+static ssize_t call_write_lock(struct world *w)
+{
+    int rc = weft_rwlock_write_lock(w->written);
+    if (rc == 0)
+        weft_rwlock_write_unlock(w->written);
+    return rc;
+}
+
+static ssize_t call_cond(struct world *w)
+{
+    int rc = weft_mutex_lock(w->cond_mutex);
+    if (rc != 0)
+        return rc;
+    while (rc == 0 && !w->has_changed)
+        rc = weft_cond_wait(w->cond, w->cond_mutex);
+    weft_mutex_unlock(w->cond_mutex); /* held, whatever rc is */
+    return rc;
+}
+
+static ssize_t call_sem(struct world *w)
+{
+    return weft_sem_acquire(w->sem, 1);
+}
+
+static ssize_t call_barrier(struct world *w)
+{
+    return weft_barrier_wait(w->barrier);
+}
+
+static ssize_t call_event(struct world *w)
+{
+    return weft_event_wait(w->event);
 }
 
 static ssize_t call_wait_group(struct world *w)
@@ -282,6 +332,47 @@ static void open_gate(struct world *w)
     weft_mutex_unlock(w->held);
 }
 
+static void change(struct world *w)
+{
+    CHECK_EQ(weft_mutex_lock(w->cond_mutex), 0);
+    w->has_changed = true;
+    weft_cond_signal(w->cond);
+    weft_mutex_unlock(w->cond_mutex);
+}
+
+static void release_permit(struct world *w)
+{
+    weft_sem_release(w->sem, 1);
+}
+
+static int come_to_barrier(void *b)
+{
+    CHECK_GE(weft_barrier_wait(b), 0);
+    return 0;
+}
+
+/* Until the dump says that it waits there, or it has met the one who was there before. */
+static void come(struct world *w)
+{
+    static char text[1 << 16];
+
+    w->comer = weft_go_with(come_to_barrier, w->barrier, .name = "comer");
+    do {
+        FILE *f = tmpfile();
+        CHECK(f != NULL);
+        weft_yield();
+        CHECK_GT(weft_dump(fileno(f)), 0);
+        rewind(f);
+        text[fread(text, 1, sizeof text - 1, f)] = '\0';
+        fclose(f);
+    } while (!weft_done(w->comer) && strstr(text, "\"comer\" waits: barrier") == NULL);
+}
+
+static void set_event(struct world *w)
+{
+    weft_event_set(w->event);
+}
+
 static void finish_work(struct world *w)
 {
     weft_wg_done(w->wg);
@@ -343,6 +434,12 @@ static const struct row rows[] = {
     {"weft_ticker_wait", call_ticker, NULL, NULL},
     {"weft_join", call_join, open_gate, NULL},
     {"weft_mutex_lock", call_mutex, open_gate, NULL},
+    {"weft_rwlock_read_lock", call_read_lock, open_gate, NULL},
+    {"weft_rwlock_write_lock", call_write_lock, open_gate, NULL},
+    {"weft_cond_wait", call_cond, change, NULL},
+    {"weft_sem_acquire", call_sem, release_permit, NULL},
+    {"weft_barrier_wait", call_barrier, come, NULL},
+    {"weft_event_wait", call_event, set_event, NULL},
     {"weft_wg_wait", call_wait_group, finish_work, NULL},
     {"weft_group_go_opts", call_group_go, open_gate, NULL},
     {"weft_group_next", call_group_next, open_gate, NULL},
@@ -370,8 +467,10 @@ static int hold(void *arg)
 {
     struct world *w = arg;
 
+    CHECK_EQ(weft_rwlock_write_lock(w->written), 0);
     CHECK_EQ(weft_mutex_lock(w->held), 0);
     CHECK_EQ(chan_recv(w->gate, NULL), -EPIPE);
+    weft_rwlock_write_unlock(w->written);
     weft_mutex_unlock(w->held);
     return 0;
 }
@@ -407,6 +506,14 @@ static void build(struct world *w)
     CHECK_EQ(chan_send(w->full, NULL), 0);
     w->gate = chan_make(0, 0);
     w->held = weft_mutex_make();
+    w->written = weft_rwlock_make();
+    w->cond = weft_cond_make();
+    w->cond_mutex = weft_mutex_make();
+    w->has_changed = false;
+    w->sem = weft_sem_make(0);
+    w->barrier = weft_barrier_make(2);
+    w->comer = NULL;
+    w->event = weft_event_make();
     w->wg = weft_wg_make();
     weft_wg_add(w->wg, 1);
     w->promise = weft_promise_make(0);
@@ -441,7 +548,15 @@ static void destroy(struct world *w)
     chan_unref(w->empty);
     chan_unref(w->full);
     chan_unref(w->gate);
+    if (w->comer != NULL)
+        join(w->comer);
     weft_mutex_free(w->held);
+    weft_rwlock_free(w->written);
+    weft_cond_free(w->cond);
+    weft_mutex_free(w->cond_mutex);
+    weft_sem_free(w->sem);
+    weft_barrier_free(w->barrier);
+    weft_event_free(w->event);
     weft_wg_free(w->wg);
     weft_promise_unref(w->promise);
     weft_future_unref(w->future);

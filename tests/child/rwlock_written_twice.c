@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rwlock_written_twice.c - a read-write lock that one holds for writing is not taken again.
+ *
+ * expect-exit: SIGABRT
+ * expect-stderr: ^weft: fatal: .*coroutine [0-9]+ "culprit"
+ * expect-stderr: ^weft: fatal: .*read-write lock
+ */
+#include <weft.h>
+
+static int app(void *arg)
+{
+    struct weft_rwlock *rw = weft_rwlock_make();
+
+    (void)arg;
+    (void)weft_set_name("culprit");
+    if (weft_rwlock_write_lock(rw) != 0)
+        return 1;
+    return weft_rwlock_write_lock(rw);
+}
+
+int main(void)
+{
+    return weft_run(app, NULL);
+}
