@@ -247,16 +247,17 @@ TEST(who_was_woken_and_never_ran_is_left_in_no_channel)
 static struct weft_oneshot *answers[WAITING][2];
 
 /* Made by a coroutine, they may be used by its processor without a lock until somebody comes. */
-static void select_from_oneshots(void *unused)
+static void select_from_oneshots(void *arg)
 {
-    int v, me = atomic_fetch_add(&n_about_to_wait, 1);
+    struct weft_oneshot **mine = arg;
     struct weft_case cases[2];
+    int v;
 
-    (void)unused;
     for (int i = 0; i < 2; i++) {
-        answers[me][i] = weft_oneshot_make(sizeof(int));
-        cases[i] = weft_case_oneshot(answers[me][i], &v);
+        mine[i] = weft_oneshot_make(sizeof(int));
+        cases[i] = weft_case_oneshot(mine[i], &v);
     }
+    atomic_fetch_add(&n_about_to_wait, 1);
     (void)!weft_select(cases, 2);
 }
 
@@ -273,10 +274,10 @@ TEST(who_was_woken_and_never_ran_is_left_in_no_channel_of_his_processor)
         atomic_store(&n_about_to_wait, 0);
         CHECK_EQ(weft_runtime_start(&rt, &config), 0);
         for (int i = 0; i < WAITING; i++)
-            CHECK_EQ(weft_runtime_go(rt, select_from_oneshots, NULL), 0);
+            CHECK_EQ(weft_runtime_go(rt, select_from_oneshots, answers[i]), 0);
         do
             CHECK_EQ(weft_runtime_stats(rt, &stats), 0);
-        while (stats.parks < WAITING);
+        while (atomic_load(&n_about_to_wait) < WAITING || stats.parks < WAITING);
         for (int i = 0; i < WAITING; i++)
             CHECK_EQ(weft_oneshot_send(answers[i][0], &v), 0);
         CHECK_GE(weft_runtime_stop(rt), 0);
