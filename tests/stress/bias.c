@@ -2,6 +2,8 @@
 /*
  * bias.c - objects made on random Ps, with their bias, under the hands of coroutines on all Ps, of
  * plain threads and of a second runtime.
+ *
+ * matrix: short
  */
 #define _GNU_SOURCE
 #include <base/lock.h>

@@ -2,6 +2,8 @@
 /*
  * blocking.c - blocking calls by the pool and in place, with everything else going on beside them:
  * deadlines, channels, locks, sleeps; threads that come and go; and stops at any moment.
+ *
+ * matrix: short
  */
 #include <pthread.h>
 #include <sched.h>

@@ -2,6 +2,8 @@
 /*
  * cancel.c - everything that waits is cancelled at random moments, from coroutines and from a plain
  * thread, while deadlines pass and partners come: whatever ends a wait, the books balance.
+ *
+ * matrix: short
  */
 #include <pthread.h>
 #include <sched.h>

@@ -5,6 +5,8 @@
  *
  * A round takes its capacity, element size, numbers of producers and consumers and habits from the
  * seed, and lasts a few milliseconds; there are as many as the time allows.
+ *
+ * matrix: short
  */
 #include <pthread.h>
 

@@ -2,6 +2,8 @@
 /*
  * ends.c - coroutines that end in every way, owing all that one can owe, while processors change
  * their threads: whatever was deferred runs once, whatever was set or inherited is destroyed once.
+ *
+ * matrix: short
  */
 #include <base/self.h>
 #include <sched/sched.h>

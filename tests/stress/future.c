@@ -2,6 +2,8 @@
 /*
  * future.c - futures that threads complete, reject and cancel against each other, while those who
  * wait for them give up, are cancelled, and come again; and wakers under the same.
+ *
+ * matrix: short
  */
 #include <pthread.h>
 

@@ -2,6 +2,8 @@
 /*
  * group.c - trees of groups in which children fail, are cancelled, run out of time, wait for room
  * and come back, all at random: none outlives its group, and every end is counted once.
+ *
+ * matrix: short
  */
 #include <pthread.h>
 

@@ -3,6 +3,8 @@
  * handoff.c - processors that change their threads all the time, with everything going on on them:
  * channels, timers, sockets and pinned coroutines.  A coroutine asks for the hand-off of the
  * processor that runs it, by the internal call that the take-over of a hogged processor will use.
+ *
+ * matrix: short
  */
 #include <base/self.h>
 #include <pthread.h>

@@ -2,6 +2,8 @@
 /*
  * park.c - storms of waits and wakes from everywhere at once: no wake is lost (that would hang),
  * none comes twice (that would break a count), and processors that sleep in between hide neither.
+ *
+ * matrix: short
  */
 #include <pthread.h>
 

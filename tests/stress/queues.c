@@ -5,6 +5,8 @@
  * runtime does (sched/queue.c).
  *
  * The queues stay nearly empty, since that is where the two ends meet.
+ *
+ * matrix: short
  */
 #include <pthread.h>
 #include <sched.h>

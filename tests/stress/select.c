@@ -4,6 +4,8 @@
  * and accounted for, every coroutine joined once, every byte of the pipe read once.
  *
  * Nothing waits longer than a short deadline, so that no mixture of cases can be a deadlock.
+ *
+ * matrix: short
  */
 #define _GNU_SOURCE /* pipe2 */
 

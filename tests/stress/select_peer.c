@@ -2,6 +2,8 @@
 /*
  * select_peer.c - a select against a plain thread, which runs at the same time whatever the
  * scheduler does, and meets the select at each of its steps.
+ *
+ * matrix: short
  */
 #include <pthread.h>
 #include <sched.h>

@@ -2,6 +2,8 @@
 /*
  * shapes.c - oneshot, broadcast and watch under random load: coroutines and plain threads, with
  * deadlines, selects and tries in between, and at the end the books are balanced.
+ *
+ * matrix: short
  */
 #include <pthread.h>
 #include <sched.h>

@@ -2,6 +2,8 @@
 /*
  * spawn.c - coroutines that start and end as fast as they can: descriptors, stacks, names and
  * handles are used again and again, on all processors at once, and none is mixed up.
+ *
+ * matrix: short
  */
 #include <pthread.h>
 

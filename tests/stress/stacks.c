@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * stacks.c - stacks change their owners all the time, and each is one coroutine's alone.
+ *
+ * matrix: short
  */
 #include "co_test.h"
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * steal.c - work made in one place and taken everywhere: each piece is done once, and none is left.
+ *
+ * matrix: short
  */
 #include "co_test.h"
 

@@ -3,6 +3,8 @@
  * sync.c - the synchronisers under coroutines with deadlines and plain threads at once, with books:
  * who was told that he has it has it alone, or in the number that is allowed, and in the end
  * everything is there again.  A grant that a deadline has lost would hang.
+ *
+ * matrix: short
  */
 #include "crowd.h"
 

@@ -2,6 +2,8 @@
 /*
  * timers.c - timers under load: a hundred thousand at once, and timers that are cancelled at the
  * moment in which they fire, on their own processor and on others.
+ *
+ * matrix: short
  */
 #include "co_test.h"
 

@@ -6,6 +6,8 @@
  * without doing anything that could help: no second wake, no timer, no operation comes to hide a
  * lost one.  The pause before each thing is random within the time that a processor takes to find
  * nothing and fall asleep, so that it meets every step on that way.
+ *
+ * matrix: short
  */
 #include <pthread.h>
 #include <sched.h>

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* accept.c - taking connections: several takers, deadlines, and when descriptors run out. */
+/*
+ * accept.c - taking connections: several takers, deadlines, and when descriptors run out.
+ *
+ * matrix: short
+ */
 #define _GNU_SOURCE
 #include <netinet/in.h>
 #include <sys/resource.h>

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* barrier.c - the barrier as include/weft/barrier.h promises it. */
+/*
+ * barrier.c - the barrier as include/weft/barrier.h promises it.
+ *
+ * matrix: short
+ */
 #include "crowd.h"
 
 enum { COROUTINES = 6 };

@@ -2,7 +2,7 @@
 /*
  * bias.c - objects whose lock belongs to the P that made them, until somebody else touches them.
  *
- * matrix: all
+ * matrix: short
  */
 #define _GNU_SOURCE
 #include "bias_rig.h"

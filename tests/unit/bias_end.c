@@ -2,7 +2,7 @@
 /*
  * bias_end.c - biases that end while they are used, and those that outlive their P.
  *
- * matrix: all
+ * matrix: short
  */
 #define _GNU_SOURCE
 #include <sched/sched.h>

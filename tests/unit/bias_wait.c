@@ -2,7 +2,7 @@
 /*
  * bias_wait.c - waiting in objects whose bias others end: channels, locks, handles, select.
  *
- * matrix: all
+ * matrix: short
  */
 #define _GNU_SOURCE
 #include <chan/chan.h>

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* big_stack.c - weft_call_on_big_stack() as include/weft/stack.h promises it. */
+/*
+ * big_stack.c - weft_call_on_big_stack() as include/weft/stack.h promises it.
+ *
+ * matrix: short
+ */
 #include <base/self.h>
 #include <sched/sched.h>
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* blocking.c - weft_blocking() and the pool behind it, as include/weft/blocking.h promises them. */
+/*
+ * blocking.c - weft_blocking() and the pool behind it, as include/weft/blocking.h promises them.
+ *
+ * matrix: short
+ */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>

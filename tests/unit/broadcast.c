@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* broadcast.c - every value to every subscriber, as include/weft/broadcast.h promises it. */
+/*
+ * broadcast.c - every value to every subscriber, as include/weft/broadcast.h promises it.
+ *
+ * matrix: short
+ */
 #include "shape_rig.h"
 
 /* ---- order, copies, lag ---- */

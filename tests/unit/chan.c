@@ -3,6 +3,8 @@
  * chan.c - channels as include/weft/chan.h promises them: order, capacity, try forms, references.
  *
  * Close and deadlines are in chan_end.c, plain threads and several runtimes in chan_foreign.c.
+ *
+ * matrix: short
  */
 #include "co_test.h"
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* chan_end.c - how waits in a channel end: by close and by deadlines, without losing a value. */
+/*
+ * chan_end.c - how waits in a channel end: by close and by deadlines, without losing a value.
+ *
+ * matrix: short
+ */
 #include "co_test.h"
 
 /* ---- close ---- */

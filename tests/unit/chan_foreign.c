@@ -4,6 +4,8 @@
  *
  * A coroutine never waits for a thread by blocking: with one processor the thread's call may need
  * the processor that the coroutine would hold.
+ *
+ * matrix: short
  */
 #include <pthread.h>
 

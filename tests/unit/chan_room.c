@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* chan_room.c - what becomes of those who wait to send when there is room again. */
+/*
+ * chan_room.c - what becomes of those who wait to send when there is room again.
+ *
+ * matrix: short
+ */
 #include "co_test.h"
 
 static int send_77(void *arg)

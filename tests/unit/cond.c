@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* cond.c - the condition variable as include/weft/cond.h promises it. */
+/*
+ * cond.c - the condition variable as include/weft/cond.h promises it.
+ *
+ * matrix: short
+ */
 #include "crowd.h"
 
 /* ---- a bounded buffer ---- */

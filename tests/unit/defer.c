@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* defer.c - cleanups of blocks and of coroutines, and weft_exit(), as include/weft/defer.h promises
- * them. */
+/*
+ * defer.c - cleanups of blocks and of coroutines, and weft_exit(), as include/weft/defer.h promises
+ * them.
+ *
+ * matrix: short
+ */
 #include "co_test.h"
 
 /* What ran, in order. */

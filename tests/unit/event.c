@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* event.c - the event as include/weft/event.h promises it, and its case in a select. */
+/*
+ * event.c - the event as include/weft/event.h promises it, and its case in a select.
+ *
+ * matrix: short
+ */
 #include "crowd.h"
 
 struct news {

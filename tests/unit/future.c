@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* future.c - one future as include/weft/future.h promises it; future_several.c has several. */
+/*
+ * future.c - one future as include/weft/future.h promises it; future_several.c has several.
+ *
+ * matrix: short
+ */
 #include "future_rig.h"
 
 /* ---- completing ---- */

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* future_select.c - futures and wakers in the cases of a select. */
+/*
+ * future_select.c - futures and wakers in the cases of a select.
+ *
+ * matrix: short
+ */
 #include "future_rig.h"
 
 /* Goal: a future that is complete is chosen at once, with its value or its error in the case; one

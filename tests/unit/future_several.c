@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* future_several.c - waiting for all, and for any, of several futures. */
+/*
+ * future_several.c - waiting for all, and for any, of several futures.
+ *
+ * matrix: short
+ */
 #include "future_rig.h"
 
 enum { MANY = 20 }; /* more than wait without an allocation */

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* future_stop.c - futures and wakers live on when a runtime whose coroutines waited in them is
- * stopped: they keep nothing of those that were discarded. */
+/*
+ * future_stop.c - futures and wakers live on when a runtime whose coroutines waited in them is
+ * stopped: they keep nothing of those that were discarded.
+ *
+ * matrix: short
+ */
 #include "future_rig.h"
 
 enum { WAITING = 300 };

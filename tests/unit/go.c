@@ -4,6 +4,8 @@
  *
  * Fairness is tested by counting turns, never by time: a loaded machine changes how long a turn
  * takes, not whose turn is next.
+ *
+ * matrix: short
  */
 #include <pthread.h>
 

@@ -2,6 +2,8 @@
 /*
  * group.c - groups: children never outlive them, errors and cancels reach all, limits hold, ends
  * come in their order, failed children come back.
+ *
+ * matrix: short
  */
 #include <pthread.h>
 

@@ -2,6 +2,8 @@
 /*
  * guard.c - stacks and what protects them: sizes, guards that fault, the budget of mprotect, and
  * the memory that goes back after a burst.
+ *
+ * matrix: short
  */
 #include <base/self.h>
 #include <sched/sched.h>

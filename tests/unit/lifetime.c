@@ -4,6 +4,8 @@
  * his way out; and what lives on keeps nothing of those who are gone.
  *
  * The sanitizers see a touch that comes too late.
+ *
+ * matrix: short
  */
 #include <pthread.h>
 #include <sched.h>

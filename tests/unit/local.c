@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* local.c - coroutine-locals and errno as include/weft/local.h promises them. */
+/*
+ * local.c - coroutine-locals and errno as include/weft/local.h promises them.
+ *
+ * matrix: short
+ */
 #include <base/self.h>
 #include <pthread.h>
 #include <sched/sched.h>

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* mutex_thread.c - a mutex between coroutines and plain threads, and who it is that holds it. */
+/*
+ * mutex_thread.c - a mutex between coroutines and plain threads, and who it is that holds it.
+ *
+ * matrix: short
+ */
 #include <sys/syscall.h>
 
 #include "crowd.h"

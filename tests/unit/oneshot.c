@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* oneshot.c - one value and two ends, as include/weft/oneshot.h promises them. */
+/*
+ * oneshot.c - one value and two ends, as include/weft/oneshot.h promises them.
+ *
+ * matrix: short
+ */
 #include "shape_rig.h"
 
 struct question {

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* outside.c - weft_blocking_enter() and leave, as include/weft/blocking.h promises them. */
+/*
+ * outside.c - weft_blocking_enter() and leave, as include/weft/blocking.h promises them.
+ *
+ * matrix: short
+ */
 #include <fenv.h>
 #include <pthread.h>
 #include <sched.h>

@@ -2,6 +2,8 @@
 /*
  * runtime.c - starting, entering and stopping a runtime: what it leaves behind (nothing), plain
  * threads that enter it, and what is told to those who ask for the impossible.
+ *
+ * matrix: short
  */
 #define _GNU_SOURCE
 #include <dirent.h>

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* rwlock.c - the read-write lock as include/weft/rwlock.h promises it. */
+/*
+ * rwlock.c - the read-write lock as include/weft/rwlock.h promises it.
+ *
+ * matrix: short
+ */
 #include "crowd.h"
 
 struct book {

@@ -2,6 +2,8 @@
 /*
  * scope.c - deadline scopes: nesting, who is to blame, leaving the block form by every way.  What
  * they do to each call that can block: waits.c.
+ *
+ * matrix: short
  */
 #include <sys/socket.h>
 

@@ -3,6 +3,8 @@
  * select.c - the array form of select: every kind of case, alone and mixed, ready and waited for.
  *
  * The races are in select_race.c, the block form in select_block.c.
+ *
+ * matrix: short
  */
 #define _GNU_SOURCE /* pipe2 */
 

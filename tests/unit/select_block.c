@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* select_block.c - the block form of select: clauses, how they are left, errors, short names. */
+/*
+ * select_block.c - the block form of select: clauses, how they are left, errors, short names.
+ *
+ * matrix: short
+ */
 #include <poll.h>
 #include <sys/socket.h>
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* select_race.c - selects that race: with each other, with closes, and with themselves. */
+/*
+ * select_race.c - selects that race: with each other, with closes, and with themselves.
+ *
+ * matrix: short
+ */
 #include "co_test.h"
 
 /* ---- the same channel more than once ---- */

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* sem.c - the semaphore as include/weft/sem.h promises it. */
+/*
+ * sem.c - the semaphore as include/weft/sem.h promises it.
+ *
+ * matrix: short
+ */
 #include "crowd.h"
 
 enum { PERMITS = 7 };

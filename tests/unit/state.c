@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* state.c - what a coroutine counts as when a call has ended without parking it. */
+/*
+ * state.c - what a coroutine counts as when a call has ended without parking it.
+ *
+ * matrix: short
+ */
 #include "base/self.h"
 #include "net_test.h"
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* sync.c - mutex, wait group and once as include/weft/sync.h promises them. */
+/*
+ * sync.c - mutex, wait group and once as include/weft/sync.h promises them.
+ *
+ * matrix: short
+ */
 #include <pthread.h>
 
 #include "co_test.h"

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* ticker.c - periods on a grid, and each policy for the ticks that came while nobody waited. */
+/*
+ * ticker.c - periods on a grid, and each policy for the ticks that came while nobody waited.
+ *
+ * matrix: short
+ */
 #include "co_test.h"
 
 static const int64_t period = 2 * WEFT_MS;

@@ -2,6 +2,8 @@
 /*
  * timer.c - sleeping: never too short, seldom much too long, in order, and right at the ends of the
  * range of time.  The wheel alone is tested in wheel.c.
+ *
+ * matrix: short
  */
 #include "co_test.h"
 

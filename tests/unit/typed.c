@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* typed.c - typed channels and futures at run time; tests/build/typed.sh shows what does not
- * compile. */
+/*
+ * typed.c - typed channels and futures at run time; tests/build/typed.sh shows what does not
+ * compile.
+ *
+ * matrix: short
+ */
 #include "co_test.h"
 
 struct point {

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* waker.c - a waker as include/weft/future.h promises it. */
+/*
+ * waker.c - a waker as include/weft/future.h promises it.
+ *
+ * matrix: short
+ */
 #include "future_rig.h"
 
 /* Goal: a wake that comes before the wait is remembered, several of them as one. */

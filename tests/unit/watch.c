@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* watch.c - a value and its versions, as include/weft/watch.h promises them. */
+/*
+ * watch.c - a value and its versions, as include/weft/watch.h promises them.
+ *
+ * matrix: short
+ */
 #include "shape_rig.h"
 
 struct config {
