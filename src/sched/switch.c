@@ -16,7 +16,8 @@
 #include "../base/sys.h"
 #include "queue.h"
 
-#define SAVED_PAUSES 100 /* then the CPU is offered to whoever it is that we wait for */
+/* Then the CPU is offered to whoever it is that we wait for. */
+#define SAVED_PAUSES WEFT__BOUND(100, 1)
 
 static WEFT__COLD void canary_is_dead(void)
 {
