@@ -12,6 +12,7 @@
 
 #include "../base/atomic.h"
 
+#ifndef WEFT_MODEL /* which takes the place of the sanitizer */
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define WEFT__ASAN 1
@@ -25,6 +26,7 @@
 #endif
 #if defined(__SANITIZE_THREAD__)
 #define WEFT__TSAN 1
+#endif
 #endif
 
 #ifdef WEFT__ASAN

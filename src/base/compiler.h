@@ -17,6 +17,14 @@
 #define WEFT__COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define WEFT__CONTAINER(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
+/* A bound, and what it is in the checks of tests/model: there a thread that spins shall say so
+ * at once, and a queue be full soon. */
+#ifdef WEFT_MODEL
+#define WEFT__BOUND(bound, in_models) (in_models)
+#else
+#define WEFT__BOUND(bound, in_models) (bound)
+#endif
+
 /* A hint that this thread spins. */
 static inline void weft__cpu_relax(void)
 {

@@ -6,10 +6,10 @@
 #include "lock.h"
 #include "sys.h"
 
-#define ANSWER_PAUSES 50 /* some 2 us: a turn or two */
+#define ANSWER_PAUSES WEFT__BOUND(50, 1) /* some 2 us: a turn or two */
 /* Then the CPU is offered to whoever it is that we wait for: some 20 us, longer than a membarrier()
  * takes. */
-#define PAUSES 500
+#define PAUSES WEFT__BOUND(500, 1)
 
 static void pause_for(int i)
 {

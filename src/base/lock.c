@@ -8,7 +8,7 @@
 #include "sys.h"
 
 /* About 2 us on a machine of today: longer than any section of ours, shorter than a nap. */
-#define PAUSES_MAX 100
+#define PAUSES_MAX WEFT__BOUND(100, 1)
 #define PAUSES_AT_ONCE 32
 #define NAP_NS 50000
 

@@ -16,7 +16,7 @@
 #include "../base/atomic.h"
 #include "../base/compiler.h"
 
-#define WEFT__DEQUE_CAP 256
+#define WEFT__DEQUE_CAP WEFT__BOUND(256, 4)
 
 struct weft__g;
 

@@ -16,12 +16,12 @@
 
 /* Rounds of a search before going to sleep, each over all other Ps; between them the CPU is given
  * a pause.  About 20 us in all: what waking a sleeping CPU costs. */
-#define SPIN_ROUNDS 40
-#define SPIN_PAUSES 20
+#define SPIN_ROUNDS WEFT__BOUND(40, 1)
+#define SPIN_PAUSES WEFT__BOUND(20, 0)
 /* What a P is about to run by itself is taken by others only when they still find it in a late
  * round, and it does not switch meanwhile. */
 #define SPIN_ROUND_LATE (SPIN_ROUNDS - 4)
-#define STUCK_PAUSES 200 /* some us */
+#define STUCK_PAUSES WEFT__BOUND(200, 1) /* some us */
 /* Polls aim at this distance in time: short turns are polled every WEFT__TURNS_GLOBAL of them, long
  * ones after each. */
 #define POLL_FAR_NS 200000

@@ -15,7 +15,7 @@
 #include "../base/atomic.h"
 #include "../base/compiler.h"
 
-#define WEFT__RUNQ_CAP 256u
+#define WEFT__RUNQ_CAP WEFT__BOUND(256u, 4u)
 
 struct weft__g;
 

@@ -31,7 +31,7 @@
 #define WEFT__TURNS_GLOBAL 61u
 /* How often an idle P is told of the one coroutine that waits on a busy one; and how often, while
  * others are busy, it looks by itself. */
-#ifdef WEFT_PERTURB
+#if defined(WEFT_PERTURB) || defined(WEFT_MODEL)
 #define WEFT__TELL_ALWAYS true /* a wake-up that is lost shall stay lost where bugs are provoked */
 #else
 #define WEFT__TELL_ALWAYS false

@@ -22,7 +22,8 @@
 #include "queue.h"
 #include "watch.h"
 
-#define SAVED_PAUSES 100 /* then the CPU is offered to whoever it is that we wait for */
+/* Then the CPU is offered to whoever it is that we wait for. */
+#define SAVED_PAUSES WEFT__BOUND(100, 1)
 
 static WEFT__COLD void canary_is_dead(void)
 {

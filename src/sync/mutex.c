@@ -25,7 +25,7 @@
 #include "holder.h"
 
 #define HAND_OVER_NS 1000000
-#define PAUSES_MAX 250
+#define PAUSES_MAX WEFT__BOUND(250, 1)
 #define PAUSES_AT_ONCE 64
 
 enum {

@@ -20,7 +20,8 @@ LIB_SO := $(B)/lib/libweft.so.$(VERSION)
 SONAME := libweft.so.$(VERSION_MAJOR)
 
 have_cxx := $(if $(wildcard tests/*/*.cc),$(shell command -v $(CXX)))
-test_c := $(filter-out tests/mutants/%,$(wildcard tests/*/*.c))
+test_c := $(filter-out tests/mutants/% $(if $(filter release,$(VARIANT)),,tests/model/%),\
+            $(wildcard tests/*/*.c))
 test_cc := $(if $(have_cxx),$(wildcard tests/*/*.cc))
 test_bin := $(test_c:%.c=$(B)/%) $(test_cc:%.cc=$(B)/%)
 example_c := $(wildcard examples/*.c)
@@ -85,7 +86,7 @@ $(LIB_SO): $(lib_obj) $(B)/objects
 link_test = lib=$(LIB_A); [ "$(call note,link,$1)" = none ] && lib=; \
     $2 $(LINK) $(call note,ldflags,$1) $(B)/obj/$*.o $$lib $(LIBS_TEST) -o $@
 
-$(test_c:%.c=$(B)/%): $(B)/%: $(B)/obj/%.o $(LIB_A)
+$(filter-out $(B)/tests/model/%,$(test_c:%.c=$(B)/%)): $(B)/%: $(B)/obj/%.o $(LIB_A)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(call link_test,$*.c,$(CC))
 

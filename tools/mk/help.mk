@@ -18,6 +18,7 @@ test
   list           names of all tests
   stress S=seed N=seconds       the stress tests, longer; VARIANT=perturb provokes bad luck
   asan tsan arm                 check, rebuilt with it (tsan by clang; arm by qemu-user)
+  model          the model checks, with what each has gone through; MORE=1 goes further
   drivers        check once per kernel interface and guard
   mutants        every planted bug and who catches it
   cover          coverage report

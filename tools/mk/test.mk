@@ -61,8 +61,9 @@ endif
 accept: lib examples $(call binaries,accept) $(B)/kernel
 	$(Q)$(call run,none) -j 1 $(call programs,accept)
 
-# What a variant checks: everything but the tree and the tools, which are the same for each.
-kinds_variant := $(filter-out build tools,$(kinds_check))
+# What a variant checks: everything but the tree, the tools and the models, which are the same for
+# each.
+kinds_variant := $(filter-out build tools model,$(kinds_check))
 # Under qemu-user: the emulator has a thread of its own (no deadlock is certain), handles signals
 # itself, and its memory and system calls have other limits; stress and timing say little there.
 ifeq ($(VARIANT),aarch64)
