@@ -20,6 +20,7 @@ struct weft__m {
     struct weft__m *next;      /* in the runtime's list of all Ms */
     struct weft__m *next_spare;
     void *alt_stack; /* for fault reports */
+    struct weft__g *forker; /* in the child of a fork: who made it; `cur` is NULL then */
 };
 
 /* The coroutine that runs on this thread; NULL on a plain thread and on an M's own context. */
@@ -29,14 +30,15 @@ static inline struct weft__g *weft__g_self(void)
     return m != NULL ? m->cur : NULL;
 }
 
-_Noreturn void weft__m_not_in_coroutine(const char *what);
+_Noreturn void weft__m_not_in_coroutine(const char *call);
 
-/* The M of the calling thread, if a coroutine runs on it; fatal with `what` otherwise. */
-static inline struct weft__m *weft__m_in_coroutine(const char *what)
+/* The M of the calling thread, if a coroutine runs on it; otherwise fatal with the name of the
+ * `call`: "weft_yield()". */
+static inline struct weft__m *weft__m_in_coroutine(const char *call)
 {
     struct weft__m *m = weft__m_self();
     if (WEFT__UNLIKELY(m == NULL || m->cur == NULL)) {
-        weft__m_not_in_coroutine(what);
+        weft__m_not_in_coroutine(call);
     }
     return m;
 }

@@ -13,6 +13,7 @@
  */
 #include "../arch/exceptions.h"
 #include "../base/fatal.h"
+#include "../base/forked.h"
 #include "../base/self.h"
 #include "../base/sys.h"
 #include "queue.h"
@@ -28,7 +29,7 @@ static WEFT__COLD void canary_is_dead(void)
 static WEFT__COLD void check_slow(uint8_t checks, const struct weft__g *g)
 {
     if ((checks & CHECK_FORKED) != 0) {
-        weft__fatal("a coroutine waits in the child of a fork; there only exec and _exit work");
+        weft__fatal("a coroutine ends" WEFT__IN_CHILD);
     }
     if (g->stack->guard == GUARD_KIND_CANARY && !weft__canary_is_intact(g->stack->low)) {
         canary_is_dead();

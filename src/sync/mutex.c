@@ -157,7 +157,7 @@ static WEFT__COLD int lock_slow(struct weft_mutex *m, struct weft__g *g, const v
 
 static WEFT__NOINLINE int lock_any(struct weft_mutex *m, const void *caller)
 {
-    struct weft__g *g = weft__park_self("weft_mutex_lock() was called outside a coroutine");
+    struct weft__g *g = weft__park_self("weft_mutex_lock()");
     if (try_take(m, 1)) {
         set_owner(m, g);
         return 0;
@@ -187,7 +187,7 @@ int weft_mutex_lock(struct weft_mutex *m)
 
 int weft_mutex_try_lock(struct weft_mutex *m)
 {
-    struct weft__g *g = weft__park_self("weft_mutex_try_lock() was called outside a coroutine");
+    struct weft__g *g = weft__park_self("weft_mutex_try_lock()");
     if (!try_take(m, 1)) {
         return -EAGAIN;
     }
@@ -236,7 +236,7 @@ static inline bool try_give_back(struct weft_mutex *m)
 
 static WEFT__NOINLINE void unlock_any(struct weft_mutex *m)
 {
-    struct weft__g *g = weft__park_self("weft_mutex_unlock() was called outside a coroutine");
+    struct weft__g *g = weft__park_self("weft_mutex_unlock()");
     if (WEFT__UNLIKELY(atomic_load_explicit(&m->owner, memory_order_relaxed) != g)) {
         weft__fatal("weft_mutex_unlock: the caller does not hold the mutex");
     }

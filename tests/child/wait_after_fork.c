@@ -4,7 +4,7 @@
  * work there, and the parent goes on.
  *
  * expect-exit: 7
- * expect-stderr: ^weft: fatal: a coroutine waits in the child of a fork; there only exec and _exit
+ * expect-stderr: ^weft: fatal: weft_sleep.. was called in the child of a fork; there only exec and _exit
  * expect-stderr: coroutine [0-9]+ "forker"
  */
 #include <signal.h>
