@@ -73,7 +73,7 @@ static void check_options(const struct weft_runtime *rt, const struct weft_go_op
 
 struct weft_co *weft_go_opts(int (*fn)(void *), void *arg, const struct weft_go_opts *opts)
 {
-    struct weft__m *m = weft__m_in_coroutine("weft_go_with()");
+    struct weft__m *m = weft__m_in_coroutine("weft_go()");
     struct weft__p *p = m->p;
     struct weft_runtime *rt = p->rt;
     check_options(rt, opts);

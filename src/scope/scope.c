@@ -55,7 +55,8 @@ static struct weft__scope_frame *check_open(const struct weft_scope *scope, cons
 bool weft_scope_end(struct weft_scope *scope)
 {
     struct weft__scope_frame *s =
-        check_open(scope, "weft_scope_end()", "a scope was closed by a coroutine that did not open it");
+        check_open(scope, "weft_scope_end()",
+                   "a scope was closed by a coroutine that did not open it");
     if (s->g->scope != s) {
         weft__fatal("a scope was closed that is not the innermost open one");
     }
@@ -66,7 +67,8 @@ bool weft_scope_end(struct weft_scope *scope)
 enum weft_cause weft_scope_cause(const struct weft_scope *scope)
 {
     return (enum weft_cause)check_open(
-               scope, "weft_scope_cause()", "weft_scope_cause() was asked of a scope that is not open here")
+               scope, "weft_scope_cause()",
+               "weft_scope_cause() was asked of a scope that is not open here")
         ->cause;
 }
 
