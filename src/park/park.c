@@ -175,6 +175,7 @@ void weft__park_spend(void)
         p->spent = 0;
     }
     if (++p->spent >= WEFT__SPEND_MAX) {
+        weft__held_check(m, "yields in a call for I/O", NULL);
         weft__switch_yield(m, m->cur);
     }
 }

@@ -5,6 +5,7 @@
 
 #include "../base/self.h"
 #include "../coro/g.h"
+#include "held.h"
 
 struct weft__p;
 
@@ -21,6 +22,9 @@ struct weft__m {
     struct weft__m *next_spare;
     void *alt_stack; /* for fault reports */
     struct weft__g *forker; /* in the child of a fork: who made it; `cur` is NULL then */
+#ifdef WEFT__WATCHES_MUTEXES
+    struct weft__held held;
+#endif
 };
 
 /* The coroutine that runs on this thread; NULL on a plain thread and on an M's own context. */

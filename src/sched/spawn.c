@@ -169,5 +169,6 @@ uint64_t weft__live_count(const struct weft_runtime *rt)
 void weft_yield(void)
 {
     struct weft__m *m = weft__m_in_coroutine("weft_yield()");
+    weft__held_check(m, "yields", __builtin_return_address(0));
     weft__switch_yield(m, m->cur);
 }

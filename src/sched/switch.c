@@ -265,6 +265,7 @@ void weft__switch_park(struct weft__m *m, struct weft__g *g)
     struct weft__p *p = m->p;
     struct weft__g *next = NULL;
     weft__count(p->counts.parks);
+    weft__held_check_wait(m);
     weft__perturb();
     if (may_leave_short(m, p)) {
         p->tick++;
@@ -352,6 +353,7 @@ static inline void settle(struct weft__m *m, struct weft__g *g, int result)
 {
     struct weft__p *p = m->p;
     check(m, g);
+    weft__held_check(m, "ends", NULL);
     if (g->scope != NULL) {
         if (WEFT__UNLIKELY((g->flags & G_FLAG_SCOPED) == 0 || g->scope != &g->handle->scope)) {
             weft__fatal("a coroutine ended with a scope open");

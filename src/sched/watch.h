@@ -16,6 +16,7 @@
 
 struct weft_runtime;
 struct weft__fault;
+struct weft__g;
 
 enum {
     WATCH_DUMP = 1,     /* SIGQUIT arrived */
@@ -49,5 +50,7 @@ void weft__report_no_stack(struct weft_runtime *rt);
 void weft__report_fault(const struct weft__fault *f);
 char *weft__report_who(char *text, unsigned bytes); /* for weft__fatal() */
 void weft__report_own_stack(void);
+void weft__report_held(struct weft__g *g, const char *does, const void *where,
+                       const void *locked_at); /* held.h */
 
 #endif
