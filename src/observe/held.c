@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* held.c - what is said of a coroutine that leaves its thread with a pthread mutex: sched/held.h. */
+/* held.c - what is said of a coroutine that leaves its thread and holds a pthread mutex. */
 #include "../sched/held.h"
 
 #ifdef WEFT__WATCHES_MUTEXES
