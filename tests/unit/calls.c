@@ -49,6 +49,16 @@ static void wait_for_a_signal(void *arg)
     (void)chan_recv(arg, NULL);
 }
 
+static int wait_for_bytes(void *arg)
+{
+    int empty[2];
+
+    (void)arg;
+    CHECK_EQ(pipe(empty), 0);
+    (void)!weft_read(empty[0], (char[1]){0}, 1);
+    return 0;
+}
+
 static uint64_t count_parks(void)
 {
     struct weft_stats stats = {.size = sizeof stats};
@@ -62,9 +72,10 @@ static void spawn_some(struct things *t)
 {
     t->rt = weft_runtime_current();
     t->sleeper = weft_go_with(wait_in_a_scope, t);
+    t->reader = weft_go_with(wait_for_bytes, NULL);
     CHECK_EQ(weft_go_at(wait_for_a_signal, t->awaited, WEFT_SITE), 0);
     t->ended = weft_go_with(end_named, NULL);
-    while (!weft_done(t->ended) || count_parks() < 2)
+    while (!weft_done(t->ended) || count_parks() < 3)
         weft_yield();
 }
 
@@ -127,7 +138,7 @@ static int in_this_coroutine(void *row)
 }
 
 /* `fn` in the child of a fork; how it ends is the outcome. */
-static int fork_and(void (*fn)(const struct row *row), const struct row *row)
+static void fork_and(void (*fn)(const struct row *row), const struct row *row)
 {
     int status;
     pid_t parent = getpid();
@@ -144,13 +155,15 @@ static int fork_and(void (*fn)(const struct row *row), const struct row *row)
         shared->signal = WTERMSIG(status);
     else
         CHECK_EQ(WEXITSTATUS(status), 0);
-    return 0;
 }
 
 static int in_the_child(void *row)
 {
     CHECK_EQ(weft_set_name("forker"), 0);
-    return fork_and(make_the_call, row);
+    fork_and(make_the_call, row);
+    CHECK_EQ(weft_sleep(WEFT_US), 0); /* the parent goes on, and nothing of it was ended */
+    CHECK(!weft_done(things.reader) && !weft_done(things.sleeper));
+    return 0;
 }
 
 static void make_none(const struct row *row)
@@ -214,7 +227,7 @@ static void beside(const struct row *row)
 static void after_stop(const struct row *row)
 {
     start(&things, false);
-    CHECK_EQ(weft_runtime_stop(things.rt), 2);
+    CHECK_EQ(weft_runtime_stop(things.rt), 3);
     things.rt = NULL;
     things.scope = NULL;
     make_the_call(row);

@@ -48,7 +48,7 @@ struct things {
     struct weft_broadcast *broadcast;
     struct weft_subscriber *subscriber; /* a signal is kept for it */
     struct weft_watch *watch;
-    struct weft_co *ended, *sleeper; /* NULL: there never was a runtime */
+    struct weft_co *ended, *sleeper, *reader; /* NULL: there never was a runtime */
     struct weft_scope *scope;        /* in which the sleeper waits; NULL: there is no runtime */
     struct weft_addr addr;           /* where nobody listens */
     int pipe[2];                     /* something to be read, and room */
@@ -204,6 +204,8 @@ ROW("weft_done", ANY_THREAD, 1, 1, 1, WITH(t->ended, weft_done(t->ended)))
 ROW("weft_cancel", ANY_THREAD, 0, 0, 0, WITH(t->ended, DONE(weft_cancel(t->ended))))
 ROW("weft_cancel of-one-who-waits", ANY_THREAD, 0, 0, FATAL,
     WITH(t->sleeper, DONE(weft_cancel(t->sleeper))))
+ROW("weft_cancel of-one-who-reads", ANY_THREAD, 0, 0, FATAL,
+    WITH(t->reader, DONE(weft_cancel(t->reader))))
 ROW("weft_dump", ANY_THREAD, 1, 1, 1, weft_dump(t->pipe[1]) >= 0)
 
 /* ---- scopes and groups ---- */
