@@ -14,6 +14,21 @@
  *   - every public call is a possible switch and migration point: keep no thread-local address
  *     (errno's included) across one;
  *   - times are int64_t nanoseconds of CLOCK_MONOTONIC.
+ *
+ * Who may make a call says its field `Threads`, in these words; what follows them is a detail:
+ *   - "everywhere": coroutines and plain threads, with and without a runtime, before one is started
+ *     and after it was stopped, in the child of a fork;
+ *   - "everywhere, also in a signal handler": the same, and async-signal-safe.  No other call is;
+ *   - "any thread": as everywhere, but for the child of a fork: there the process ends with one
+ *     line where the call would wait, wake, cancel, start or stop anything;
+ *   - "a coroutine": elsewhere, the child of a fork included, the process ends with one line that
+ *     names the call, unless the field gives a code;
+ *   - "a plain thread": refused in a coroutine with the code that the field gives; in the child of
+ *     a fork as any thread.
+ *
+ * A fork while a runtime lives changes nothing in the parent.  The child has one thread, a plain
+ * one, also where a coroutine has forked; of the runtimes nothing goes on there, and it is meant to
+ * call exec or _exit.
  */
 #ifndef WEFT_H
 #define WEFT_H

@@ -17,7 +17,7 @@ struct weft_barrier;
  * Returns    the barrier, to be given to weft_barrier_free(); NULL for lack of memory.
  * Errors     none as a code.
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API_MUST struct weft_barrier *weft_barrier_make(int n);
 
@@ -30,7 +30,7 @@ WEFT_API_MUST struct weft_barrier *weft_barrier_make(int n);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API void weft_barrier_free(struct weft_barrier *b);
 
@@ -46,7 +46,7 @@ WEFT_API void weft_barrier_free(struct weft_barrier *b);
  * Errors     -ETIMEDOUT  the deadline of a surrounding scope passed first
  *            -ECANCELED  a surrounding scope was cancelled
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    any.
+ * Threads    any thread.
  * Order      what each wrote before is visible to all who have met.
  */
 WEFT_API_MUST int weft_barrier_wait(struct weft_barrier *b);

@@ -48,7 +48,7 @@ WEFT_BEGIN_DECLS
  * Returns    a constant string, never NULL; "success" for rc >= 0.
  * Errors     none
  * Blocks     never.
- * Threads    any, also inside a signal handler.
+ * Threads    everywhere, also in a signal handler.
  */
 WEFT_API const char *weft_strerror(ssize_t rc);
 
@@ -58,7 +58,7 @@ WEFT_API const char *weft_strerror(ssize_t rc);
  * Returns    a constant string.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    everywhere, also in a signal handler.
  */
 WEFT_API const char *weft_version(void);
 

@@ -45,7 +45,7 @@ WEFT_BEGIN_DECLS
  *            -EAGAIN     no thread can be had, and the pool has none; fn was not called
  *            -ENOMEM     no memory for one, likewise
  * Blocks     the coroutine, never the thread; on a plain thread, which calls fn itself, the thread.
- * Threads    any.
+ * Threads    any thread.
  * Order      what fn wrote is visible.
  */
 WEFT_API_MUST int weft_blocking(int (*fn)(void *), void *arg, int *result);
@@ -70,7 +70,7 @@ WEFT_API_MUST int weft_blocking(int (*fn)(void *), void *arg, int *result);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any; on a plain thread it does nothing.
+ * Threads    any thread; on a plain thread it does nothing.
  */
 WEFT_API void weft_blocking_enter(void);
 
@@ -83,7 +83,7 @@ WEFT_API void weft_blocking_enter(void);
  * Returns    nothing.
  * Errors     none
  * Blocks     the coroutine, until a processor takes it up.
- * Threads    where weft_blocking_enter() was called; on a plain thread it does nothing.
+ * Threads    any thread, that of weft_blocking_enter(); on a plain thread it does nothing.
  */
 WEFT_API void weft_blocking_leave(void);
 

@@ -38,7 +38,7 @@ struct weft_subscriber;
  * Returns    the broadcast, NULL for lack of memory; a bad argument is fatal.
  * Errors     none as a code.
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API_MUST struct weft_broadcast *weft_broadcast_make(size_t elem_bytes, size_t capacity);
 
@@ -50,7 +50,7 @@ WEFT_API_MUST struct weft_broadcast *weft_broadcast_make(size_t elem_bytes, size
  * Returns    b.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API struct weft_broadcast *weft_broadcast_ref(struct weft_broadcast *b);
 
@@ -65,7 +65,7 @@ WEFT_API struct weft_broadcast *weft_broadcast_ref(struct weft_broadcast *b);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any, plain threads included.
+ * Threads    any thread.
  */
 WEFT_API void weft_broadcast_unref(struct weft_broadcast *b);
 
@@ -78,7 +78,7 @@ WEFT_API void weft_broadcast_unref(struct weft_broadcast *b);
  * Returns    how many subscribers there are; 0 if nobody will see the value.
  * Errors     -EPIPE  the broadcast is closed; not sent
  * Blocks     never.
- * Threads    any, plain threads included.
+ * Threads    any thread.
  * Order      what the sender wrote before is visible to those who receive the value.
  */
 WEFT_API ssize_t weft_broadcast_send(struct weft_broadcast *b, const void *value);
@@ -94,7 +94,7 @@ WEFT_API ssize_t weft_broadcast_send(struct weft_broadcast *b, const void *value
  * Returns    0; 1 if it was closed before.
  * Errors     none
  * Blocks     never.
- * Threads    any, plain threads included.
+ * Threads    any thread.
  */
 WEFT_API int weft_broadcast_close(struct weft_broadcast *b);
 
@@ -106,7 +106,7 @@ WEFT_API int weft_broadcast_close(struct weft_broadcast *b);
  * Returns    a subscriber, to be given to weft_broadcast_unsubscribe(); NULL for lack of memory.
  * Errors     none as a code.
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API_MUST struct weft_subscriber *weft_broadcast_subscribe(struct weft_broadcast *b);
 
@@ -120,7 +120,7 @@ WEFT_API_MUST struct weft_subscriber *weft_broadcast_subscribe(struct weft_broad
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any, plain threads included.
+ * Threads    any thread.
  */
 WEFT_API void weft_broadcast_unsubscribe(struct weft_subscriber *s);
 
@@ -139,7 +139,7 @@ WEFT_API void weft_broadcast_unsubscribe(struct weft_subscriber *s);
  *            -ETIMEDOUT  the deadline of a surrounding scope passed first
  *            -ECANCELED  a surrounding scope was cancelled; no value was taken
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    any.
+ * Threads    any thread.
  * Order      all that the sender wrote before its send is visible here.
  */
 WEFT_API_MUST int64_t weft_subscriber_recv(struct weft_subscriber *s, void *value);
@@ -154,7 +154,7 @@ WEFT_API_MUST int64_t weft_subscriber_recv(struct weft_subscriber *s, void *valu
  * Errors     -EAGAIN  everything sent so far was received
  *            -EPIPE   the same, and the broadcast is closed
  * Blocks     never.
- * Threads    any, plain threads included.
+ * Threads    any thread.
  */
 WEFT_API_MUST int64_t weft_subscriber_try_recv(struct weft_subscriber *s, void *value);
 

@@ -27,7 +27,7 @@ struct weft_chan;
  * Returns    the channel, NULL for lack of memory; a bad argument is fatal.
  * Errors     none as a code.
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API_MUST struct weft_chan *weft_chan_make(size_t elem_bytes, size_t capacity);
 
@@ -40,7 +40,7 @@ WEFT_API_MUST struct weft_chan *weft_chan_make(size_t elem_bytes, size_t capacit
  * Returns    the channel, NULL for lack of memory; a bad argument is fatal.
  * Errors     none as a code.
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API_MUST struct weft_chan *weft_chan_make_shared(size_t elem_bytes, size_t capacity);
 
@@ -52,7 +52,7 @@ WEFT_API_MUST struct weft_chan *weft_chan_make_shared(size_t elem_bytes, size_t 
  * Returns    ch.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API struct weft_chan *weft_chan_ref(struct weft_chan *ch);
 
@@ -66,7 +66,7 @@ WEFT_API struct weft_chan *weft_chan_ref(struct weft_chan *ch);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API void weft_chan_unref(struct weft_chan *ch);
 
@@ -84,7 +84,7 @@ WEFT_API void weft_chan_unref(struct weft_chan *ch);
  *            -ENOMEM     an unbounded channel cannot grow; not sent
  *            -EXDEV      the caller is no coroutine of the channel's runtime
  * Blocks     the coroutine, never the thread; a plain thread, if the channel is shared.
- * Threads    coroutines of the channel's runtime; any if it is shared.
+ * Threads    any thread if the channel is shared; else a coroutine of its runtime.
  * Order      what the sender wrote before is visible to the receiver of this value.
  */
 WEFT_API_MUST int weft_chan_send(struct weft_chan *ch, const void *value);
@@ -104,7 +104,7 @@ WEFT_API_MUST int weft_chan_send(struct weft_chan *ch, const void *value);
  *            -ECANCELED  a surrounding scope was cancelled; no value was taken
  *            -EXDEV      the caller is no coroutine of the channel's runtime
  * Blocks     the coroutine, never the thread; a plain thread, if the channel is shared.
- * Threads    coroutines of the channel's runtime; any if it is shared.
+ * Threads    any thread if the channel is shared; else a coroutine of its runtime.
  * Order      all that the sender wrote before its send is visible here.
  */
 WEFT_API_MUST int weft_chan_recv(struct weft_chan *ch, void *value);
@@ -120,7 +120,7 @@ WEFT_API_MUST int weft_chan_recv(struct weft_chan *ch, void *value);
  *            -EPIPE   closed
  *            -ENOMEM  an unbounded channel cannot grow
  * Blocks     never.
- * Threads    any, plain threads included.
+ * Threads    any thread.
  */
 WEFT_API_MUST int weft_chan_try_send(struct weft_chan *ch, const void *value);
 
@@ -134,7 +134,7 @@ WEFT_API_MUST int weft_chan_try_send(struct weft_chan *ch, const void *value);
  * Errors     -EAGAIN  empty, and nobody waits to send
  *            -EPIPE   closed and empty
  * Blocks     never.
- * Threads    any, plain threads included.
+ * Threads    any thread.
  */
 WEFT_API_MUST int weft_chan_try_recv(struct weft_chan *ch, void *value);
 
@@ -151,7 +151,7 @@ WEFT_API_MUST int weft_chan_try_recv(struct weft_chan *ch, void *value);
  *            -ENOMEM     an unbounded channel cannot grow
  *            -EXDEV      called from a coroutine
  * Blocks     the calling thread.
- * Threads    plain threads.
+ * Threads    a plain thread; -EXDEV in a coroutine.
  */
 WEFT_API_MUST int weft_chan_send_foreign(struct weft_chan *ch, const void *value,
                                          int64_t timeout_ns);
@@ -168,7 +168,7 @@ WEFT_API_MUST int weft_chan_send_foreign(struct weft_chan *ch, const void *value
  *            -ETIMEDOUT  the time is over; nothing was taken
  *            -EXDEV      called from a coroutine
  * Blocks     the calling thread.
- * Threads    plain threads.
+ * Threads    a plain thread; -EXDEV in a coroutine.
  */
 WEFT_API_MUST int weft_chan_recv_foreign(struct weft_chan *ch, void *value, int64_t timeout_ns);
 
@@ -183,7 +183,7 @@ WEFT_API_MUST int weft_chan_recv_foreign(struct weft_chan *ch, void *value, int6
  * Returns    0; 1 if it was closed before.
  * Errors     none; NULL is fatal.
  * Blocks     never.
- * Threads    any, plain threads included.
+ * Threads    any thread.
  */
 WEFT_API int weft_chan_close(struct weft_chan *ch);
 
@@ -195,7 +195,7 @@ WEFT_API int weft_chan_close(struct weft_chan *ch);
  * Returns    the number; it may be old at once when others use the channel.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API size_t weft_chan_len(struct weft_chan *ch);
 
@@ -207,7 +207,7 @@ WEFT_API size_t weft_chan_len(struct weft_chan *ch);
  * Returns    the number, WEFT_CHAN_UNBOUNDED for an unbounded one.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    everywhere.
  */
 WEFT_API size_t weft_chan_cap(const struct weft_chan *ch);
 
@@ -219,7 +219,7 @@ WEFT_API size_t weft_chan_cap(const struct weft_chan *ch);
  * Returns    true if so; values may still be buffered.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API bool weft_chan_is_closed(struct weft_chan *ch);
 

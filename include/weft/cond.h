@@ -27,7 +27,7 @@ struct weft_mutex;
  * Returns    the condition, to be given to weft_cond_free(); NULL for lack of memory.
  * Errors     none as a code.
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API_MUST struct weft_cond *weft_cond_make(void);
 
@@ -40,7 +40,7 @@ WEFT_API_MUST struct weft_cond *weft_cond_make(void);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API void weft_cond_free(struct weft_cond *c);
 
@@ -58,7 +58,7 @@ WEFT_API void weft_cond_free(struct weft_cond *c);
  * Errors     -ETIMEDOUT  the deadline of a surrounding scope passed first
  *            -ECANCELED  a surrounding scope was cancelled
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    any.
+ * Threads    any thread.
  * Order      as weft_mutex_lock().
  */
 WEFT_API_MUST int weft_cond_wait(struct weft_cond *c, struct weft_mutex *m);
@@ -74,7 +74,7 @@ WEFT_API_MUST int weft_cond_wait(struct weft_cond *c, struct weft_mutex *m);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any; the mutex need not be held.
+ * Threads    any thread; the mutex need not be held.
  */
 WEFT_API void weft_cond_signal(struct weft_cond *c);
 
@@ -86,7 +86,7 @@ WEFT_API void weft_cond_signal(struct weft_cond *c);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any; the mutex need not be held.
+ * Threads    any thread; the mutex need not be held.
  */
 WEFT_API void weft_cond_broadcast(struct weft_cond *c);
 

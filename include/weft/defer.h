@@ -69,7 +69,7 @@ struct weft_defer {
  * Returns    d.
  * Errors     none
  * Blocks     never.
- * Threads    any; on a plain thread fn runs at weft_defer_end() alone.
+ * Threads    any thread; on a plain thread fn runs at weft_defer_end() alone.
  */
 WEFT_API struct weft_defer *weft_defer_begin(struct weft_defer *d, void (*fn)(void *), void *arg);
 
@@ -81,7 +81,7 @@ WEFT_API struct weft_defer *weft_defer_begin(struct weft_defer *d, void (*fn)(vo
  * Returns    nothing.
  * Errors     none; by another coroutine than the one that began it is fatal.
  * Blocks     as fn does.
- * Threads    the caller of weft_defer_begin().
+ * Threads    any thread, the caller of weft_defer_begin().
  */
 WEFT_API void weft_defer_end(struct weft_defer *d);
 

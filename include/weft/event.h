@@ -15,7 +15,7 @@ struct weft_event;
  * Returns    the event, to be given to weft_event_free(); NULL for lack of memory.
  * Errors     none as a code.
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API_MUST struct weft_event *weft_event_make(void);
 
@@ -28,7 +28,7 @@ WEFT_API_MUST struct weft_event *weft_event_make(void);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API void weft_event_free(struct weft_event *e);
 
@@ -40,7 +40,7 @@ WEFT_API void weft_event_free(struct weft_event *e);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API void weft_event_set(struct weft_event *e);
 
@@ -52,7 +52,7 @@ WEFT_API void weft_event_set(struct weft_event *e);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API void weft_event_reset(struct weft_event *e);
 
@@ -64,7 +64,7 @@ WEFT_API void weft_event_reset(struct weft_event *e);
  * Returns    true if it is set.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  * Order      if so, what was written before weft_event_set() is visible.
  */
 WEFT_API bool weft_event_is_set(const struct weft_event *e);
@@ -78,7 +78,7 @@ WEFT_API bool weft_event_is_set(const struct weft_event *e);
  * Errors     -ETIMEDOUT  the deadline of a surrounding scope passed first
  *            -ECANCELED  a surrounding scope was cancelled
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    any.
+ * Threads    any thread.
  * Order      what was written before weft_event_set() is visible.
  */
 WEFT_API_MUST int weft_event_wait(struct weft_event *e);

@@ -55,7 +55,7 @@ struct weft_waker;
  * Returns    the promise, with one reference; NULL for lack of memory; a bad argument is fatal.
  * Errors     none as a code.
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API_MUST struct weft_promise *weft_promise_make(size_t bytes);
 
@@ -67,7 +67,7 @@ WEFT_API_MUST struct weft_promise *weft_promise_make(size_t bytes);
  * Returns    the future, with a reference for the caller, to be given to weft_future_unref().
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API_MUST struct weft_future *weft_promise_future(struct weft_promise *p);
 
@@ -79,7 +79,7 @@ WEFT_API_MUST struct weft_future *weft_promise_future(struct weft_promise *p);
  * Returns    p.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API struct weft_promise *weft_promise_ref(struct weft_promise *p);
 
@@ -93,7 +93,7 @@ WEFT_API struct weft_promise *weft_promise_ref(struct weft_promise *p);
  * Returns    nothing.
  * Errors     none; one reference too many is fatal.
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API void weft_promise_unref(struct weft_promise *p);
 
@@ -106,7 +106,7 @@ WEFT_API void weft_promise_unref(struct weft_promise *p);
  * Returns    0: all who wait wake with this value, and whoever awaits later gets it at once.
  * Errors     -EALREADY  it was completed before, or cancelled; the value was not taken
  * Blocks     never.
- * Threads    any, plain threads and callbacks included.
+ * Threads    any thread, plain threads and callbacks included.
  * Order      what was written before is visible to those who await.
  */
 WEFT_API int weft_promise_resolve(struct weft_promise *p, const void *value);
@@ -120,7 +120,7 @@ WEFT_API int weft_promise_resolve(struct weft_promise *p, const void *value);
  * Returns    0: all who wait wake with the error, and whoever awaits later gets it at once.
  * Errors     -EALREADY  it was completed before, or cancelled
  * Blocks     never.
- * Threads    any, plain threads and callbacks included.
+ * Threads    any thread, plain threads and callbacks included.
  * Order      what was written before is visible to those who await.
  */
 WEFT_API int weft_promise_reject(struct weft_promise *p, int error);
@@ -133,7 +133,7 @@ WEFT_API int weft_promise_reject(struct weft_promise *p, int error);
  * Returns    true: the result is not wanted any more.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API bool weft_promise_is_cancelled(const struct weft_promise *p);
 
@@ -152,7 +152,7 @@ WEFT_API bool weft_promise_is_cancelled(const struct weft_promise *p);
  * Returns    0.
  * Errors     -EALREADY  it was completed or cancelled before; nothing was changed
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API_MUST int weft_promise_on_cancel(struct weft_promise *p, void (*fn)(void *), void *arg);
 
@@ -164,7 +164,7 @@ WEFT_API_MUST int weft_promise_on_cancel(struct weft_promise *p, void (*fn)(void
  * Returns    f.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API struct weft_future *weft_future_ref(struct weft_future *f);
 
@@ -176,7 +176,7 @@ WEFT_API struct weft_future *weft_future_ref(struct weft_future *f);
  * Returns    nothing.
  * Errors     none; one reference too many is fatal.
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API void weft_future_unref(struct weft_future *f);
 
@@ -195,7 +195,7 @@ WEFT_API void weft_future_unref(struct weft_future *f);
  *            -ECANCELED  the future or a surrounding scope was cancelled
  *            -ETIMEDOUT  the deadline of a surrounding scope passed first
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    any number of waiters, coroutines of any runtime and plain threads.
+ * Threads    any thread; any number of waiters, coroutines of any runtime and plain threads.
  * Order      all that was written before the completion is visible.
  */
 WEFT_API_MUST int weft_future_await(struct weft_future *f, void *value);
@@ -212,7 +212,7 @@ WEFT_API_MUST int weft_future_await(struct weft_future *f, void *value);
  *            -ECANCELED  the future was cancelled
  *            -EAGAIN     it is not complete (or was rejected with just this)
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  * Order      all that was written before the completion is visible, unless it is -EAGAIN.
  */
 WEFT_API_MUST int weft_future_try_await(struct weft_future *f, void *value);
@@ -225,7 +225,7 @@ WEFT_API_MUST int weft_future_try_await(struct weft_future *f, void *value);
  * Returns    true if an await would answer at once, from now on for ever.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API bool weft_future_is_done(const struct weft_future *f);
 
@@ -241,7 +241,7 @@ WEFT_API bool weft_future_is_done(const struct weft_future *f);
  * Returns    0.
  * Errors     -EALREADY  it is complete, or cancelled, already
  * Blocks     never; but what the producer has registered is called before it returns.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API int weft_future_cancel(struct weft_future *f);
 
@@ -261,7 +261,7 @@ WEFT_API int weft_future_cancel(struct weft_future *f);
  *            -ETIMEDOUT  the deadline of a surrounding scope passed first; likewise
  *            -EINVAL     n is negative
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    any.
+ * Threads    any thread.
  * Order      all that was written before the completions is visible.
  */
 WEFT_API_MUST int weft_future_await_all(struct weft_future *const *futures, int n);
@@ -282,7 +282,7 @@ WEFT_API_MUST int weft_future_await_all(struct weft_future *const *futures, int 
  *            -EINVAL     there is none to wait for: all entries are NULL, or n <= 0
  *            -ENOMEM     no memory to wait for more than 8
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    any.
+ * Threads    any thread.
  * Order      all that was written before its completion is visible.
  */
 WEFT_API_MUST int weft_future_await_any(struct weft_future *const *futures, int n);
@@ -298,7 +298,7 @@ WEFT_API_MUST int weft_future_await_any(struct weft_future *const *futures, int 
  * Returns    the waker, with one reference; NULL for lack of memory.
  * Errors     none as a code.
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API_MUST struct weft_waker *weft_waker_make(void);
 
@@ -310,7 +310,7 @@ WEFT_API_MUST struct weft_waker *weft_waker_make(void);
  * Returns    w.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API struct weft_waker *weft_waker_ref(struct weft_waker *w);
 
@@ -325,7 +325,7 @@ WEFT_API struct weft_waker *weft_waker_ref(struct weft_waker *w);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API void weft_waker_unref(struct weft_waker *w);
 
@@ -339,7 +339,7 @@ WEFT_API void weft_waker_unref(struct weft_waker *w);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any, plain threads and callbacks included.
+ * Threads    any thread, plain threads and callbacks included.
  * Order      what was written before is visible after the wait that it ends.
  */
 WEFT_API void weft_waker_wake(struct weft_waker *w);
@@ -355,7 +355,7 @@ WEFT_API void weft_waker_wake(struct weft_waker *w);
  * Errors     -ETIMEDOUT  the deadline of a surrounding scope passed first; no wake was used up
  *            -ECANCELED  a surrounding scope was cancelled; likewise
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    any.
+ * Threads    any thread.
  * Order      what was written before the wakes is visible.
  */
 WEFT_API_MUST int weft_waker_wait(struct weft_waker *w);

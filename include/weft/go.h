@@ -22,7 +22,7 @@ struct weft_co; /* the handle of a coroutine, from weft_go_with(); see join and 
  * Returns    0.
  * Errors     -ENOMEM  no memory for the descriptor (128 bytes)
  * Blocks     never.
- * Threads    a coroutine; from a plain thread use weft_runtime_go().
+ * Threads    a coroutine; a plain thread has weft_runtime_go().
  */
 WEFT_API int weft_go_at(void (*fn)(void *), void *arg, const char *site);
 #define weft_go(fn, arg) weft_go_at(fn, arg, WEFT_SITE)
@@ -78,7 +78,7 @@ WEFT_API_MUST struct weft_co *weft_go_opts(int (*fn)(void *), void *arg,
  * Errors     -ETIMEDOUT  the deadline of a surrounding scope passed first
  *            -ECANCELED  a surrounding scope was cancelled
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    one at a time for a handle; coroutines of any runtime, and plain threads.
+ * Threads    any thread, one at a time for a handle.
  * Order      all that the coroutine wrote is visible after 0 is returned.
  */
 WEFT_API_MUST int weft_join(struct weft_co *co, int *result);
@@ -91,7 +91,7 @@ WEFT_API_MUST int weft_join(struct weft_co *co, int *result);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API void weft_detach(struct weft_co *co);
 
@@ -107,7 +107,7 @@ WEFT_API void weft_detach(struct weft_co *co);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any, plain threads included; not after join or detach.
+ * Threads    any thread; not after join or detach.
  */
 WEFT_API void weft_cancel(struct weft_co *co);
 
@@ -119,7 +119,7 @@ WEFT_API void weft_cancel(struct weft_co *co);
  * Returns    true if weft_join() would not wait.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API bool weft_done(const struct weft_co *co);
 
@@ -140,7 +140,7 @@ WEFT_API void weft_yield(void);
  * Returns    false on a plain thread.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    everywhere, also in a signal handler.
  */
 WEFT_API bool weft_in_coroutine(void);
 
@@ -150,7 +150,7 @@ WEFT_API bool weft_in_coroutine(void);
  * Returns    the number, from 1; 0 on a plain thread.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    everywhere, also in a signal handler.
  */
 WEFT_API uint64_t weft_id(void);
 
@@ -161,7 +161,7 @@ WEFT_API uint64_t weft_id(void);
  *            coroutine lives and is not renamed.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    everywhere.
  */
 WEFT_API const char *weft_name(void);
 
@@ -174,7 +174,7 @@ WEFT_API const char *weft_name(void);
  * Errors     -ENOMEM  no memory; the old name stays
  *            -EPERM   not called from a coroutine
  * Blocks     never.
- * Threads    a coroutine.
+ * Threads    a coroutine; -EPERM on a plain thread.
  */
 WEFT_API int weft_set_name(const char *name);
 
@@ -187,7 +187,7 @@ struct weft_g;
  *            has ended; weft_id() never is.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    everywhere, also in a signal handler.
  */
 WEFT_API struct weft_g *weft_self(void);
 
@@ -198,7 +198,7 @@ WEFT_API struct weft_g *weft_self(void);
  *            that can switch.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    everywhere, also in a signal handler.
  */
 WEFT_API int weft_thread_index(void);
 
@@ -212,7 +212,7 @@ WEFT_API int weft_thread_index(void);
  * Returns    nothing.
  * Errors     none; outside a coroutine it does nothing.
  * Blocks     never.
- * Threads    a coroutine.
+ * Threads    everywhere; on a plain thread it does nothing.
  */
 WEFT_API void weft_own_fp(void);
 

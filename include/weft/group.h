@@ -72,7 +72,7 @@ struct weft_ended {
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API void weft_group_begin(struct weft_group *g, const struct weft_group_opts *opts);
 
@@ -84,7 +84,7 @@ WEFT_API void weft_group_begin(struct weft_group *g, const struct weft_group_opt
  * Returns    0, or the first error of a child.
  * Errors     what a child returned
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.  No scope ends it.
- * Threads    any but a child's, one.
+ * Threads    any thread but a child, once.
  */
 WEFT_API int weft_group_end(struct weft_group *g);
 
@@ -133,7 +133,7 @@ WEFT_API_MUST int weft_group_go_opts(struct weft_group *g, int (*fn)(void *), vo
  *            -ETIMEDOUT  the deadline of a surrounding scope passed first
  *            -ECANCELED  a surrounding scope was cancelled
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    any but a child's.
+ * Threads    any thread but a child.
  * Order      all that the children wrote is visible afterwards.
  */
 WEFT_API_MUST int weft_group_wait(struct weft_group *g);
@@ -149,7 +149,7 @@ WEFT_API_MUST int weft_group_wait(struct weft_group *g);
  *            -ETIMEDOUT  the deadline of a surrounding scope passed first
  *            -ECANCELED  a surrounding scope was cancelled
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    any.
+ * Threads    any thread.
  * Order      all that the child wrote is visible afterwards.
  */
 WEFT_API_MUST int weft_group_next(struct weft_group *g, struct weft_ended *end);
@@ -162,7 +162,7 @@ WEFT_API_MUST int weft_group_next(struct weft_group *g, struct weft_ended *end);
  * Returns    nothing; the children need not have ended.
  * Errors     none
  * Blocks     never.
- * Threads    any, plain threads included.
+ * Threads    any thread.
  */
 WEFT_API void weft_group_cancel(struct weft_group *g);
 
@@ -174,7 +174,7 @@ WEFT_API void weft_group_cancel(struct weft_group *g);
  * Returns    the number, which may have changed by the time it is looked at.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API int64_t weft_group_count(struct weft_group *g);
 

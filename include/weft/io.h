@@ -151,7 +151,7 @@ WEFT_API_MUST int weft_wait_fd(int fd, int events);
  * Errors     -EBADF  not open
  *            -EIO, -ENOSPC, -EDQUOT  as close(2); the fd is closed all the same
  * Blocks     the coroutine, until the kernel has let go of the operations.
- * Threads    a coroutine; on a plain thread it closes if no operation is in flight, else -EBUSY.
+ * Threads    any thread; on a plain thread -EBUSY while an operation is in flight.
  */
 WEFT_API int weft_close(int fd);
 

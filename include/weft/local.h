@@ -62,7 +62,7 @@ struct weft_key {
  * Returns    the value; NULL if it has none, and on a plain thread.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API void *weft_local_get(const struct weft_key *key);
 
@@ -92,7 +92,7 @@ WEFT_API_MUST int weft_local_set(const struct weft_key *key, void *value);
  * Returns    the value.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    everywhere.
  */
 WEFT_API void *weft_inherit_same(void *value);
 
@@ -115,7 +115,7 @@ WEFT_API void *weft_inherit_same(void *value);
  * Returns    the address; good until the next call that may wait.
  * Errors     none
  * Blocks     never.
- * Threads    any, also inside a signal handler.
+ * Threads    everywhere, also in a signal handler.
  */
 WEFT_API int *weft_errno_location(void);
 #define weft_errno (*weft_errno_location())
@@ -130,7 +130,7 @@ WEFT_API int *weft_errno_location(void);
  * Returns    nothing.
  * Errors     none; outside a coroutine it does nothing.
  * Blocks     never.
- * Threads    a coroutine.
+ * Threads    everywhere; outside a coroutine it does nothing.
  */
 WEFT_API void weft_own_errno(void);
 

@@ -30,7 +30,7 @@ struct weft_addr {
  * Errors     -EINVAL        not such a text
  *            -ENAMETOOLONG  a UNIX path that does not fit
  * Blocks     never.
- * Threads    any.
+ * Threads    everywhere.
  */
 WEFT_API_MUST int weft_addr_parse(struct weft_addr *addr, const char *text);
 
@@ -44,7 +44,7 @@ WEFT_API_MUST int weft_addr_parse(struct weft_addr *addr, const char *text);
  * Returns    text.
  * Errors     none; an unknown family gives "?".
  * Blocks     never.
- * Threads    any.
+ * Threads    everywhere.
  */
 WEFT_API char *weft_addr_format(const struct weft_addr *addr, char *text, size_t bytes);
 
@@ -56,7 +56,7 @@ WEFT_API char *weft_addr_format(const struct weft_addr *addr, char *text, size_t
  * Returns    0 .. 65535; 0 for a UNIX address.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    everywhere.
  */
 WEFT_API int weft_addr_port(const struct weft_addr *addr);
 
@@ -168,7 +168,7 @@ WEFT_API_MUST int weft_socket_pair(int fds[2]);
  * Returns    0.
  * Errors     -ENOTCONN, -EBADF, -ENOTSOCK, -EINVAL
  * Blocks     never.
- * Threads    any.
+ * Threads    everywhere.
  */
 WEFT_API int weft_shutdown(int fd, int how);
 
@@ -181,7 +181,7 @@ WEFT_API int weft_shutdown(int fd, int how);
  * Returns    0.
  * Errors     -EBADF, -ENOTSOCK
  * Blocks     never.
- * Threads    any.
+ * Threads    everywhere.
  */
 WEFT_API int weft_local_addr(int fd, struct weft_addr *addr);
 
@@ -194,7 +194,7 @@ WEFT_API int weft_local_addr(int fd, struct weft_addr *addr);
  * Returns    0.
  * Errors     -ENOTCONN, -EBADF, -ENOTSOCK
  * Blocks     never.
- * Threads    any.
+ * Threads    everywhere.
  */
 WEFT_API int weft_peer_addr(int fd, struct weft_addr *addr);
 
@@ -207,7 +207,7 @@ WEFT_API int weft_peer_addr(int fd, struct weft_addr *addr);
  * Returns    0.
  * Errors     -EBADF, -ENOTSOCK, -EOPNOTSUPP for a UNIX socket
  * Blocks     never.
- * Threads    any.
+ * Threads    everywhere.
  */
 WEFT_API int weft_set_nodelay(int fd, bool on);
 
@@ -222,7 +222,7 @@ WEFT_API int weft_set_nodelay(int fd, bool on);
  * Returns    0.
  * Errors     -EBADF, -ENOTSOCK, -EINVAL, -EOPNOTSUPP for a UNIX socket
  * Blocks     never.
- * Threads    any.
+ * Threads    everywhere.
  */
 WEFT_API int weft_set_keepalive(int fd, int64_t idle_ns, int64_t interval_ns, int count);
 
@@ -236,7 +236,7 @@ WEFT_API int weft_set_keepalive(int fd, int64_t idle_ns, int64_t interval_ns, in
  * Returns    0.
  * Errors     -EBADF, -ENOTSOCK, -EINVAL
  * Blocks     never.
- * Threads    any.
+ * Threads    everywhere.
  */
 WEFT_API int weft_set_buffers(int fd, size_t recv_bytes, size_t send_bytes);
 

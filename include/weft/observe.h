@@ -21,7 +21,7 @@ struct weft_runtime;
  * Returns    how many coroutines were written.
  * Errors     -EBADF, -EIO, ... as write(2)
  * Blocks     the thread, while it writes.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API int weft_dump(int fd);
 
@@ -56,7 +56,7 @@ struct weft_stats {
  * Returns    0.
  * Errors     -EINVAL  size is too small, or rt is NULL on a plain thread
  * Blocks     never.
- * Threads    any.
+ * Threads    everywhere.
  */
 WEFT_API int weft_runtime_stats(const struct weft_runtime *rt, struct weft_stats *stats);
 
@@ -71,7 +71,7 @@ WEFT_API int weft_runtime_stats(const struct weft_runtime *rt, struct weft_stats
  * Returns    0.
  * Errors     -EINVAL  bytes is 0, or rt is NULL on a plain thread
  * Blocks     never.
- * Threads    any.
+ * Threads    everywhere.
  */
 WEFT_API int weft_runtime_describe(const struct weft_runtime *rt, char *text, size_t bytes);
 
@@ -83,7 +83,7 @@ WEFT_API int weft_runtime_describe(const struct weft_runtime *rt, char *text, si
  * Returns    "io_uring" or "epoll"; "" if rt is NULL on a plain thread.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    everywhere.
  */
 WEFT_API const char *weft_runtime_reactor(const struct weft_runtime *rt);
 
@@ -95,7 +95,7 @@ WEFT_API const char *weft_runtime_reactor(const struct weft_runtime *rt);
  * Returns    "madvise", "mprotect" or "canary"; "" if rt is NULL on a plain thread.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    everywhere.
  */
 WEFT_API const char *weft_runtime_guard(const struct weft_runtime *rt);
 

@@ -33,7 +33,7 @@ struct weft_oneshot;
  *            argument is fatal.
  * Errors     none as a code.
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API_MUST struct weft_oneshot *weft_oneshot_make(size_t elem_bytes);
 
@@ -47,7 +47,7 @@ WEFT_API_MUST struct weft_oneshot *weft_oneshot_make(size_t elem_bytes);
  * Errors     -EALREADY  a value was sent before; this one was not
  *            -EPIPE     the receiving end is closed; not sent
  * Blocks     never.
- * Threads    any, plain threads included.
+ * Threads    any thread.
  * Order      what the sender wrote before is visible to the receiver.
  */
 WEFT_API_MUST int weft_oneshot_send(struct weft_oneshot *o, const void *value);
@@ -66,7 +66,7 @@ WEFT_API_MUST int weft_oneshot_send(struct weft_oneshot *o, const void *value);
  *            -ETIMEDOUT  the deadline of a surrounding scope passed first
  *            -ECANCELED  a surrounding scope was cancelled; the value was not taken
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    any.
+ * Threads    any thread.
  * Order      all that the sender wrote before its send is visible here.
  */
 WEFT_API_MUST int weft_oneshot_recv(struct weft_oneshot *o, void *value);
@@ -81,7 +81,7 @@ WEFT_API_MUST int weft_oneshot_recv(struct weft_oneshot *o, void *value);
  * Errors     -EAGAIN  it may still come
  *            -EPIPE   none will come
  * Blocks     never.
- * Threads    any, plain threads included.
+ * Threads    any thread.
  */
 WEFT_API_MUST int weft_oneshot_try_recv(struct weft_oneshot *o, void *value);
 
@@ -96,7 +96,7 @@ WEFT_API_MUST int weft_oneshot_try_recv(struct weft_oneshot *o, void *value);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any, plain threads included.
+ * Threads    any thread.
  */
 WEFT_API void weft_oneshot_close_send(struct weft_oneshot *o);
 
@@ -111,7 +111,7 @@ WEFT_API void weft_oneshot_close_send(struct weft_oneshot *o);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any, plain threads included.
+ * Threads    any thread.
  */
 WEFT_API void weft_oneshot_close_recv(struct weft_oneshot *o);
 

@@ -73,7 +73,7 @@ struct weft_config {
  *            environment, no memory, no threads, called from inside a coroutine).
  * Errors     none as a code.
  * Blocks     the calling thread until app has returned.
- * Threads    a plain thread, not a coroutine.
+ * Threads    a plain thread; 125 in a coroutine.
  */
 WEFT_API int weft_run(int (*app)(void *), void *arg);
 
@@ -87,7 +87,7 @@ WEFT_API int weft_run(int (*app)(void *), void *arg);
  * Returns    as weft_run(); a bad field in config is one line on stderr and 125.
  * Errors     none as a code.
  * Blocks     the calling thread until app has returned.
- * Threads    a plain thread, not a coroutine.
+ * Threads    a plain thread; 125 in a coroutine.
  */
 WEFT_API int weft_run_config(int (*app)(void *), void *arg, const struct weft_config *config);
 
@@ -111,7 +111,7 @@ WEFT_API int weft_run_config(int (*app)(void *), void *arg, const struct weft_co
  *            -EMFILE  no file descriptors for the reactor; -ENFILE likewise
  *            -ENOSYS, -EPERM  the reactor that was asked for by name is not available
  * Blocks     the calling thread, for the time of the start.
- * Threads    a plain thread.
+ * Threads    any thread.
  */
 WEFT_API_MUST int weft_runtime_start(struct weft_runtime **out, const struct weft_config *config);
 
@@ -129,7 +129,7 @@ WEFT_API_MUST int weft_runtime_start(struct weft_runtime **out, const struct wef
  * Returns    how many coroutines had not ended by themselves; 0 is a clean end.
  * Errors     -EDEADLK  called from one of its own coroutines
  * Blocks     the calling thread until the last runtime thread has left.
- * Threads    a plain thread, once.
+ * Threads    any thread, once; -EDEADLK in one of its own coroutines.
  */
 WEFT_API int weft_runtime_stop(struct weft_runtime *rt);
 
@@ -147,7 +147,7 @@ WEFT_API int weft_runtime_stop(struct weft_runtime *rt);
  *            -EXDEV     called from a coroutine
  *            -ESHUTDOWN the runtime is being stopped
  * Blocks     the calling thread.
- * Threads    any number of plain threads at once.
+ * Threads    a plain thread; -EXDEV in a coroutine.
  */
 WEFT_API_MUST int weft_block_on(struct weft_runtime *rt, int (*fn)(void *), void *arg, int *result);
 
@@ -163,7 +163,7 @@ WEFT_API_MUST int weft_block_on(struct weft_runtime *rt, int (*fn)(void *), void
  * Errors     -ENOMEM    no memory for the descriptor
  *            -ESHUTDOWN the runtime is being stopped
  * Blocks     never.
- * Threads    any, coroutines of this and of other runtimes included.
+ * Threads    any thread, coroutines of this and of other runtimes included.
  */
 WEFT_API int weft_runtime_go_at(struct weft_runtime *rt, void (*fn)(void *), void *arg,
                                 const char *site);
@@ -175,7 +175,7 @@ WEFT_API int weft_runtime_go_at(struct weft_runtime *rt, void (*fn)(void *), voi
  * Returns    the runtime, or NULL on a plain thread.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    everywhere, also in a signal handler.
  */
 WEFT_API struct weft_runtime *weft_runtime_current(void);
 
@@ -187,7 +187,7 @@ WEFT_API struct weft_runtime *weft_runtime_current(void);
  * Returns    the number, at least 1; 0 if rt is NULL and the caller is a plain thread.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    everywhere, also in a signal handler.
  */
 WEFT_API int weft_runtime_procs(const struct weft_runtime *rt);
 

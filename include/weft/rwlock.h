@@ -21,7 +21,7 @@ struct weft_rwlock;
  * Returns    the lock, to be given to weft_rwlock_free(); NULL for lack of memory.
  * Errors     none as a code.
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API_MUST struct weft_rwlock *weft_rwlock_make(void);
 
@@ -33,7 +33,7 @@ WEFT_API_MUST struct weft_rwlock *weft_rwlock_make(void);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API void weft_rwlock_free(struct weft_rwlock *rw);
 
@@ -46,7 +46,7 @@ WEFT_API void weft_rwlock_free(struct weft_rwlock *rw);
  * Errors     -ETIMEDOUT  the deadline of a surrounding scope passed first
  *            -ECANCELED  a surrounding scope was cancelled
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    any.
+ * Threads    any thread.
  * Order      what writers wrote before their unlock is visible.
  */
 WEFT_API_MUST int weft_rwlock_read_lock(struct weft_rwlock *rw);
@@ -59,7 +59,7 @@ WEFT_API_MUST int weft_rwlock_read_lock(struct weft_rwlock *rw);
  * Returns    0: the caller is one of those who hold it.
  * Errors     -EAGAIN  somebody holds it for writing, or waits for it
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API_MUST int weft_rwlock_read_try_lock(struct weft_rwlock *rw);
 
@@ -71,7 +71,7 @@ WEFT_API_MUST int weft_rwlock_read_try_lock(struct weft_rwlock *rw);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any; a reader may leave the unlock to somebody else.
+ * Threads    any thread; a reader may leave the unlock to somebody else.
  */
 WEFT_API void weft_rwlock_read_unlock(struct weft_rwlock *rw);
 
@@ -86,7 +86,7 @@ WEFT_API void weft_rwlock_read_unlock(struct weft_rwlock *rw);
  * Errors     -ETIMEDOUT  the deadline of a surrounding scope passed first
  *            -ECANCELED  a surrounding scope was cancelled
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    any.
+ * Threads    any thread.
  * Order      what all did before their unlock is visible.
  */
 WEFT_API_MUST int weft_rwlock_write_lock(struct weft_rwlock *rw);
@@ -99,7 +99,7 @@ WEFT_API_MUST int weft_rwlock_write_lock(struct weft_rwlock *rw);
  * Returns    0: the caller alone holds it.
  * Errors     -EAGAIN  somebody holds it, or waits for it
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API_MUST int weft_rwlock_write_try_lock(struct weft_rwlock *rw);
 
@@ -111,7 +111,7 @@ WEFT_API_MUST int weft_rwlock_write_try_lock(struct weft_rwlock *rw);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    the coroutine or thread that took it.
+ * Threads    any thread, the coroutine or thread that took it.
  */
 WEFT_API void weft_rwlock_write_unlock(struct weft_rwlock *rw);
 

@@ -96,7 +96,7 @@ WEFT_API void weft_scope_begin_shield(struct weft_scope *s, int64_t timeout_ns);
  * Returns    nothing; the calls need not have returned yet.
  * Errors     none; a scope that is not open is fatal.
  * Blocks     never.
- * Threads    any, plain threads included; not in a signal handler.
+ * Threads    any thread.
  * Order      what was written before is visible to those who see -ECANCELED.
  */
 WEFT_API void weft_scope_cancel(struct weft_scope *s);
@@ -108,7 +108,7 @@ WEFT_API void weft_scope_cancel(struct weft_scope *s);
  * Errors     -ETIMEDOUT  the deadline of a surrounding scope has passed
  *            -ECANCELED  a surrounding scope was cancelled
  * Blocks     never.
- * Threads    any; 0 on a plain thread.
+ * Threads    everywhere; 0 on a plain thread.
  */
 WEFT_API int weft_scope_status(void);
 
@@ -120,7 +120,7 @@ WEFT_API int weft_scope_status(void);
  * Returns    true if a call inside it was ended by it.
  * Errors     none
  * Blocks     never.
- * Threads    the coroutine that opened it.
+ * Threads    a coroutine, the one that opened it.
  */
 WEFT_API bool weft_scope_end(struct weft_scope *s);
 
@@ -133,7 +133,7 @@ WEFT_API bool weft_scope_end(struct weft_scope *s);
  *            opened.
  * Errors     none
  * Blocks     never.
- * Threads    the coroutine that opened it.
+ * Threads    a coroutine, the one that opened it.
  */
 WEFT_API enum weft_cause weft_scope_cause(const struct weft_scope *s);
 
@@ -143,7 +143,7 @@ WEFT_API enum weft_cause weft_scope_cause(const struct weft_scope *s);
  * Returns    nanoseconds, 0 if it has passed, WEFT_NEVER if there is none or on a plain thread.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    everywhere.
  */
 WEFT_API int64_t weft_scope_remaining(void);
 

@@ -22,7 +22,7 @@ struct weft_sem;
  * Returns    the semaphore, to be given to weft_sem_free(); NULL for lack of memory.
  * Errors     none as a code.
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API_MUST struct weft_sem *weft_sem_make(int64_t permits);
 
@@ -34,7 +34,7 @@ WEFT_API_MUST struct weft_sem *weft_sem_make(int64_t permits);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API void weft_sem_free(struct weft_sem *s);
 
@@ -49,7 +49,7 @@ WEFT_API void weft_sem_free(struct weft_sem *s);
  * Errors     -ETIMEDOUT  the deadline of a surrounding scope passed first
  *            -ECANCELED  a surrounding scope was cancelled; no permit was taken
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    any.
+ * Threads    any thread.
  * Order      what was written before the release of these permits is visible.
  */
 WEFT_API_MUST int weft_sem_acquire(struct weft_sem *s, int64_t n);
@@ -63,7 +63,7 @@ WEFT_API_MUST int weft_sem_acquire(struct weft_sem *s, int64_t n);
  * Returns    0: the caller has them.
  * Errors     -EAGAIN  there are fewer, or somebody waits
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API_MUST int weft_sem_try_acquire(struct weft_sem *s, int64_t n);
 
@@ -76,7 +76,7 @@ WEFT_API_MUST int weft_sem_try_acquire(struct weft_sem *s, int64_t n);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any; it need not be the one who acquired them.
+ * Threads    any thread; it need not be the one who acquired them.
  */
 WEFT_API void weft_sem_release(struct weft_sem *s, int64_t n);
 

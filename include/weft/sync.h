@@ -27,7 +27,7 @@ struct weft_wait_group;
  * Returns    the mutex, to be given to weft_mutex_free(); NULL for lack of memory.
  * Errors     none as a code.
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API_MUST struct weft_mutex *weft_mutex_make(void);
 
@@ -39,7 +39,7 @@ WEFT_API_MUST struct weft_mutex *weft_mutex_make(void);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API void weft_mutex_free(struct weft_mutex *m);
 
@@ -56,7 +56,7 @@ WEFT_API void weft_mutex_free(struct weft_mutex *m);
  * Errors     -ETIMEDOUT  the deadline of a surrounding scope passed first
  *            -ECANCELED  a surrounding scope was cancelled
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    any.
+ * Threads    any thread.
  * Order      what was written before the last unlock is visible.
  */
 WEFT_API_MUST int weft_mutex_lock(struct weft_mutex *m);
@@ -69,7 +69,7 @@ WEFT_API_MUST int weft_mutex_lock(struct weft_mutex *m);
  * Returns    0: the caller holds it.
  * Errors     -EAGAIN  somebody holds it
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API_MUST int weft_mutex_try_lock(struct weft_mutex *m);
 
@@ -81,7 +81,7 @@ WEFT_API_MUST int weft_mutex_try_lock(struct weft_mutex *m);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    the coroutine or thread that locked it.
+ * Threads    any thread, the coroutine or thread that locked it.
  */
 WEFT_API void weft_mutex_unlock(struct weft_mutex *m);
 
@@ -91,7 +91,7 @@ WEFT_API void weft_mutex_unlock(struct weft_mutex *m);
  * Returns    the group, to be given to weft_wg_free(); NULL for lack of memory.
  * Errors     none as a code.
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API_MUST struct weft_wait_group *weft_wg_make(void);
 
@@ -103,7 +103,7 @@ WEFT_API_MUST struct weft_wait_group *weft_wg_make(void);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API void weft_wg_free(struct weft_wait_group *wg);
 
@@ -116,7 +116,7 @@ WEFT_API void weft_wg_free(struct weft_wait_group *wg);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any, plain threads included.
+ * Threads    any thread.
  */
 WEFT_API void weft_wg_add(struct weft_wait_group *wg, int64_t delta);
 
@@ -128,7 +128,7 @@ WEFT_API void weft_wg_add(struct weft_wait_group *wg, int64_t delta);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any, plain threads included.
+ * Threads    any thread.
  * Order      what was written before is visible to those who wake.
  */
 WEFT_API void weft_wg_done(struct weft_wait_group *wg);
@@ -142,7 +142,7 @@ WEFT_API void weft_wg_done(struct weft_wait_group *wg);
  * Errors     -ETIMEDOUT  the deadline of a surrounding scope passed first
  *            -ECANCELED  a surrounding scope was cancelled
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API_MUST int weft_wg_wait(struct weft_wait_group *wg);
 
@@ -169,7 +169,7 @@ typedef struct weft_once {
  * Returns    nothing.
  * Errors     none; calling it from fn on the same object is fatal.
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    any.
+ * Threads    any thread.
  * Order      all that fn wrote is visible afterwards.
  */
 WEFT_API void weft_once_do(weft_once *once, void (*fn)(void *), void *arg);

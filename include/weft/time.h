@@ -13,7 +13,7 @@ WEFT_BEGIN_DECLS
  * Returns    nanoseconds of CLOCK_MONOTONIC.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    everywhere, also in a signal handler.
  */
 WEFT_API int64_t weft_now(void);
 
@@ -25,7 +25,7 @@ WEFT_API int64_t weft_now(void);
  * Returns    now + timeout_ns, saturated at WEFT_NEVER.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    everywhere, also in a signal handler.
  */
 WEFT_API int64_t weft_deadline_in(int64_t timeout_ns);
 
@@ -76,7 +76,7 @@ struct weft_ticker;
  * Returns    the ticker, to be given to weft_ticker_free(); NULL for lack of memory.
  * Errors     none as a code.
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API_MUST struct weft_ticker *weft_ticker_make(int64_t period_ns, enum weft_tick_policy policy);
 
@@ -89,7 +89,7 @@ WEFT_API_MUST struct weft_ticker *weft_ticker_make(int64_t period_ns, enum weft_
  * Errors     -ETIMEDOUT  the deadline of a surrounding scope passed first
  *            -ECANCELED  a surrounding scope was cancelled
  * Blocks     the coroutine, never the thread.
- * Threads    one coroutine at a time.
+ * Threads    a coroutine, one at a time.
  */
 WEFT_API int64_t weft_ticker_wait(struct weft_ticker *t);
 
@@ -101,7 +101,7 @@ WEFT_API int64_t weft_ticker_wait(struct weft_ticker *t);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API void weft_ticker_free(struct weft_ticker *t);
 

@@ -37,7 +37,7 @@ struct weft_watch;
  * Returns    the watch, NULL for lack of memory; a bad argument is fatal.
  * Errors     none as a code.
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API_MUST struct weft_watch *weft_watch_make(size_t elem_bytes, const void *initial);
 
@@ -49,7 +49,7 @@ WEFT_API_MUST struct weft_watch *weft_watch_make(size_t elem_bytes, const void *
  * Returns    w.
  * Errors     none
  * Blocks     never.
- * Threads    any.
+ * Threads    any thread.
  */
 WEFT_API struct weft_watch *weft_watch_ref(struct weft_watch *w);
 
@@ -63,7 +63,7 @@ WEFT_API struct weft_watch *weft_watch_ref(struct weft_watch *w);
  * Returns    nothing.
  * Errors     none
  * Blocks     never.
- * Threads    any, plain threads included.
+ * Threads    any thread.
  */
 WEFT_API void weft_watch_unref(struct weft_watch *w);
 
@@ -77,7 +77,7 @@ WEFT_API void weft_watch_unref(struct weft_watch *w);
  * Returns    0; all who wait wake.
  * Errors     -EPIPE  the watch is closed; not changed
  * Blocks     never.
- * Threads    any, plain threads included.
+ * Threads    any thread.
  * Order      what the caller wrote before is visible to those who see the value.
  */
 WEFT_API int weft_watch_set(struct weft_watch *w, const void *value);
@@ -92,7 +92,7 @@ WEFT_API int weft_watch_set(struct weft_watch *w, const void *value);
  * Returns    nothing.
  * Errors     none; a closed watch keeps its last value.
  * Blocks     never.
- * Threads    any, plain threads included.
+ * Threads    any thread.
  */
 WEFT_API void weft_watch_get(struct weft_watch *w, void *value, uint64_t *version);
 
@@ -110,7 +110,7 @@ WEFT_API void weft_watch_get(struct weft_watch *w, void *value, uint64_t *versio
  *            -ETIMEDOUT  the deadline of a surrounding scope passed first
  *            -ECANCELED  a surrounding scope was cancelled
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    any.
+ * Threads    any thread.
  * Order      all that was written before the set is visible here.
  */
 WEFT_API_MUST int weft_watch_wait(struct weft_watch *w, void *value, uint64_t *version);
@@ -126,7 +126,7 @@ WEFT_API_MUST int weft_watch_wait(struct weft_watch *w, void *value, uint64_t *v
  * Returns    0; 1 if it was closed before.
  * Errors     none
  * Blocks     never.
- * Threads    any, plain threads included.
+ * Threads    any thread.
  */
 WEFT_API int weft_watch_close(struct weft_watch *w);
 

@@ -6,10 +6,13 @@
 
 #include "atomic.h"
 #include "compiler.h"
+#include "forked.h"
 #include "text.h"
 
 char *(*weft__fatal_who)(char *text, unsigned bytes);
 void (*weft__fatal_trace)(void);
+
+_Atomic bool weft__is_forked;
 
 static _Atomic bool is_told;
 

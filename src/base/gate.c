@@ -3,6 +3,7 @@
 #include "gate.h"
 
 #include "fatal.h"
+#include "forked.h"
 #include "lock.h"
 #include "sys.h"
 
@@ -15,6 +16,7 @@ static void pause_for(int i)
 {
     weft__cpu_relax();
     if (i % PAUSES == 0) {
+        weft__refuse_in_child("an object that another thread used is wanted" WEFT__IN_CHILD);
         weft__sys_yield_cpu();
     }
 }

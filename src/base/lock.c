@@ -3,6 +3,7 @@
 #include "lock.h"
 
 #include "fatal.h"
+#include "forked.h"
 #include "random.h"
 #include "self.h"
 #include "sys.h"
@@ -33,6 +34,7 @@ WEFT__COLD void weft__lock_slow(struct weft__lock *l)
             }
             pauses = pauses < PAUSES_AT_ONCE ? 2 * pauses : pauses;
         }
+        weft__refuse_in_child("a lock that another thread held is wanted" WEFT__IN_CHILD);
         weft__sys_nap(NAP_NS);
     }
 }

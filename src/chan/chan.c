@@ -17,9 +17,9 @@ static inline bool may_use(const struct weft_chan *ch)
 }
 
 /* A NULL channel is one that never can go on: wait until a scope ends it. */
-static WEFT__COLD int wait_for_ever(const void *caller)
+static WEFT__COLD int wait_for_ever(const char *call, const void *caller)
 {
-    (void)weft__park_self("a NULL channel was used outside a coroutine");
+    (void)weft__park_self(call);
     struct weft__wait w;
     weft__park_init(&w);
     weft__park_begin(&w, WAIT_CHAN_NULL, NULL, caller);
@@ -94,7 +94,7 @@ static inline int recv_now(struct weft_chan *ch, void *value,
 static WEFT__NOINLINE int send_any(struct weft_chan *ch, const void *value, const void *caller)
 {
     if (WEFT__UNLIKELY(ch == NULL)) {
-        return wait_for_ever(caller);
+        return wait_for_ever("weft_chan_send() of NULL", caller);
     }
     if (WEFT__UNLIKELY(!may_use(ch))) {
         return -EXDEV;
@@ -109,7 +109,7 @@ static WEFT__NOINLINE int send_any(struct weft_chan *ch, const void *value, cons
 static WEFT__NOINLINE int recv_any(struct weft_chan *ch, void *value, const void *caller)
 {
     if (WEFT__UNLIKELY(ch == NULL)) {
-        return wait_for_ever(caller);
+        return wait_for_ever("weft_chan_recv() of NULL", caller);
     }
     if (WEFT__UNLIKELY(!may_use(ch))) {
         return -EXDEV;

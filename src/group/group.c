@@ -155,7 +155,7 @@ int weft_group_go_opts(struct weft_group *group, int (*fn)(void *), void *arg,
                        const struct weft_child_opts *opts, bool may_wait)
 {
     struct weft__group *g = open_group(group);
-    (void)weft__park_self("weft_group_go() was called outside a coroutine");
+    (void)weft__park_self("weft_group_go()");
     if (opts->size < sizeof *opts || opts->restarts < -1 || opts->backoff_ns < 0 ||
         opts->backoff_max_ns < 0) {
         weft__fatal("weft_group_go: bad options: a size that is too small, or a negative number");

@@ -18,7 +18,6 @@
 #else
 #define RACES_ARE_WATCHED false
 #endif
-#define OUTSIDE "an I/O call was made outside a coroutine"
 
 /* [FD-DRAINED]  Not in a scope that has ended: there what can be had at once must be tried. */
 static bool can_only_wait(const struct weft__op *op, struct weft__fd *entry)
@@ -27,9 +26,20 @@ static bool can_only_wait(const struct weft__op *op, struct weft__fd *entry)
            !weft__park_reactors()->driver->by_edges && !weft__park_has_ended();
 }
 
+static const char *call_of(const struct weft__op *op)
+{
+    if (op->kind == WEFT__OP_POLL) {
+        return "weft_wait_fd()";
+    }
+    return op->kind == WEFT__OP_READ || op->kind == WEFT__OP_READV ? "weft_read()"
+                                                                   : "weft_write()";
+}
+
 ssize_t weft__io_run(struct weft__op *op, enum weft__wait_reason reason, const void *caller)
 {
-    (void)weft__park_self(OUTSIDE);
+    if (WEFT__UNLIKELY(weft__g_self() == NULL)) {
+        weft__m_not_in_coroutine(call_of(op));
+    }
     if (WEFT__UNLIKELY(op->fd < 0)) {
         return -EBADF;
     }

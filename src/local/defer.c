@@ -82,7 +82,7 @@ void weft_defer_end(struct weft_defer *d)
 
 void weft_exit(int result)
 {
-    struct weft__g *g = weft__park_self("weft_exit() was called outside a coroutine");
+    struct weft__g *g = weft__park_self("weft_exit()");
     while (g->scope != NULL && g->scope->kind != SCOPE_BASE) {
         (void)weft_scope_end((struct weft_scope *)g->scope);
     }

@@ -46,7 +46,7 @@ static int connect_to(int fd, const struct weft_addr *addr, const void *caller)
 
 static int dial(const struct weft_addr *addr, const void *caller)
 {
-    (void)weft__park_self("weft_dial() was called outside a coroutine");
+    (void)weft__park_self("weft_dial()");
     int fd = weft__sys_socket(addr->storage.ss_family, SOCK_STREAM, 0);
     if (fd < 0) {
         return fd;
@@ -77,7 +77,7 @@ int weft_dial(const char *where)
 
 int weft_socket_pair(int fds[2])
 {
-    (void)weft__park_self("weft_socket_pair() was called outside a coroutine");
+    (void)weft__park_self("weft_socket_pair()");
     int pair[2];
     int rc = weft__sys_socketpair(AF_UNIX, SOCK_STREAM, pair);
     if (rc != 0) {

@@ -83,7 +83,7 @@ static int open_listener(const struct weft_addr *addr, const struct weft_listen_
 int weft_listen_addr(const struct weft_addr *addr, const struct weft_listen_opts *given)
 {
     struct weft_listen_opts opts = {.size = sizeof opts};
-    (void)weft__park_self("weft_listen() was called outside a coroutine");
+    (void)weft__park_self("weft_listen()");
     if (given != NULL) {
         if (given->size < sizeof opts) {
             weft__fatal("weft_listen_with: bad options: `size` is too small");
@@ -169,7 +169,7 @@ int weft_accept(int fd, struct weft_addr *peer)
 {
     const void *caller = __builtin_return_address(0);
     int64_t delay_ns = LIMIT_NS_MIN;
-    (void)weft__park_self("weft_accept() was called outside a coroutine");
+    (void)weft__park_self("weft_accept()");
     int bad = check_foreign(fd);
     if (bad != 0) {
         return bad;

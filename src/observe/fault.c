@@ -91,7 +91,8 @@ char *weft__report_who(char *text, unsigned bytes)
     struct weft__snapshot s;
     struct weft__m *m = weft__m_of_thread();
     weft__text_init(&t, text, bytes);
-    if (m != NULL && m->cur != NULL && weft__snapshot_take(&s, m->cur)) {
+    struct weft__g *g = m == NULL ? NULL : m->cur != NULL ? m->cur : m->forker;
+    if (g != NULL && weft__snapshot_take(&s, g)) {
         weft__report_title(&t, &s);
         weft__text_add(&t, ", spawned at ");
         weft__text_add(&t, s.site != NULL ? s.site : "?");

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "../base/fence.h"
+#include "../base/forked.h"
 #include "../sched/sched.h"
 #include "park.h"
 
@@ -37,6 +38,7 @@ static struct weft__reactor *own_reactor(const struct weft_runtime *rt)
 
 static void end_wait(struct weft__wait *w)
 {
+    weft__refuse_in_child("a coroutine that waits is cancelled" WEFT__IN_CHILD);
     if (w->timer_op != NULL) {
         struct weft_runtime *rt = w->g->rt;
         rt->reactors.driver->cancel(own_reactor(rt), w->timer_op, -ECANCELED);

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "../base/clock.h"
+#include "../base/forked.h"
 #include "../base/random.h"
 #include "../base/self.h"
 #include "../base/sys.h"
@@ -36,6 +37,7 @@ uint64_t weft__park_random(void)
 static WEFT__COLD int wait_on_thread(struct weft__wait *w)
 {
     int64_t deadline_ns = w->deadline_ns;
+    weft__refuse_in_child("a thread waits" WEFT__IN_CHILD);
     /* acquire [WAIT-THREAD]: the outcome is visible. */
     while (atomic_load_explicit(&w->thread_word, memory_order_acquire) == 0) {
         int rc = weft__sys_futex_wait(&w->thread_word, 0, deadline_ns);
@@ -181,6 +183,7 @@ void weft__park_spend(void)
         p->spent = 0;
     }
     if (++p->spent >= WEFT__SPEND_MAX) {
+        weft__mutexes_check(m, "yields in a call for I/O", NULL);
         weft__switch_yield(m, m->cur);
     }
 }
@@ -271,6 +274,7 @@ int weft__park_close_outside(int fd)
 {
     int outcome = 0;
     int rc = 0;
+    weft__refuse_in_child("weft_close() was called" WEFT__IN_CHILD);
     weft__lock(&weft__runtimes_lock);
     for (struct weft_runtime *rt = weft__runtimes; rt != NULL && outcome == 0; rt = rt->next) {
         outcome = close_in(rt, fd, &rc);

@@ -46,10 +46,10 @@ static inline struct weft_runtime *weft__park_runtime(void)
     return g != NULL ? g->rt : NULL;
 }
 
-/* The calling coroutine; fatal with `what` on a plain thread. */
-static inline struct weft__g *weft__park_self(const char *what)
+/* The calling coroutine; fatal with the name of the `call` on a plain thread. */
+static inline struct weft__g *weft__park_self(const char *call)
 {
-    return weft__m_in_coroutine(what)->cur;
+    return weft__m_in_coroutine(call)->cur;
 }
 
 /* Set up a wait of the caller: its nearest deadline scope, if any, is its deadline. */

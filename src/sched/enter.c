@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "../base/clock.h"
+#include "../base/forked.h"
 #include "../base/self.h"
 #include "../base/sys.h"
 #include "lifecycle.h"
@@ -160,6 +161,7 @@ int weft_runtime_start(struct weft_runtime **out, const struct weft_config *conf
 
 int weft_runtime_stop(struct weft_runtime *rt)
 {
+    weft__refuse_in_child("weft_runtime_stop() was called" WEFT__IN_CHILD);
     struct weft__m *m = weft__m_of_thread();
     if (m != NULL && m->rt == rt) {
         return -EDEADLK;

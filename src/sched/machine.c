@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "../base/fatal.h"
+#include "../base/forked.h"
 #include "../base/sys.h"
 #include "../base/text.h"
 #include "fault.h"
@@ -19,13 +20,20 @@
 /* Room for the search, the reactor's batches and a dump; the kernel commits what is touched. */
 #define M_STACK_BYTES ((size_t)256 * 1024)
 
-WEFT__COLD void weft__m_not_in_coroutine(const char *what)
+WEFT__COLD void weft__m_not_in_coroutine(const char *call)
 {
     if (weft__m_outside() != NULL) {
         weft__fatal("between weft_blocking_enter() and weft_blocking_leave() a coroutine made a "
                     "call that is not for plain threads");
     }
-    weft__fatal(what);
+    char line[160];
+    struct weft__text t;
+    bool is_forked = atomic_load_explicit(&weft__is_forked, memory_order_relaxed);
+    weft__text_init(&t, line, sizeof line);
+    weft__text_add(&t, call);
+    weft__text_add(&t, is_forked ? " was called" WEFT__IN_CHILD
+                                 : " was called outside a coroutine");
+    weft__fatal(line);
 }
 
 static void ctx_init(struct weft__m *m)

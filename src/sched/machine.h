@@ -5,6 +5,7 @@
 
 #include "../base/self.h"
 #include "../coro/g.h"
+#include "mutexes.h"
 
 struct weft__p;
 
@@ -21,6 +22,10 @@ struct weft__m {
     struct weft__m *next_spare;
     uint32_t outside_depth; /* calls of weft_blocking_enter() that are open */
     void *alt_stack;        /* for fault reports */
+    struct weft__g *forker; /* in the child of a fork: who made it; `cur` is NULL then */
+#ifdef WEFT__WATCHES_MUTEXES
+    struct weft__mutexes mutexes;
+#endif
 };
 
 /* The coroutine that runs on this thread; NULL on a plain thread and on an M's own context. */
@@ -37,14 +42,15 @@ static inline struct weft__m *weft__m_of_thread(void)
     return m != NULL ? m : weft__m_outside();
 }
 
-_Noreturn void weft__m_not_in_coroutine(const char *what);
+_Noreturn void weft__m_not_in_coroutine(const char *call);
 
-/* The M of the calling thread, if a coroutine runs on it; fatal with `what` otherwise. */
-static inline struct weft__m *weft__m_in_coroutine(const char *what)
+/* The M of the calling thread, if a coroutine runs on it; otherwise fatal with the name of the
+ * `call`: "weft_yield()". */
+static inline struct weft__m *weft__m_in_coroutine(const char *call)
 {
     struct weft__m *m = weft__m_self();
     if (WEFT__UNLIKELY(m == NULL || m->cur == NULL)) {
-        weft__m_not_in_coroutine(what);
+        weft__m_not_in_coroutine(call);
     }
     return m;
 }

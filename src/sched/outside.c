@@ -43,7 +43,7 @@ static bool may_give_away(struct weft_runtime *rt, const struct weft__p *p)
 void weft_blocking_enter(void)
 {
     struct weft__m *m = weft__m_self();
-    if (m == NULL) {
+    if (m == NULL || m->cur == NULL) { /* a plain thread, also that of a fork's child */
         m = weft__m_outside();
         if (m != NULL) {
             m->outside_depth++;
@@ -66,7 +66,7 @@ void weft_blocking_leave(void)
 {
     struct weft__m *m = weft__m_outside();
     if (m == NULL) {
-        if (weft__m_self() != NULL) {
+        if (weft__g_self() != NULL) {
             weft__fatal("weft_blocking_leave() was called without weft_blocking_enter()");
         }
         return;

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "../base/fatal.h"
+#include "../base/forked.h"
 #include "../base/self.h"
 #include "../base/sys.h"
 #include "queue.h"
@@ -44,6 +45,7 @@ WEFT__COLD _Noreturn void weft__g_did_not_wait(void)
  * (stop.c): so the wake is counted first. */
 static WEFT__COLD void ready_foreign(struct weft__g *g)
 {
+    weft__refuse_in_child("a coroutine is woken" WEFT__IN_CHILD);
     weft__foreign_wake_begin();
     /* release [FOREIGN-WAKE] */
     atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_release);

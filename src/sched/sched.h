@@ -52,7 +52,7 @@
 /* What is looked at when a coroutine switches out, one branch for all. */
 enum weft__checks {
     CHECK_CANARY = 1, /* some stack may be guarded by a canary alone */
-    CHECK_FORKED = 2, /* this is the child of a fork: rings, epoll sets and threads are not here */
+    CHECK_FORKED = 2, /* this is the child of a fork (base/forked.h) */
     CHECK_EXCEPTIONS = 4, /* there may be C++ exceptions that it is about to leave behind */
 };
 

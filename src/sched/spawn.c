@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "../base/fatal.h"
+#include "../base/forked.h"
 #include "../base/self.h"
 #include "../coro/locals.h"
 #include "queue.h"
@@ -58,8 +59,7 @@ static inline bool inherit(struct weft__p **p, struct weft__g *child)
 
 int weft_go_at(void (*fn)(void *), void *arg, const char *site)
 {
-    struct weft__m *m = weft__m_in_coroutine("go() was called outside a coroutine; a plain thread "
-                                             "starts one by weft_runtime_go()");
+    struct weft__m *m = weft__m_in_coroutine("weft_go() (on a plain thread: weft_runtime_go())");
     struct weft__p *p = m->p;
     struct weft__g *g = weft__g_get(&p->rt->slabs, &p->g_cache);
     if (WEFT__UNLIKELY(g == NULL)) {
@@ -91,7 +91,7 @@ static void check_options(const struct weft_runtime *rt, const struct weft_go_op
 
 struct weft_co *weft_go_opts(int (*fn)(void *), void *arg, const struct weft_go_opts *opts)
 {
-    struct weft__m *m = weft__m_in_coroutine("weft_go_with() was called outside a coroutine");
+    struct weft__m *m = weft__m_in_coroutine("weft_go()");
     struct weft__p *p = m->p;
     struct weft_runtime *rt = p->rt;
     check_options(rt, opts);
@@ -146,6 +146,7 @@ out_of_memory:
 bool weft__spawn_foreign(struct weft_runtime *rt, int (*fn)(void *), void (*plain)(void *),
                          void *arg, const char *site, const char *name, struct weft_co *co)
 {
+    weft__refuse_in_child("a coroutine is started" WEFT__IN_CHILD);
     struct weft__g *g = weft__g_get_shared(&rt->slabs);
     if (g == NULL) {
         return false;
@@ -188,6 +189,7 @@ uint64_t weft__live_count(const struct weft_runtime *rt)
 
 void weft_yield(void)
 {
-    struct weft__m *m = weft__m_in_coroutine("weft_yield() was called outside a coroutine");
+    struct weft__m *m = weft__m_in_coroutine("weft_yield()");
+    weft__mutexes_check(m, "yields", __builtin_return_address(0));
     weft__switch_yield(m, m->cur);
 }

@@ -7,6 +7,7 @@
 #include "../base/random.h"
 #include "../arch/exceptions.h"
 #include "../base/fence.h"
+#include "../base/forked.h"
 #include "../base/sys.h"
 #include "../base/text.h"
 #include "config.h"
@@ -108,6 +109,7 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
                         bool exits_on_deadlock, bool *was_said)
 {
     struct weft_config c;
+    weft__refuse_in_child("a runtime is started" WEFT__IN_CHILD);
     int rc = weft__config_resolve(&c, given);
     *was_said = rc != 0;
     if (rc != 0) {

@@ -13,6 +13,7 @@
  */
 #include "../arch/exceptions.h"
 #include "../base/fatal.h"
+#include "../base/forked.h"
 #include "../base/self.h"
 #include "../base/sys.h"
 #include "../coro/ends.h"
@@ -41,7 +42,7 @@ void weft__g_check_canary(const struct weft__g *g)
 static WEFT__COLD void check_slow(uint8_t checks, const struct weft__g *g)
 {
     if ((checks & CHECK_FORKED) != 0) {
-        weft__fatal("a coroutine waits in the child of a fork; there only exec and _exit work");
+        weft__fatal("a coroutine ends" WEFT__IN_CHILD);
     }
     weft__g_check_canary(g);
 }
@@ -272,6 +273,7 @@ void weft__switch_park(struct weft__m *m, struct weft__g *g)
     struct weft__p *p = m->p;
     struct weft__g *next = NULL;
     weft__count(p->counts.parks);
+    weft__mutexes_check_wait(m);
     weft__perturb();
     if (may_leave_short(m, p)) {
         p->tick++;
@@ -384,6 +386,7 @@ static inline void settle(struct weft__m *m, struct weft__g *g, int result)
     struct weft__p *p = m->p;
     check(m, g);
     refuse_open_scope(g);
+    weft__mutexes_check(m, "ends", NULL);
     if (g->scope != NULL) {
         weft__scope_settle(g->scope); /* who has cancelled it may still look at the handle */
         g->scope = NULL;

@@ -4,6 +4,8 @@
 
 #include "../base/clock.h"
 #include "../base/fatal.h"
+#include "../base/forked.h"
+#include "../base/self.h"
 #include "../base/sys.h"
 #include "fault.h"
 #include "sched.h"
@@ -77,10 +79,31 @@ static void *watch_main(void *arg)
     }
 }
 
-/* The child of a fork has one thread, and its rings and epoll sets are the parent's: a coroutine
- * that waited there would take the parent's events. */
+/*
+ * The coroutine that forked goes on in the child as a plain thread.  Its P does not go on, but the
+ * thread still has the P's gate: it is to go the long way through each lock, on which it is asked
+ * who the caller is.
+ */
+static void leave_coroutine(struct weft__m *m)
+{
+    m->forker = m->cur;
+    m->cur = NULL;
+    m->p = NULL;
+    atomic_fetch_or_explicit(&weft__gate_self()->asked, GATE_FENCES, memory_order_relaxed);
+}
+
+/* See base/forked.h.  By the one thread that there is; nothing here takes a lock. */
 static void poison_child(void)
 {
+    struct weft__m *m = weft__m_self();
+    if (weft__runtimes == NULL) {
+        return;
+    }
+    atomic_store_explicit(&weft__is_forked, true, memory_order_relaxed);
+    weft__fault_handlers_remove(); /* they ask the watch thread */
+    if (m != NULL && m->cur != NULL) {
+        leave_coroutine(m);
+    }
     for (struct weft_runtime *rt = weft__runtimes; rt != NULL; rt = rt->next) {
         atomic_fetch_or_explicit(&rt->checks, CHECK_FORKED, memory_order_relaxed);
     }

@@ -51,5 +51,7 @@ void weft__report_fault(const struct weft__fault *f);
 void weft__report_left_locks(struct weft__g *g); /* it ends, and holds them */
 char *weft__report_who(char *text, unsigned bytes); /* for weft__fatal() */
 void weft__report_own_stack(void);
+void weft__report_held(struct weft__g *g, const char *does, const void *where,
+                       const void *locked_at); /* mutexes.h */
 
 #endif

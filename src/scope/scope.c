@@ -18,7 +18,7 @@ static struct weft__scope_frame *frame_of(const struct weft_scope *s)
 static void open_scope(struct weft_scope *scope, int64_t deadline_ns,
                        enum weft__scope_kind kind)
 {
-    struct weft__g *g = weft__park_self("a scope was opened outside a coroutine");
+    struct weft__g *g = weft__park_self("weft_scope_begin()");
     struct weft__scope_frame *s = frame_of(scope);
     weft__scope_init(s, g->scope, deadline_ns, kind);
     weft__scope_push(g, s);
@@ -43,10 +43,11 @@ void weft_scope_begin_shield(struct weft_scope *scope, int64_t timeout_ns)
     open_scope(scope, weft__clock_after(weft__clock_ns(), timeout_ns), SCOPE_SHIELD);
 }
 
-static struct weft__scope_frame *check_open(const struct weft_scope *scope, const char *what)
+static struct weft__scope_frame *check_open(const struct weft_scope *scope, const char *call,
+                                            const char *what)
 {
     struct weft__scope_frame *s = frame_of(scope);
-    if (s->g != weft__park_self(what)) {
+    if (s->g != weft__park_self(call)) {
         weft__fatal(what);
     }
     return s;
@@ -55,7 +56,8 @@ static struct weft__scope_frame *check_open(const struct weft_scope *scope, cons
 bool weft_scope_end(struct weft_scope *scope)
 {
     struct weft__scope_frame *s =
-        check_open(scope, "a scope was closed by a coroutine that did not open it");
+        check_open(scope, "weft_scope_end()",
+                   "a scope was closed by a coroutine that did not open it");
     if (s->g->scope != s) {
         weft__fatal("a scope was closed that is not the innermost open one");
     }
@@ -66,7 +68,8 @@ bool weft_scope_end(struct weft_scope *scope)
 enum weft_cause weft_scope_cause(const struct weft_scope *scope)
 {
     return (enum weft_cause)check_open(
-               scope, "weft_scope_cause() was asked of a scope that is not open here")
+               scope, "weft_scope_cause()",
+               "weft_scope_cause() was asked of a scope that is not open here")
         ->cause;
 }
 

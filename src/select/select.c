@@ -351,7 +351,7 @@ static WEFT__NOINLINE int select_any(struct weft_case *cases, int n, const void 
 
 static int select_from(struct weft_case *cases, int n, const void *caller)
 {
-    (void)weft__park_self("weft_select() was called outside a coroutine");
+    (void)weft__park_self("weft_select()");
     if (n < 0 || (n > 0 && cases == NULL)) {
         weft__fatal("weft_select: the number of cases is negative, or there is no array");
     }

@@ -75,11 +75,11 @@ int weft_join(struct weft_co *co, int *result)
     if (weft__handle_is_done(co)) {
         return take_result(co, result);
     }
-    if (!weft__ours_begin(&o) || !weft__ours_may_wait(&o) || !weft__ours_lock(&o, &co->lock)) {
+    if (!weft__ours_begin(&o) || !weft__ours_lock(&o, &co->lock)) {
         return join_any(co, result, __builtin_return_address(0));
     }
     if (WEFT__UNLIKELY(weft__handle_has_ended(co) || co->g == o.m->cur ||
-                       co->waiters.first != NULL)) {
+                       co->waiters.first != NULL || !weft__ours_may_wait(&o))) {
         weft__ours_unlock(&o, &co->lock);
         return join_any(co, result, __builtin_return_address(0));
     }

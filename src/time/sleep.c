@@ -26,7 +26,7 @@ static int sleep_until(int64_t deadline_ns, const void *caller)
 
 int weft_sleep(int64_t duration_ns)
 {
-    (void)weft__park_self("weft_sleep() was called outside a coroutine");
+    (void)weft__park_self("weft_sleep()");
     if (duration_ns <= 0) {
         return 0;
     }
@@ -36,7 +36,7 @@ int weft_sleep(int64_t duration_ns)
 
 int weft_sleep_until(int64_t deadline_ns)
 {
-    (void)weft__park_self("weft_sleep_until() was called outside a coroutine");
+    (void)weft__park_self("weft_sleep_until()");
     if (deadline_ns <= weft__clock_ns()) {
         return 0;
     }

@@ -60,7 +60,7 @@ int64_t weft__ticker_take(struct weft_ticker *t)
 
 int64_t weft_ticker_wait(struct weft_ticker *t)
 {
-    (void)weft__park_self("weft_ticker_wait() was called outside a coroutine");
+    (void)weft__park_self("weft_ticker_wait()");
     if (t->due_ns > weft__clock_ns()) {
         struct weft__wait w;
         weft__park_init(&w);

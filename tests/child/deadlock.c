@@ -13,7 +13,7 @@
  * expect-stderr: ^    spawned at weft_run$
  * expect-stderr: ^    waits at receive_from_nobody[^ ]*\+0x
  * expect-stderr: ^    waits at lock_what_is_held[^ ]*\+0x
- * expect-stderr: ^    #[0-9] call_in_between[^ ]*\+0x
+ * expect-stderr: ^    #[0-9]+ call_in_between[^ ]*\+0x
  */
 #include <stdio.h>
 #include <weft.h>

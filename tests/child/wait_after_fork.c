@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * wait_after_fork.c - a coroutine that forks and then waits in the child is told so; exec and _exit
- * work there, and the parent goes on.
+ * wait_after_fork.c - a coroutine that forks and then waits or ends in the child is told so; exec
+ * and _exit work there, and the parent goes on.
  *
  * expect-exit: 7
- * expect-stderr: ^weft: fatal: a coroutine waits in the child of a fork; there only exec and _exit
+ * expect-stderr: ^weft: fatal: weft_sleep.. was called in the child of a fork; there only exec
  * expect-stderr: coroutine [0-9]+ "forker"
+ * expect-stderr: ^weft: fatal: a coroutine ends in the child of a fork; there only exec and _exit
  */
 #include <signal.h>
 #include <sys/wait.h>
@@ -33,6 +34,12 @@ static int forker(void *arg)
     int status = status_of(child);
     if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT)
         return 1;
+    child = fork();
+    if (child == 0)
+        return 0;
+    status = status_of(child);
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT)
+        return 8;
     child = fork();
     if (child == 0)
         _exit(42);
