@@ -10,7 +10,7 @@
 #include "../base/sys.h"
 #include "machine.h"
 
-#define PAUSES 200
+#define PAUSES WEFT__BOUND(200, 1)
 
 /* When did it end?  INT64_MAX: it has not. */
 static int64_t ended_ns(const struct weft__scope_frame *s, int64_t now_ns)

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* scope.c - the cancel of a scope while its coroutine waits: [SCOPE-CANCEL] of
+ * sched/scope_frame.h. */
+#include <chan/chan.h>
+#include <weft/scope.h>
+
+#include "rig.h"
+
+static struct weft_chan *chan;
+static struct weft_scope scope; /* of the first thread's coroutine, for the whole model */
+static struct model_cell data;  /* what goes with a value */
+static int n_received, n_cancelled;
+
+static void begin(void)
+{
+    rig_begin(3);
+    model_cell_init(&data);
+    n_received = n_cancelled = 0;
+    chan = weft_chan_make_shared(sizeof(int), 2);
+    rig_be(0);
+    weft_scope_begin_until(&scope, INT64_MAX);
+}
+
+static void receive(void)
+{
+    int value = 0;
+    int rc = weft_chan_recv(chan, &value);
+
+    MODEL_CHECK(rc == 0 || rc == -ECANCELED);
+    n_received += rc == 0;
+    n_cancelled += rc != 0;
+    if (rc == 0)
+        MODEL_CHECK(model_get(&data) == value);
+}
+
+static void receiver(void)
+{
+    rig_enter();
+    receive();
+}
+
+/* Its second wait is where its first one was. */
+static void receiver_twice(void)
+{
+    rig_enter();
+    receive();
+    receive();
+}
+
+static void canceller(void)
+{
+    rig_enter();
+    weft_scope_cancel(&scope);
+}
+
+static void plain_canceller(void)
+{
+    weft_scope_cancel(&scope);
+}
+
+static void sender(void)
+{
+    int value = 1;
+
+    rig_enter();
+    model_put(&data, 1);
+    MODEL_CHECK(weft_chan_send(chan, &value) == 0);
+}
+
+static void close_scope(void)
+{
+    MODEL_CHECK(chan->receivers.first == NULL);
+    rig_be(0);
+    (void)weft_scope_end(&scope);
+}
+
+static void was_cancelled(void)
+{
+    MODEL_CHECK(n_cancelled == 1);
+    close_scope();
+}
+
+static void nothing_is_lost(void)
+{
+    MODEL_CHECK(n_received + (int)chan->count == 1);
+    close_scope();
+}
+
+/* Goal: a cancel reaches the wait, whenever it comes. */
+MODEL_TEST(a_cancel_ends_a_wait, .begin = begin, .thread = {receiver, canceller},
+           .end = was_cancelled, .preemptions = 4, .late = 3)
+
+MODEL_TEST(a_cancel_of_a_plain_thread_ends_a_wait, .begin = begin,
+           .thread = {receiver, plain_canceller}, .end = was_cancelled, .preemptions = 4, .late = 3)
+
+/* Goal: of a cancel and a value one ends the wait; the value is received, or stays. */
+MODEL_TEST(a_cancel_loses_no_value, .begin = begin, .thread = {receiver, canceller, sender},
+           .end = nothing_is_lost, .preemptions = 3, .late = 2)
+
+/* Goal: a canceller does not look at a wait that is over, nor takes the next one for it. */
+MODEL_TEST(a_cancel_meets_the_next_wait, .begin = begin,
+           .thread = {receiver_twice, canceller, sender}, .end = nothing_is_lost, .preemptions = 3,
+           .late = 2)
