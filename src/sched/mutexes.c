@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * mutexes.c - see mutexes.h.  The functions of the C library are put behind ours, which have their
- * names: whoever calls one from outside that library comes here first.  What it does by itself (its own
- * locks, and pthread_cond_wait(), which has the mutex again when it returns) does not.
+ * names: whoever calls one from outside that library comes here first.  What it does by itself (its
+ * own locks, and pthread_cond_wait(), which has the mutex again when it returns) does not.
  */
 #define _GNU_SOURCE
 #include "mutexes.h"
