@@ -39,6 +39,8 @@ struct weft_stats {
     uint64_t timers;       /* timers that fired */
     uint64_t stacks;       /* stacks in use or cached */
     uint64_t accept_waits; /* times weft_accept() waited for a free descriptor */
+    uint64_t stalls;       /* times a coroutine kept its processor for 10 ms without a switch */
+    uint64_t relief;       /* relief processors at work now, since all others are kept so */
 };
 
 /**

@@ -8,8 +8,8 @@
  *   somebody's    all                          loses no connection, and no fd that blocks holds
  *                                              a kernel worker
  *
- * Who owns what.  The submission side belongs to the owner of the P alone.  The completion side is
- * under reap_lock; completions are copied out and handled after its unlock, since an entry's lock
+ * Who owns what.  The submission side belongs to the owner of the P alone; what it has shown to the
+ * kernel, others may send (uring_ring.h).  The completion side is under reap_lock; completions are copied out and handled after its unlock, since an entry's lock
  * has the lower rank.  So two threads may handle completions of one operation at once.
  *
  * An operation is sent under its own address, its cancel under the address with a tag.  op->refs
@@ -55,6 +55,7 @@ struct state {
     uint64_t wake_count;     /* where the kernel puts what it reads from wake_fd */
     bool is_wake_armed;      /* a read of wake_fd is in the ring; under reap_lock */
     bool has_poll_first;     /* the kernel can be told that a first try is useless */
+    bool can_show;           /* what is queued can be sent by others */
 };
 
 struct completion {
@@ -71,16 +72,6 @@ static void handle_ready(struct weft__reactor *r);
 
 /* ---- The submission side: the owner. ---- */
 
-/* Errors of io_uring_enter() that pass: all others mean that the ring is broken. */
-static void check_enter(int rc)
-{
-    if (rc == -EAGAIN || rc == -ENOMEM) {
-        weft__sys_yield_cpu(); /* no memory for requests: nothing is lost, others may free some */
-    }
-    WEFT__ASSERT(rc >= 0 || rc == -ETIME || rc == -EINTR || rc == -EAGAIN || rc == -EBUSY ||
-                 rc == -ENOMEM);
-}
-
 /* Make room for n entries.  The kernel may take fewer than it is given, or refuse (-EBUSY) until
  * completions are taken: what is queued stays queued. */
 static bool make_room(struct weft__reactor *r, unsigned n)
@@ -91,7 +82,7 @@ static bool make_room(struct weft__reactor *r, unsigned n)
         if (rc == 0) {
             rc = io_uring_submit(ring);
         }
-        check_enter(rc);
+        weft__ring_check(rc);
         if (rc < 0) {
             handle_ready(r);
         }
@@ -219,6 +210,9 @@ static int begin_op(struct weft__reactor *r, struct weft__fd *entry, struct weft
     atomic_store_explicit(&op->wants, 0, memory_order_release);
     weft__fd_link(entry, op);
     weft__count(r->n_submitted);
+    if (state_of(r)->can_show) {
+        weft__ring_show(&state_of(r)->ring); /* from here on anybody may send it: uring_send() */
+    }
     weft__unlock(&entry->lock);
     return 0;
 }
@@ -407,6 +401,15 @@ static void uring_reap(struct weft__reactor *r, struct weft__op_list *done)
     weft__reactor_report(r, &out, done);
 }
 
+static void uring_send(struct weft__reactor *r)
+{
+    /* Under this lock, since an owner that is about to sleep counts what is to be sent first. */
+    if (state_of(r)->can_show && weft__try_lock(&r->reap_lock)) {
+        weft__ring_send_shown(&state_of(r)->ring);
+        weft__unlock(&r->reap_lock);
+    }
+}
+
 /* ---- The owner's round. ---- */
 
 /* Send what one operation wants; there is room for two entries. */
@@ -476,39 +479,6 @@ static bool arm_wake(struct weft__reactor *r)
     return true;
 }
 
-/* Send what is queued and let the kernel bring what it has; sleep until deadline_ns unless it is 0.
- * One system call, none if there is nothing to do in the kernel; with reap_lock held. */
-static void enter(struct state *st, int64_t deadline_ns)
-{
-    struct io_uring *ring = &st->ring;
-    int rc = weft__sys_fault_now(WEFT__CALL_URING_ENTER);
-    if (rc != 0) {
-        check_enter(rc);
-        return;
-    }
-    if (deadline_ns == 0) {
-        unsigned flags = IO_URING_READ_ONCE(*ring->sq.kflags);
-        bool has_work = (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
-        if (io_uring_sq_ready(ring) != 0) {
-            rc = has_work ? io_uring_submit_and_get_events(ring) : io_uring_submit(ring);
-        } else if (has_work) {
-            rc = io_uring_get_events(ring);
-        }
-    } else {
-        struct io_uring_cqe *cqe;
-        struct __kernel_timespec ts;
-        struct __kernel_timespec *timeout = NULL;
-        if (deadline_ns != INT64_MAX) {
-            struct timespec left = weft__clock_timespec(deadline_ns - weft__clock_ns());
-            ts.tv_sec = left.tv_sec;
-            ts.tv_nsec = left.tv_nsec;
-            timeout = &ts;
-        }
-        rc = io_uring_submit_and_wait_timeout(ring, &cqe, 1, timeout, NULL);
-    }
-    check_enter(rc);
-}
-
 static void uring_wait(struct weft__reactor *r, int64_t deadline_ns, struct weft__op_list *done)
 {
     struct state *st = state_of(r);
@@ -520,7 +490,7 @@ static void uring_wait(struct weft__reactor *r, int64_t deadline_ns, struct weft
     weft__lock(&r->reap_lock);
     bool may_sleep = deadline_ns != 0 && out.first == NULL && st->unsent == NULL &&
                      !weft__reactor_is_woken(r) && arm_wake(r);
-    enter(st, may_sleep ? deadline_ns : 0);
+    weft__ring_enter(&st->ring, may_sleep ? deadline_ns : 0);
     int n = collect(r, got, true);
     weft__unlock(&r->reap_lock);
     weft__reactor_clear_wake(r);
@@ -528,7 +498,7 @@ static void uring_wait(struct weft__reactor *r, int64_t deadline_ns, struct weft
     if (may_sleep && atomic_load_explicit(&r->requests, memory_order_relaxed) != NULL) {
         /* What we were woken for shall not wait until the caller comes back. */
         send_requests(r, &out);
-        enter(st, 0);
+        weft__ring_enter(&st->ring, 0);
     }
     weft__reactor_report(r, &out, done);
 }
@@ -546,6 +516,7 @@ static int uring_start(struct weft__reactor *r)
     if (rc < 0) {
         goto out_state;
     }
+    st->can_show = weft__ring_can_show(&st->ring);
     st->has_poll_first = weft__ring_has_poll_first(&st->ring);
     rc = weft__sys_eventfd();
     if (rc < 0) {
@@ -577,7 +548,7 @@ static void uring_stop(struct weft__reactor *r)
         (void)weft__sys_write(r->wake_fd, &one, sizeof one);
     }
     while (st->is_wake_armed) {
-        enter(st, weft__clock_ns() + 1000000);
+        weft__ring_enter(&st->ring, weft__clock_ns() + 1000000);
         weft__lock(&r->reap_lock);
         (void)collect(r, got, true);
         weft__unlock(&r->reap_lock);
@@ -596,5 +567,6 @@ const struct weft__driver weft__driver_uring = {
     .cancel = ask_cancel,
     .wait = uring_wait,
     .reap = uring_reap,
+    .send = uring_send,
     .wake = weft__reactor_wake,
 };
