@@ -48,8 +48,8 @@ struct weft_config {
                                    guard were taken, and why */
     int no_steal;              /* 1: processors take no work from each other (WEFT_STEAL=0); what
                                    waits on one then waits while a coroutine computes there */
-    int stall_report;          /* WEFT_STALL_REPORT=1: a line on stderr for each coroutine that keeps
-                                   its processor for 10 ms without a call that can switch */
+    int stall_report;          /* WEFT_STALL_REPORT=1: a line on stderr for each coroutine that
+                                   keeps its processor for 10 ms without a call that can switch */
 };
 
 #define WEFT_CONFIG_INIT                                                                           \

@@ -7,6 +7,9 @@
 #include "queue.h"
 #include "watch.h"
 
+/* A coroutine that has used the CPU for so long in one turn keeps its P. */
+#define HOG_CPU_NS (WEFT__LOOKOUT_NS / 2)
+
 _Atomic uint32_t weft__lookout_sleeps;
 
 WEFT__COLD void weft__lookout_rouse_slow(void)
@@ -29,7 +32,41 @@ static struct weft__g *running_on(const struct weft__p *p)
     return g;
 }
 
-/* Has one and the same coroutine kept p since the last look?  A switch or a sleep would show. */
+static void restart(struct weft__p *p, uint64_t turns, bool is_busy, int64_t now_ns)
+{
+    struct weft__p_look *look = &p->look;
+    int id = atomic_load_explicit(&p->thread_id, memory_order_relaxed);
+    look->turns = turns;
+    look->since_ns = now_ns;
+    look->cpu_ns = is_busy && id != 0 ? weft__sys_thread_cpu_ns(id) : 0;
+    look->is_hogged = false;
+    look->was_counted = false;
+}
+
+/* Is it the coroutine that keeps p, or has the kernel put the thread aside?  In the latter case
+ * there is no CPU for somebody else either, and all the others of this P would change theirs. */
+static bool is_kept(const struct weft__p *p)
+{
+    int id = atomic_load_explicit(&p->thread_id, memory_order_relaxed);
+    int64_t used_ns = weft__sys_thread_cpu_ns(id) - p->look.cpu_ns;
+    return p->look.cpu_ns <= 0 || used_ns >= HOG_CPU_NS || weft__sys_thread_is_blocked(id) != 0;
+}
+
+static void note_stall(struct weft__p *p, struct weft__g *g, int64_t now_ns)
+{
+    struct weft__p_look *look = &p->look;
+    if (look->was_counted || now_ns - look->since_ns < WEFT__STALL_MIN_NS) {
+        return;
+    }
+    look->was_counted = true;
+    weft__count(p->rt->stalls);
+    if (p->rt->reports_stalls) {
+        weft__report_stall(g, now_ns - look->since_ns);
+    }
+}
+
+/* Has one and the same coroutine kept p since the last look?  A switch or a sleep would show.
+ * Returns whether p is busy. */
 static bool look_at(struct weft__p *p, int64_t now_ns)
 {
     struct weft__p_look *look = &p->look;
@@ -37,17 +74,11 @@ static bool look_at(struct weft__p *p, int64_t now_ns)
                      atomic_load_explicit(&p->counts.sleeps, memory_order_relaxed);
     bool is_busy = !weft__idle_is_set(p);
     struct weft__g *g = is_busy && turns == look->turns ? running_on(p) : NULL;
-    look->is_hogged = g != NULL;
     if (g == NULL) {
-        look->turns = turns;
-        look->since_ns = now_ns;
-        look->was_counted = false;
-    } else if (!look->was_counted && now_ns - look->since_ns >= WEFT__STALL_MIN_NS) {
-        look->was_counted = true;
-        weft__count(p->rt->stalls);
-        if (p->rt->reports_stalls) {
-            weft__report_stall(g, now_ns - look->since_ns);
-        }
+        restart(p, turns, is_busy, now_ns);
+    } else if (look->is_hogged || is_kept(p)) {
+        look->is_hogged = true;
+        note_stall(p, g, now_ns);
     }
     return is_busy;
 }

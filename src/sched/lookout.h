@@ -62,7 +62,7 @@ static inline void weft__lookout_rouse(void)
     }
 }
 
-/* By the watch thread: look at all runtimes.  Returns when to look again; INT64_MAX: when roused. */
+/* By the watch thread: look at all runtimes.  Returns when to look again, INT64_MAX if roused. */
 int64_t weft__lookout_round(int64_t now_ns);
 
 /* relief.c: by the look-out, when it has served the Ps of rt.  has_free: one of the regular ones is

@@ -78,6 +78,7 @@ struct weft__p_counts {
 struct weft__p_look {
     uint64_t turns;   /* and sleeps */
     int64_t since_ns; /* since when they have not changed, or the P was idle */
+    int64_t cpu_ns;   /* what its thread had used then; 0: not known */
     bool is_hogged;
     bool was_counted; /* as a stall */
     bool is_started;  /* a relief P that has an M */
@@ -128,6 +129,8 @@ struct weft__p {
     _Atomic int64_t wheel_next_ns; /* a lower bound of what is due next, for a look without lock */
 
     struct weft__reactor *reactor;
+
+    _Atomic int thread_id; /* of the thread that runs it, or ran it last */
 
     /* Of a relief P. */
     bool is_relief;

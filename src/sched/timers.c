@@ -50,8 +50,7 @@ void weft__timer_disarm(struct weft__wait *w)
     w->timer_p = NULL;
 }
 
-/* `self` is the P of this thread, which need not be the one whose wheel the timer was in; NULL if it
- * has none. */
+/* `self` is the P of this thread, if it has one, and need not be the one whose wheel it was. */
 static void fire(struct weft__p *self, struct weft__p *p, struct weft__timer *t)
 {
     struct weft__wait *w = WEFT__CONTAINER(t, struct weft__wait, timer);

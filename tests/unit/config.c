@@ -8,7 +8,8 @@
 #include "co_test.h"
 
 static const char *const variables[] = {"WEFT_PROCS",   "WEFT_REACTOR", "WEFT_GUARD", "WEFT_STACK",
-                                        "WEFT_VERBOSE", "WEFT_SIGNALS", "WEFT_STEAL"};
+                                        "WEFT_VERBOSE", "WEFT_SIGNALS", "WEFT_STEAL",
+                                        "WEFT_STALL_REPORT"};
 
 static void clear_environment(void)
 {
@@ -80,6 +81,7 @@ static const struct bad bad[] = {
     {"WEFT_VERBOSE", "yes", "0 or 1"},
     {"WEFT_SIGNALS", "2", "0 or 1"},
     {"WEFT_STEAL", "off", "0 or 1"},
+    {"WEFT_STALL_REPORT", "2", "0 or 1"},
 };
 
 TEST(a_bad_environment_is_one_line_and_125)
