@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* hogs.c - what others do goes on while coroutines compute, or block their threads. */
+#include <pthread.h>
 #include <unistd.h>
 
 #include "net_test.h"
 
-#define RELIEF_MAX 8
+#define RELIEF_MAX WEFT__RELIEF_MAX
 
 /* What keeps its processor until it is told to end. */
 static atomic_bool is_over;
@@ -254,4 +255,230 @@ TEST_LIMIT(all_goes_on_beside_many_hogs, 60)
     CHECK_EQ(weft_run_with(go_on_beside, (void *)2, .procs = 1), 0);
     CHECK_EQ(weft_run_with(go_on_beside, (void *)2, .procs = 2), 0);
     CHECK_EQ(weft_run_with(go_on_beside, (void *)0, .procs = 1), 0);
+}
+
+static int stay(void *unused)
+{
+    const struct weft__m *m = weft__m_self();
+
+    (void)unused;
+    for (int i = 0; i < 10; i++) {
+        CHECK_EQ(weft_sleep(WEFT_MS), 0);
+        CHECK(weft__m_self() == m);
+    }
+    return 0;
+}
+
+static int pin_beside(void *unused)
+{
+    struct hogs h = hogs_begin(compute, 1);
+
+    (void)unused;
+    CHECK(weft__m_self()->p->is_relief);
+    struct weft_co *co = weft_go_with(stay, NULL, .pinned = 1);
+    join(co);
+    co = weft_go_with(stay, NULL, .pinned = 1);
+    hogs_end(&h);
+    join(co);
+    return 0;
+}
+
+/* Goal: a pinned coroutine that is started beside the hog runs, on one thread for its life. */
+TEST(a_pinned_coroutine_that_begins_beside_a_hog_runs)
+{
+    CHECK_EQ(weft_run_with(pin_beside, NULL, .procs = 1), 0);
+}
+
+/* ---- afterwards ---- */
+
+static void await_rest(void)
+{
+    const int64_t until = weft_now() + LONG_NS;
+
+    while (stats_now().relief != 0 && weft_now() < until)
+        CHECK_EQ(weft_sleep(WEFT_MS), 0);
+    CHECK_EQ(stats_now().relief, 0);
+}
+
+static int look_where_we_run(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < 50; i++) {
+        CHECK_EQ(weft_sleep(100 * WEFT_US), 0);
+        CHECK(!weft__m_self()->p->is_relief);
+    }
+    return 0;
+}
+
+static int leave_it_to_the_regular_ones(void *unused)
+{
+    struct weft_co *co[20];
+
+    (void)unused;
+    for (int round = 0; round < 3; round++) {
+        struct hogs h = hogs_begin(compute, weft_runtime_procs(NULL) + 2);
+        CHECK_GE(stats_now().relief, 1);
+        go_on();
+        hogs_end(&h);
+        await_rest();
+        for (int i = 0; i < COUNT(co); i++)
+            co[i] = weft_go_with(look_where_we_run, NULL);
+        for (int i = 0; i < COUNT(co); i++)
+            join(co[i]);
+    }
+    CHECK_LE(weft__p_count(weft_runtime_current()), weft_runtime_procs(NULL) + RELIEF_MAX);
+    return 0;
+}
+
+/* Goal: when the hogs are gone the relief processors rest, and take no coroutine any more. */
+TEST(relief_processors_rest_when_the_hogs_are_gone)
+{
+    if (test_scale() > 1)
+        SKIP("a slow build looks like a hog");
+    CHECK_EQ(weft_run_with(leave_it_to_the_regular_ones, NULL, .procs = 1), 0);
+    CHECK_EQ(weft_run_with(leave_it_to_the_regular_ones, NULL, .procs = 2), 0);
+}
+
+static int end_in_a_deadlock(void *never)
+{
+    struct hogs h = hogs_begin(compute, 1);
+
+    go_on();
+    hogs_end(&h);
+    return chan_recv(never, NULL);
+}
+
+/* Goal: a deadlock is still found after relief processors were at work. */
+TEST(a_deadlock_is_found_after_a_hog)
+{
+    struct weft_runtime *rt;
+    struct weft_config config = WEFT_CONFIG_INIT;
+    chan *never = chan_make(0, 0);
+
+    for (config.procs = 1; config.procs <= 2; config.procs++) {
+        CHECK_EQ(weft_runtime_start(&rt, &config), 0);
+        CHECK_EQ(weft_block_on(rt, end_in_a_deadlock, never, NULL), -EDEADLK);
+        CHECK_EQ(weft_runtime_stop(rt), 1);
+    }
+    chan_unref(never);
+}
+
+static void compute_alone(void *unused)
+{
+    (void)compute(unused);
+}
+
+static void sleep_for_ever(void *unused)
+{
+    (void)unused;
+    for (;;)
+        CHECK_EQ(weft_sleep(WEFT_MS), 0);
+}
+
+static void *end_them(void *unused)
+{
+    usleep(50000);
+    atomic_store(&is_over, true);
+    return unused;
+}
+
+/* Goal: a runtime stops as soon as its hogs have come back, whoever serves it. */
+TEST(a_runtime_with_hogs_stops_when_they_end)
+{
+    struct weft_config config = WEFT_CONFIG_INIT;
+    struct weft_runtime *rt;
+    pthread_t thread;
+
+    for (int hogs_more = 0; hogs_more < 3; hogs_more++) {
+        config.procs = 1;
+        atomic_store(&is_over, false);
+        atomic_store(&n_hogs, 0);
+        CHECK_EQ(weft_runtime_start(&rt, &config), 0);
+        for (int i = 0; i < 10; i++)
+            CHECK_EQ(weft_runtime_go(rt, sleep_for_ever, NULL), 0);
+        for (int i = 0; i <= hogs_more; i++)
+            CHECK_EQ(weft_runtime_go(rt, compute_alone, NULL), 0);
+        while (atomic_load(&n_hogs) <= hogs_more)
+            usleep(1000);
+        CHECK_EQ(pthread_create(&thread, NULL, end_them, NULL), 0);
+        CHECK_GE(weft_runtime_stop(rt), 10);
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+    }
+}
+
+/* ---- counted and reported ---- */
+
+static int compute_for_30_ms(void *unused)
+{
+    (void)unused;
+    CHECK_EQ(weft_set_name("piglet"), 0);
+    atomic_store(&is_over, false);
+    burn_for(30 * WEFT_MS * test_scale());
+    return 0;
+}
+
+static int stall_twice(void *unused)
+{
+    const uint64_t before = stats_now().stalls;
+
+    (void)unused;
+    for (int i = 0; i < 2; i++)
+        join(weft_go_with(compute_for_30_ms, NULL));
+    CHECK_GE(stats_now().stalls, before + 2);
+    return 0;
+}
+
+/* Goal: a coroutine that keeps its processor is counted, and reported where that is asked for. */
+TEST(a_stall_is_counted_and_reported)
+{
+    char said[4096];
+    FILE *f = tmpfile();
+    const int old = dup(2);
+
+    CHECK(f != NULL && old >= 0);
+    fflush(stderr);
+    CHECK_GE(dup2(fileno(f), 2), 0);
+    const int rc = weft_run_with(stall_twice, NULL, .stall_report = 1);
+    CHECK_GE(dup2(old, 2), 0);
+    CHECK_EQ(rc, 0);
+    rewind(f);
+    said[fread(said, 1, sizeof said - 1, f)] = 0;
+    if (!strstr(said, "\"piglet\" has kept its processor") || !strstr(said, "hogs.c:"))
+        TEST_FAIL("it said: %s", said);
+    fclose(f);
+    close(old);
+}
+
+
+static int stay_here(void *unused)
+{
+    const int here = weft_thread_index();
+
+    (void)unused;
+    for (int i = 0; i < 5; i++) {
+        CHECK_EQ(weft_sleep(WEFT_MS), 0);
+        CHECK_EQ(weft_thread_index(), here);
+        CHECK(!weft__m_self()->p->is_relief);
+    }
+    return 0;
+}
+
+static int hog_without_stealing(void *unused)
+{
+    struct weft_co *co = weft_go_with(stay_here, NULL);
+
+    (void)unused;
+    weft_yield();
+    compute_for_30_ms(NULL);
+    join(co);
+    CHECK_GE(stats_now().stalls, 1);
+    CHECK_EQ(stats_now().relief, 0);
+    return 0;
+}
+
+/* Goal: without stealing nothing leaves its processor for a hog; it is counted all the same. */
+TEST(without_stealing_a_hog_is_only_counted)
+{
+    CHECK_EQ(weft_run_with(hog_without_stealing, NULL, .procs = 1, .no_steal = 1), 0);
+    CHECK_EQ(weft_run_with(hog_without_stealing, NULL, .procs = 2, .no_steal = 1), 0);
 }
