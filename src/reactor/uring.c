@@ -10,8 +10,8 @@
  *
  * Who owns what.  The submission side belongs to the owner of the P alone; what it has shown to the
  * kernel, others may send (uring_ring.h).  The completion side is under reap_lock; completions are
- * copied out and handled after its unlock, since an entry's lock has the lower rank.  So two threads
- * may handle completions of one operation at once.
+ * copied out and handled after its unlock, since an entry's lock has the lower rank.  So two
+ * threads may handle completions of one operation at once.
  *
  * An operation is sent under its own address, its cancel under the address with a tag.  op->refs
  * counts what is still to come: 1 for the operation itself, held from submit until its completion

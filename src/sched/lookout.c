@@ -11,6 +11,7 @@
 #define HOG_CPU_NS (WEFT__LOOKOUT_NS / 2)
 
 _Atomic uint32_t weft__lookout_sleeps;
+_Atomic bool weft__lookout_serves = true;
 
 WEFT__COLD void weft__lookout_rouse_slow(void)
 {
@@ -128,16 +129,18 @@ static bool look_at_runtime(struct weft_runtime *rt, int64_t now_ns)
     if (atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0) {
         return false; /* a hog is all that can be left there */
     }
+    bool serves =
+        rt->may_steal && atomic_load_explicit(&weft__lookout_serves, memory_order_relaxed);
     for (int i = 0; i < weft__p_count(rt); i++) {
         struct weft__p *p = weft__p_at(rt, i);
         is_busy = look_at(p, now_ns) || is_busy;
         if (!p->look.is_hogged) {
             has_free = has_free || !p->is_relief;
-        } else if (rt->may_steal) {
+        } else if (serves) {
             serve(p, now_ns);
         }
     }
-    if (rt->may_steal) {
+    if (serves) {
         weft__relief_see_to(rt, has_free, now_ns);
     }
     return is_busy;
@@ -175,7 +178,9 @@ int64_t weft__lookout_round(int64_t now_ns)
 {
     static int n_quiet; /* looks in a row */
     bool any = false;
-    weft__lock(&weft__runtimes_lock);
+    if (!weft__try_lock(&weft__runtimes_lock)) {
+        return now_ns + WEFT__LOOKOUT_NS; /* a start, an end or a dump: not now */
+    }
     for (struct weft_runtime *rt = weft__runtimes; rt != NULL; rt = rt->next) {
         any = look_at_runtime(rt, now_ns) || any;
     }

@@ -51,6 +51,9 @@ struct weft_runtime;
 
 extern _Atomic uint32_t weft__lookout_sleeps;
 
+/* False in a test of wake-ups, where one that is lost shall stay lost: it only looks. */
+extern _Atomic bool weft__lookout_serves;
+
 void weft__lookout_rouse_slow(void);
 
 /* By a P that is idle no more. */

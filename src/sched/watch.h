@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * watch.h - one thread a process that does what neither a coroutine nor a signal handler may: it
- * prints dumps and fault reports and looks closely when a runtime seems to be deadlocked.  It is the
- * look-out as well (lookout.h).
+ * prints dumps and fault reports and looks closely when a runtime seems to be deadlocked.  It is
+ * the look-out as well (lookout.h).
  *
  * When nothing runs it sleeps without a time-out until somebody posts; all signals are blocked in
  * it.  What it prints

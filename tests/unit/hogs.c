@@ -257,6 +257,47 @@ TEST_LIMIT(all_goes_on_beside_many_hogs, 60)
     CHECK_EQ(weft_run_with(go_on_beside, (void *)0, .procs = 1), 0);
 }
 
+static int read_then_end(void *arg)
+{
+    char byte;
+
+    CHECK_EQ(weft_read(*(int *)arg, &byte, 1), 1);
+    atomic_store(&is_over, true);
+    return 0;
+}
+
+static void *write_later(void *arg)
+{
+    usleep(20000);
+    CHECK_EQ(write(*(int *)arg, "x", 1), 1);
+    return NULL;
+}
+
+static int become_a_hog(void *unused)
+{
+    int fds[2];
+    pthread_t thread;
+
+    (void)unused;
+    atomic_store(&is_over, false);
+    unix_pair(fds);
+    struct weft_co *co = weft_go_with(read_then_end, &fds[0]);
+    weft_yield(); /* it has begun to wait, and nobody has looked at the reactor since */
+    CHECK_EQ(pthread_create(&thread, NULL, write_later, &fds[1]), 0);
+    compute(NULL);
+    join(co);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    close_both(fds);
+    return 0;
+}
+
+/* Goal: an operation that waits to be sent when its processor is hogged is sent.
+ * Method: the hog ends when the operation has. */
+TEST(what_was_queued_before_a_hog_is_sent)
+{
+    CHECK_EQ(weft_run_with(become_a_hog, NULL, .procs = 1), 0);
+}
+
 static int stay(void *unused)
 {
     const struct weft__m *m = weft__m_self();

@@ -30,7 +30,8 @@ SECONDS_EACH ?= 10
 bench-hogs: $(bench_dir)/hogs
 	$(Q)$< $(SECONDS_EACH)
 
-.PHONY: bench-hogs bench bench-build bench-load bench-peers bench-quick bench-servers bench-count bench-compare
+.PHONY: bench-hogs
+.PHONY: bench bench-build bench-load bench-peers bench-quick bench-servers bench-count bench-compare
 bench-build: $(WEFT_BENCH) $(B)/examples/echo_server $(B)/examples/http_server bench-load
 
 bench-load:
