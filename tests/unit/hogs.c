@@ -248,6 +248,22 @@ TEST(all_goes_on_beside_hogs_on_all_processors)
     each_kind(2, 0);
 }
 
+static int rest_before(void *unused)
+{
+    for (int round = 0; round < 2; round++) {
+        CHECK_EQ(weft_sleep(200 * WEFT_MS), 0);
+        CHECK_EQ(go_on_beside(unused), 0);
+    }
+    return 0;
+}
+
+/* Goal: the look-out, which sleeps when all do, is there when a hog comes. */
+TEST(all_goes_on_beside_a_hog_after_a_rest)
+{
+    n_more = 0;
+    CHECK_EQ(weft_run_with(rest_before, NULL, .procs = 1), 0);
+}
+
 /* Goal: and with as many more hogs than processors as is promised. */
 TEST_LIMIT(all_goes_on_beside_many_hogs, 60)
 {
@@ -449,23 +465,25 @@ TEST(a_runtime_with_hogs_stops_when_they_end)
 
 /* ---- counted and reported ---- */
 
-static int compute_for_30_ms(void *unused)
+/* Computes until it has been counted. */
+static int stall(void *unused)
 {
+    const uint64_t before = stats_now().stalls;
+    const int64_t until = weft_now() + LONG_NS;
+
     (void)unused;
     CHECK_EQ(weft_set_name("piglet"), 0);
-    atomic_store(&is_over, false);
-    burn_for(30 * WEFT_MS * test_scale());
+    while (stats_now().stalls == before && weft_now() < until)
+        ;
+    CHECK_GE(stats_now().stalls, before + 1);
     return 0;
 }
 
 static int stall_twice(void *unused)
 {
-    const uint64_t before = stats_now().stalls;
-
     (void)unused;
     for (int i = 0; i < 2; i++)
-        join(weft_go_with(compute_for_30_ms, NULL));
-    CHECK_GE(stats_now().stalls, before + 2);
+        join(weft_go_with(stall, NULL));
     return 0;
 }
 
@@ -510,9 +528,8 @@ static int hog_without_stealing(void *unused)
 
     (void)unused;
     weft_yield();
-    compute_for_30_ms(NULL);
+    (void)stall(NULL);
     join(co);
-    CHECK_GE(stats_now().stalls, 1);
     CHECK_EQ(stats_now().relief, 0);
     return 0;
 }
