@@ -69,9 +69,10 @@ struct weft__driver {
     /* As wait without sleeping and sending, for threads that do not own r. */
     void (*reap)(struct weft__reactor *r, struct weft__op_list *done);
 
-    /* Send what submit has taken, if nobody else is doing so.  What is sent now is the caller's to
-     * the kernel: should the thread end meanwhile, the operations are sent once more. */
-    void (*send)(struct weft__reactor *r);
+    /* Send what submit and cancel have taken, if nobody else is doing so, and append what is
+     * complete by that.  What is sent now is the caller's to the kernel: should the thread end
+     * meanwhile, the operations are sent once more. */
+    void (*send)(struct weft__reactor *r, struct weft__op_list *done);
 
     /* Make the wait that sleeps, or the next one, return.  Cheap when one is pending already. */
     void (*wake)(struct weft__reactor *r);
@@ -98,7 +99,7 @@ struct weft__reactor {
     /* Completed by a submit or cancel on this P: reported by the next wait.  Owner only. */
     struct weft__op_list ready;
     /* Pushed by any thread, linked by request_next: for io_uring, what has to be sent (op->wants),
-     * taken by the owner; for epoll, operations ended by a thread without a reactor, taken by
+     * taken by the owner, or by send; for epoll, operations ended by a thread without a reactor, taken by
      * whoever reaps. */
     _Atomic(struct weft__op *) requests;
     _Atomic uint32_t wake_pending; /* 1: a wake was sent and not yet seen */

@@ -373,9 +373,10 @@ static void epoll_reap(struct weft__reactor *r, struct weft__op_list *done)
 }
 
 /* Nothing waits to be sent. */
-static void epoll_send(struct weft__reactor *r)
+static void epoll_send(struct weft__reactor *r, struct weft__op_list *done)
 {
     (void)r;
+    (void)done;
 }
 
 static int epoll_start(struct weft__reactor *r)

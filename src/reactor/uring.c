@@ -402,19 +402,15 @@ static void uring_reap(struct weft__reactor *r, struct weft__op_list *done)
     weft__reactor_report(r, &out, done);
 }
 
-static void uring_send(struct weft__reactor *r)
-{
-    /* Under this lock, since an owner that is about to sleep counts what is to be sent first. */
-    if (state_of(r)->can_show && weft__try_lock(&r->reap_lock)) {
-        weft__ring_send_shown(&state_of(r)->ring);
-        weft__unlock(&r->reap_lock);
-    }
-}
-
 /* ---- The owner's round. ---- */
 
-/* Send what one operation wants; there is room for two entries. */
-static void send_wanted(struct weft__reactor *r, struct weft__op *op, struct weft__op_list *out)
+/*
+ * Send what one operation wants; there is room for two entries.  For an owner that does not come,
+ * another thread does so: the submission queue is not its own, but a cancel has a call of its own.
+ * What must be sent again, and a cancel that the kernel refuses, then waits for the owner.
+ */
+static void send_wanted(struct weft__reactor *r, struct weft__op *op, bool is_owner,
+                        struct weft__op_list *out)
 {
     struct state *st = state_of(r);
     /* acq_rel [URING-ARM]: from who asked; to who asks next and reuses request_next. */
@@ -422,6 +418,10 @@ static void send_wanted(struct weft__reactor *r, struct weft__op *op, struct wef
     if ((wants & WANT_SEND) != 0) {
         /* A cancel that is set later finds it in the ring, since its own request comes later. */
         int error = atomic_load_explicit(&op->cancel_error, memory_order_relaxed);
+        if (error == 0 && !is_owner) {
+            request(op, wants, false);
+            return;
+        }
         if (error == 0) {
             send_op(st, op);
             /* release [URING-ARM]: to whoever handles its completion, after our last access. */
@@ -436,11 +436,14 @@ static void send_wanted(struct weft__reactor *r, struct weft__op *op, struct wef
          * last access, to whoever drops the cancel's. */
         if (atomic_fetch_add_explicit(&op->refs, 0, memory_order_acq_rel) == 1) {
             drop_ref(r, op, out);
-            return;
+        } else if (!is_owner) {
+            int rc = weft__ring_cancel(&st->ring, (uintptr_t)op | TAG_OP);
+            handle_cancel(r, op, rc == 0 ? 0 : -ENOENT, false, out);
+        } else {
+            struct io_uring_sqe *sqe = take_sqe(st, NULL, TAG_CANCEL);
+            io_uring_prep_cancel64(sqe, (uintptr_t)op | TAG_OP, 0);
+            io_uring_sqe_set_data64(sqe, (uintptr_t)op | TAG_CANCEL);
         }
-        struct io_uring_sqe *sqe = take_sqe(st, NULL, TAG_CANCEL);
-        io_uring_prep_cancel64(sqe, (uintptr_t)op | TAG_OP, 0);
-        io_uring_sqe_set_data64(sqe, (uintptr_t)op | TAG_CANCEL);
     }
 }
 
@@ -454,13 +457,30 @@ static void send_requests(struct weft__reactor *r, struct weft__op_list *out)
         for (struct weft__op *op = lists[i]; op != NULL; op = next) {
             next = op->request_next;
             if (make_room(r, 2)) {
-                send_wanted(r, op, out);
+                send_wanted(r, op, true, out);
             } else {
                 op->request_next = st->unsent;
                 st->unsent = op;
             }
         }
     }
+}
+
+static void uring_send(struct weft__reactor *r, struct weft__op_list *done)
+{
+    /* Under this lock, since an owner that is about to sleep counts what is to be sent first. */
+    if (state_of(r)->can_show && weft__try_lock(&r->reap_lock)) {
+        weft__ring_send_shown(&state_of(r)->ring);
+        weft__unlock(&r->reap_lock);
+    }
+    struct weft__op_list out;
+    struct weft__op *next;
+    weft__op_list_init(&out);
+    for (struct weft__op *op = weft__reactor_take_requests(r); op != NULL; op = next) {
+        next = op->request_next;
+        send_wanted(r, op, false, &out);
+    }
+    weft__reactor_report(r, &out, done);
 }
 
 /* Keep a read of wake_fd in the ring; with reap_lock held.  False if there is no room. */

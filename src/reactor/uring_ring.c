@@ -222,4 +222,12 @@ void weft__ring_send_shown(struct io_uring *ring)
     }
 }
 
+int weft__ring_cancel(struct io_uring *ring, uint64_t user_data)
+{
+    /* A time-out of 0, and by user_data alone. */
+    struct io_uring_sync_cancel_reg cancel = {.addr = user_data, .fd = -1};
+    int rc = io_uring_register_sync_cancel(ring, &cancel);
+    return rc < 0 ? rc : 0;
+}
+
 #endif

@@ -5,6 +5,7 @@
 
 #include <liburing.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Make a ring and prove that it works; `first`, if not NULL, is one whose kernel workers it shares.
  * 0 or -errno: nothing is left then. */
@@ -43,6 +44,10 @@ static inline void weft__ring_show(struct io_uring *ring)
 
 /* By any thread, with reap_lock held. */
 void weft__ring_send_shown(struct io_uring *ring);
+
+/* By any thread: cancel what was sent with this user_data.  0, or -errno if it was not found, could
+ * not be cancelled at once, or the kernel has no such call. */
+int weft__ring_cancel(struct io_uring *ring, uint64_t user_data);
 
 /* Can the kernel be told that a first try of a receive or send is useless? */
 static inline bool weft__ring_has_poll_first(const struct io_uring *ring)

@@ -113,7 +113,7 @@ static void serve(struct weft__p *p, int64_t now_ns)
     struct weft__op_list done;
     weft__op_list_init(&done);
     (void)weft__timers_fire(NULL, p, now_ns);
-    driver->send(p->reactor);
+    driver->send(p->reactor, &done);
     driver->reap(p->reactor, &done);
     complete(rt, &done);
     if (has_queued(p) && weft__queue_take_away(p) != 0) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* hogs.c - what others do goes on while coroutines compute, or block their threads. */
 #include <pthread.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "net_test.h"
@@ -305,6 +306,59 @@ static int become_a_hog(void *unused)
     CHECK_EQ(pthread_join(thread, NULL), 0);
     close_both(fds);
     return 0;
+}
+
+static int time_out_then_end(void *arg)
+{
+    char byte;
+
+    WEFT_DEADLINE (s, 10 * WEFT_MS)
+        CHECK_EQ(weft_read(*(int *)arg, &byte, 1), -ETIMEDOUT);
+    atomic_store(&is_over, true);
+    return 0;
+}
+
+/* Decided by its channel, it lets go of its fd. */
+static int select_then_end(void *arg)
+{
+    struct weft_case cases[] = {weft_case_readable(*(int *)arg), weft_case_after(10 * WEFT_MS)};
+
+    CHECK_EQ(weft_select(cases, 2), 1);
+    atomic_store(&is_over, true);
+    return 0;
+}
+
+static int keep_a_cancel_waiting(void *fn)
+{
+    int fds[2];
+
+    for (int is_sent = 0; is_sent < 2; is_sent++) {
+        atomic_store(&is_over, false);
+        unix_pair(fds);
+        struct weft_co *co = weft_go_with((int (*)(void *))(uintptr_t)fn, &fds[0]);
+        weft_yield();
+        if (is_sent)
+            CHECK_EQ(weft_sleep(WEFT_MS), 0);
+        compute(NULL);
+        join(co);
+        close_both(fds);
+    }
+    return 0;
+}
+
+/* Goal: an operation that a hogged processor has in flight, or has yet to send, is cancelled.
+ * Method: the hog ends when the one who waited goes on. */
+TEST(what_was_in_flight_before_a_hog_is_cancelled)
+{
+    struct utsname kernel;
+
+    CHECK_EQ(uname(&kernel), 0);
+    if (atoi(kernel.release) < 6)
+        SKIP("io_uring cancels from its submission queue alone");
+    CHECK_EQ(weft_run_with(keep_a_cancel_waiting, (void *)(uintptr_t)time_out_then_end,
+                           .procs = 1), 0);
+    CHECK_EQ(weft_run_with(keep_a_cancel_waiting, (void *)(uintptr_t)select_then_end, .procs = 1),
+             0);
 }
 
 /* Goal: an operation that waits to be sent when its processor is hogged is sent.
