@@ -60,10 +60,10 @@ static void note_stall(struct weft__p *p, struct weft__g *g, int64_t now_ns)
         return;
     }
     look->was_counted = true;
-    weft__count(p->rt->stalls);
     if (p->rt->reports_stalls) {
         weft__report_stall(g, now_ns - look->since_ns);
     }
+    weft__count(p->rt->stalls);
 }
 
 /* Has one and the same coroutine kept p since the last look?  A switch or a sleep would show.
@@ -77,8 +77,11 @@ static bool look_at(struct weft__p *p, int64_t now_ns)
     struct weft__g *g = is_busy && turns == look->turns ? running_on(p) : NULL;
     if (g == NULL) {
         restart(p, turns, is_busy, now_ns);
-    } else if (look->is_hogged || is_kept(p)) {
-        look->is_hogged = true;
+    } else {
+        bool is_certain = look->is_hogged && now_ns - look->since_ns >= WEFT__RELIEF_NS;
+        look->is_hogged = is_certain || is_kept(p);
+    }
+    if (look->is_hogged) {
         note_stall(p, g, now_ns);
     }
     return is_busy;
@@ -134,9 +137,10 @@ static bool look_at_runtime(struct weft_runtime *rt, int64_t now_ns)
     for (int i = 0; i < weft__p_count(rt); i++) {
         struct weft__p *p = weft__p_at(rt, i);
         is_busy = look_at(p, now_ns) || is_busy;
-        if (!p->look.is_hogged) {
+        if (!p->look.is_hogged || now_ns - p->look.since_ns < WEFT__RELIEF_NS) {
             has_free = has_free || !p->is_relief;
-        } else if (serves) {
+        }
+        if (p->look.is_hogged && serves) {
             serve(p, now_ns);
         }
     }

@@ -16,8 +16,8 @@
  * more than the runtime was started with, with a thread of its own, made when it is first needed.
  *
  *   a relief P is   because                               and
- *   called          all others are hogged, and            takes and steals work as any other
- *                   something waits
+ *   called          all others are hogged, for some       takes and steals work as any other
+ *                   ms by now, and something waits
  *   resting         one of the others was free at         takes none; what its own timers and
  *                   WEFT__FREE_LOOKS looks in a row       operations wake it gives away
  *
@@ -45,6 +45,7 @@ struct weft__p;
 struct weft_runtime;
 
 #define WEFT__LOOKOUT_NS 2000000
+#define WEFT__RELIEF_NS 4000000 /* so long it is hogged before a relief P is called for it */
 #define WEFT__STALL_MIN_NS 10000000 /* counted, and reported if that is asked for */
 #define WEFT__QUIET_LOOKS 10
 #define WEFT__FREE_LOOKS 5
