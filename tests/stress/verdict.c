@@ -115,7 +115,7 @@ TEST(what_was_reported_but_not_delivered_is_still_under_way)
     static struct weft__p p[2];
     static struct weft__reactor reactors[2];
     static struct weft_runtime rt = {
-        .p = p, .procs = 2, .reactors = {.count = 2, .reactors = reactors}};
+        .p = p, .procs = 2, .n_ps = 2, .reactors = {.count = 2, .reactors = reactors}};
 
     CHECK(!weft__has_undelivered(&rt));
     reactors[0].n_submitted = 3;
