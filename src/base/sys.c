@@ -24,7 +24,7 @@
 #include "sys_result.h"
 
 #ifdef WEFT_FAULT
-int (*weft__sys_fault)(enum weft__call call);
+_Atomic(weft__fault_fn *) weft__sys_fault;
 #endif
 
 int weft__sys_fault_now(enum weft__call call)

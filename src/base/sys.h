@@ -36,7 +36,8 @@ enum weft__call {
 
 #ifdef WEFT_FAULT
 /* Returns 0 to let the call go on, or the -errno that it shall return.  Set by tests. */
-extern int (*weft__sys_fault)(enum weft__call call);
+typedef int weft__fault_fn(enum weft__call call);
+extern _Atomic(weft__fault_fn *) weft__sys_fault;
 #endif
 /* For the few calls that are made elsewhere (liburing, pthread). */
 int weft__sys_fault_now(enum weft__call call);

@@ -21,7 +21,8 @@ static inline ssize_t weft__result_long(long rc)
 static inline int weft__fault(enum weft__call call)
 {
 #ifdef WEFT_FAULT
-    return weft__sys_fault != NULL ? weft__sys_fault(call) : 0;
+    weft__fault_fn *fault = atomic_load_explicit(&weft__sys_fault, memory_order_relaxed);
+    return fault != NULL ? fault(call) : 0;
 #else
     (void)call;
     return 0;

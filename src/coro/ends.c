@@ -49,9 +49,15 @@ void weft__ends_check_stack(const struct weft__g *g)
 /* Those that a cleanup defers are found in front, and run next. */
 static void run_cleanups(struct weft__g *g, bool has_returned)
 {
-    struct weft__end **at;
-    while (*(at = weft__ends_cleanups(g)) != NULL) {
+    for (;;) {
+        if (has_returned && g->ends != NULL) {
+            refuse_in_frame(g, g->ends); /* before it is looked at */
+        }
+        struct weft__end **at = weft__ends_cleanups(g);
         struct weft__end *end = *at;
+        if (end == NULL) {
+            return;
+        }
         if (has_returned) {
             refuse_in_frame(g, end);
         }

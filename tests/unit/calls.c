@@ -5,6 +5,8 @@
  * after it, in a signal handler.  What comes of it is what its field `Threads` says.
  *
  * Each row is walked in a process of its own: some end it, some use up what they are given.
+ *
+ * matrix: once
  */
 #include "calls.h"
 
@@ -84,6 +86,7 @@ static int build(void *arg)
     struct things *t = arg;
     char name[64];
 
+    t->pid = getpid();
     t->chan = weft_chan_make_shared(0, 4);
     CHECK_EQ(chan_send(t->chan, NULL), 0);
     t->awaited = weft_chan_make_shared(0, 1);

@@ -52,6 +52,7 @@ struct things {
     struct weft_co *ended, *sleeper, *reader; /* NULL: there never was a runtime */
     struct weft_scope *scope;        /* in which the sleeper waits; NULL: there is no runtime */
     struct weft_addr addr;           /* where nobody listens */
+    pid_t pid; /* of the process that made all this */
     int pipe[2];                     /* something to be read, and room */
 };
 
@@ -195,18 +196,21 @@ static void *signal_until_seen(void *cond)
     return NULL;
 }
 
-static int64_t wait_and_be_signalled(struct weft_mutex *m)
+/* In the child of a fork nobody signals: the wait is refused before. */
+static int64_t wait_and_be_signalled(struct things *t)
 {
+    const bool is_child = getpid() != t->pid;
     struct weft_cond *c = weft_cond_make();
     pthread_t th;
-    int rc = weft_mutex_lock(m);
+    int rc = weft_mutex_lock(t->mutex);
 
-    if (rc != 0 || pthread_create(&th, NULL, signal_until_seen, c) != 0)
+    if (rc != 0 || (!is_child && pthread_create(&th, NULL, signal_until_seen, c) != 0))
         return -1;
-    rc = weft_cond_wait(c, m);
+    rc = weft_cond_wait(c, t->mutex);
     atomic_store(&has_been_signalled, true);
-    pthread_join(th, NULL);
-    weft_mutex_unlock(m);
+    if (!is_child)
+        pthread_join(th, NULL);
+    weft_mutex_unlock(t->mutex);
     return rc;
 }
 
@@ -386,7 +390,7 @@ ROW("weft_cond_make", ANY_THREAD, 0, 0, 0, MADE(weft_cond_make()))
 ROW("weft_cond_free", ANY_THREAD, 0, 0, 0, DONE(weft_cond_free(weft_cond_make())))
 ROW("weft_cond_signal", ANY_THREAD, 0, 0, 0, DONE(weft_cond_signal(weft_cond_make())))
 ROW("weft_cond_broadcast", ANY_THREAD, 0, 0, 0, DONE(weft_cond_broadcast(weft_cond_make())))
-ROW("weft_cond_wait", ANY_THREAD, 0, 0, FATAL, wait_and_be_signalled(t->mutex))
+ROW("weft_cond_wait", ANY_THREAD, 0, 0, FATAL, wait_and_be_signalled(t))
 ROW("weft_sem_make", ANY_THREAD, 0, 0, 0, MADE(weft_sem_make(1)))
 ROW("weft_sem_free", ANY_THREAD, 0, 0, 0, DONE(weft_sem_free(weft_sem_make(1))))
 ROW("weft_sem_acquire", ANY_THREAD, 0, 0, 0, weft_sem_acquire(weft_sem_make(1), 1))
