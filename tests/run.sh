@@ -17,6 +17,7 @@
 #   tests/child only, programs that must die or report, judged by how they end and what they say:
 #   expect-exit: 2   or SIGSEGV       expect-stderr: REGEX     expect-stdout: REGEX   (grep -E)
 #   env: A=B C=D                      args: WORD...
+#   asan: OPTION=...                  more of ASAN_OPTIONS
 #
 # Environment: WEFT_KERNEL, the words that tools/mk/kernel.c prints (drivers and guards that can be
 # had); WEFT_EMULATOR, put before each program; WEFT_TEST_SCALE, which multiplies all limits.
@@ -154,7 +155,7 @@ run_one() {
         # The program's own way to die is judged here, so the sanitizers keep out of it.
         child=handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigfpe=0:handle_sigill=0
         # shellcheck disable=SC2046  # words, on purpose
-        { env $(note "$src" env) ASAN_OPTIONS="${ASAN_OPTIONS:-}:$child" \
+        { env $(note "$src" env) ASAN_OPTIONS="${ASAN_OPTIONS:-}:$child:$(note "$src" asan)" \
             TSAN_OPTIONS="${TSAN_OPTIONS:-}:$child" timeout -s QUIT -k 3 "$limit" \
             "${cmd[@]}" $(note "$src" args) </dev/null >"$log.stdout" 2>"$log.stderr"
         status=$?; } 2>/dev/null # the shell's own word on how it died

@@ -4,7 +4,7 @@
  *
  * AddressSanitizer keeps frames away from the stack to find just that by itself: not here.
  *
- * env: ASAN_OPTIONS=detect_stack_use_after_return=0
+ * asan: detect_stack_use_after_return=0
  * expect-exit: SIGABRT
  * expect-stderr: ^weft: fatal: .*weft_defer_begin.*coroutine [0-9]+ "culprit"
  */
