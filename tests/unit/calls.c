@@ -77,7 +77,7 @@ static void spawn_some(struct things *t)
     t->reader = weft_go_with(wait_for_bytes, NULL);
     CHECK_EQ(weft_go_at(wait_for_a_signal, t->awaited, WEFT_SITE), 0);
     t->ended = weft_go_with(end_named, NULL);
-    while (!weft_done(t->ended) || count_parks() < 3)
+    while (!weft_done(t->ended) || t->scope == NULL || count_parks() < 3)
         weft_yield();
 }
 

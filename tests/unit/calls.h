@@ -50,7 +50,7 @@ struct things {
     struct weft_subscriber *subscriber; /* a signal is kept for it */
     struct weft_watch *watch;
     struct weft_co *ended, *sleeper, *reader; /* NULL: there never was a runtime */
-    struct weft_scope *scope;        /* in which the sleeper waits; NULL: there is no runtime */
+    struct weft_scope *_Atomic scope; /* in which the sleeper waits; NULL: there is no runtime */
     struct weft_addr addr;           /* where nobody listens */
     pid_t pid; /* of the process that made all this */
     int pipe[2];                     /* something to be read, and room */
