@@ -4,6 +4,8 @@
  * coroutine leaves the thread, with both places, and says nothing of a program that is right.
  *
  * Each program runs in a process of its own, whose stderr is looked at.
+ *
+ * matrix: once
  */
 #include <pthread.h>
 
