@@ -2,22 +2,34 @@
 /*
  * blocking_stop.c - a stop that waits for a blocking call says for which.
  *
+ * The call reads what is said, passes it on, and ends when it has been named.
+ *
  * expect-exit: 0
  * expect-stderr: ^weft: a runtime is being stopped and waits for blocking calls that have begun:$
  * expect-stderr: ^blocking calls: 1 running, 0 queued, 1 threads
  * expect-stderr: ^coroutine [0-9]+ waits: blocking call of take_long
  */
 #include <stdatomic.h>
+#include <string.h>
 #include <unistd.h>
 #include <weft.h>
 
 static atomic_bool has_begun;
+static int report[2], console;
 
 static int take_long(void *arg)
 {
+    static char text[65536];
+    size_t used = 0;
+    ssize_t n = 1;
+
     (void)arg;
     atomic_store(&has_begun, true);
-    usleep(1500000);
+    while (strstr(text, "blocking call of take_long") == NULL &&
+           (n = read(report[0], text + used, sizeof text - 1 - used)) > 0)
+        used += (size_t)n;
+    if (write(console, text, used) != (ssize_t)used)
+        _exit(6);
     return 0;
 }
 
@@ -31,6 +43,9 @@ int main(void)
 {
     struct weft_runtime *rt;
 
+    console = dup(2);
+    if (pipe(report) != 0 || dup2(report[1], 2) < 0)
+        return 2;
     if (weft_runtime_start(&rt, NULL) != 0 || weft_runtime_go(rt, call, NULL) != 0)
         return 3;
     while (!atomic_load(&has_begun))

@@ -65,7 +65,6 @@ CO_TEST(the_first_thread_is_refused)
 
 static int call(void *n)
 {
-    usleep(100);
     CHECK_EQ(weft_blocking(count_call, n, NULL), 0);
     return 0;
 }
