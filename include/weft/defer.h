@@ -102,8 +102,9 @@ WEFT_API void weft_defer_end(struct weft_defer *d);
  * The scopes of the coroutine are closed; its cleanups run, those of blocks (WEFT_DEFER()) and its
  * own (weft_defer()), the last begun first; then the destructors of its locals.  Beyond that its
  * frames are not unwound: C++ destructors and __attribute__((cleanup)) functions of others do not
- * run, locks that are held there stay held, and a weft_once_do() stays under way.  In a cleanup it
- * ends that cleanup, and the rest of them run.
+ * run, locks that are held there stay held, and a weft_once_do() stays under way.  A group that was
+ * begun there (weft/group.h) must have been ended: its memory goes.  In a cleanup it ends that
+ * cleanup, and the rest of them run.
  *
  * Returns    never.
  * Errors     none; outside a coroutine it is fatal.
