@@ -3,10 +3,12 @@
  * step.h - run the code of the switch one instruction at a time, inside this process.
  *
  * Between step_begin() and step_end(), step_hook is called by a signal handler before each
- * instruction of asm/switch_<arch>.S that runs.  On x86_64 the trap flag does it (so the hook is
- * called in all other code, too); on aarch64, where only a debugger may step and qemu's emulation
- * of user programs has none, a breakpoint instruction walks through the code: it has few branches,
- * so where the next one belongs is known.
+ * instruction of asm/switch_<arch>.S that runs, and before the first one after leaving it.  Nothing
+ * else is stepped through: a sanitizer's own code, which the compiler put between, could not be
+ * entered again by the handler.  Breakpoints wait wherever C may enter the code.  From there the
+ * trap flag leads on x86_64 from one instruction to the next; on aarch64, where only a debugger may
+ * step and qemu's emulation of user programs has none, the breakpoint itself walks through the
+ * code: it has few branches, so where the next one belongs is known.
  */
 #ifndef WEFT_TEST_STEP_H
 #define WEFT_TEST_STEP_H
@@ -17,59 +19,35 @@
 
 static void (*step_hook)(uintptr_t pc, uintptr_t sp);
 static const void *step_ucontext; /* while the hook runs: all the registers */
-static volatile bool is_stepping;
 
 #if defined(__x86_64__)
-
-#define TRAP_FLAG 0x100
-
-static void step_on_trap(int sig, siginfo_t *info, void *ucontext)
-{
-    greg_t *regs = ((ucontext_t *)ucontext)->uc_mcontext.gregs;
-
-    (void)sig, (void)info;
-    if (is_stepping) {
-        regs[REG_EFL] |= TRAP_FLAG;
-        step_ucontext = ucontext;
-        step_hook((uintptr_t)regs[REG_RIP], (uintptr_t)regs[REG_RSP]);
-    } else {
-        regs[REG_EFL] &= ~TRAP_FLAG;
-    }
-}
-
-TEST_FN void step_arm(void)
-{
-    raise(SIGTRAP);
-}
-
-TEST_FN void step_disarm(void)
-{
-    raise(SIGTRAP);
-}
-
+typedef uint8_t step_code;
+#define BREAKPOINT 0xcc /* int3 */
 #elif defined(__aarch64__)
-
+typedef uint32_t step_code;
 #define BREAKPOINT 0xd4200000u /* brk #0 */
-#define IS_RET(instruction) (((instruction)&0xfffffc1f) == 0xd65f0000)
-#define IS_BLR(instruction) (((instruction)&0xfffffc1f) == 0xd63f0000)
-#define IS_B(instruction) (((instruction)&0xfc000000) == 0x14000000)
-#define DISTANCE_OF_B(instruction) ((intptr_t)((int32_t)((instruction) << 6) >> 6) * 4)
+#endif
 
 /* Where breakpoints are, and what belongs there: one, or three while C runs, which may come back
  * by a call of either function or by the return of an entry. */
-static uint32_t *step_at[3];
-static uint32_t step_old[3];
+static step_code *step_at[3];
+static step_code step_old[3];
 static int step_count;
 
-static void step_put(uint32_t *at, uint32_t instruction)
+/* By an instruction of its own: ThreadSanitizer knows code as memory that nobody writes. */
+static void step_put(step_code *at, step_code instruction)
 {
-    *(volatile uint32_t *)at = instruction;
+#if defined(__x86_64__)
+    __asm__ volatile("movb %1, %0" : "=m"(*at) : "q"(instruction));
+#elif defined(__aarch64__)
+    __asm__ volatile("str %w1, %0" : "=m"(*at) : "r"(instruction));
+#endif
     __builtin___clear_cache((char *)at, (char *)(at + 1));
 }
 
 static void step_add(uintptr_t at)
 {
-    step_at[step_count] = (uint32_t *)at;
+    step_at[step_count] = (step_code *)at;
     step_old[step_count] = *step_at[step_count];
     step_put(step_at[step_count++], BREAKPOINT);
 }
@@ -88,6 +66,47 @@ static void step_disarm(void)
         step_put(step_at[step_count], step_old[step_count]);
     }
 }
+
+/* Makes the code writable, too: nothing else in the process could put a breakpoint there. */
+static void step_arm(void)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t low = (uintptr_t)weft__ctx_switch & -page;
+
+    CHECK_EQ(mprotect((void *)low, (uintptr_t)weft__ctx_make + 64 - low,
+                      PROT_READ | PROT_WRITE | PROT_EXEC),
+             0);
+    step_add_all();
+}
+
+#if defined(__x86_64__)
+
+#define TRAP_FLAG 0x100
+
+static void step_on_trap(int sig, siginfo_t *info, void *ucontext)
+{
+    greg_t *regs = ((ucontext_t *)ucontext)->uc_mcontext.gregs;
+
+    (void)sig;
+    if (info->si_code != TRAP_TRACE) { /* a breakpoint, and the pc is past it */
+        step_disarm();
+        regs[REG_RIP]--;
+        regs[REG_EFL] |= TRAP_FLAG;
+    }
+    step_ucontext = ucontext;
+    step_hook((uintptr_t)regs[REG_RIP], (uintptr_t)regs[REG_RSP]);
+    if (!is_in_code((uintptr_t)regs[REG_RIP])) {
+        regs[REG_EFL] &= ~TRAP_FLAG;
+        step_add_all();
+    }
+}
+
+#elif defined(__aarch64__)
+
+#define IS_RET(instruction) (((instruction)&0xfffffc1f) == 0xd65f0000)
+#define IS_BLR(instruction) (((instruction)&0xfffffc1f) == 0xd63f0000)
+#define IS_B(instruction) (((instruction)&0xfc000000) == 0x14000000)
+#define DISTANCE_OF_B(instruction) ((intptr_t)((int32_t)((instruction) << 6) >> 6) * 4)
 
 static void step_on_trap(int sig, siginfo_t *info, void *ucontext)
 {
@@ -110,18 +129,6 @@ static void step_on_trap(int sig, siginfo_t *info, void *ucontext)
         step_add(next);
 }
 
-/* Makes the code writable, too: nothing else in the process could put a breakpoint there. */
-static void step_arm(void)
-{
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t low = (uintptr_t)weft__ctx_switch & -page;
-
-    CHECK_EQ(mprotect((void *)low, (uintptr_t)weft__ctx_make + 64 - low,
-                      PROT_READ | PROT_WRITE | PROT_EXEC),
-             0);
-    step_add_all();
-}
-
 #endif
 
 TEST_FN void step_begin(void (*hook)(uintptr_t pc, uintptr_t sp))
@@ -132,13 +139,11 @@ TEST_FN void step_begin(void (*hook)(uintptr_t pc, uintptr_t sp))
         SKIP("valgrind translates the program: it cannot be stepped through");
     step_hook = hook;
     CHECK_EQ(sigaction(SIGTRAP, &action, NULL), 0);
-    is_stepping = true;
     step_arm();
 }
 
 TEST_FN void step_end(void)
 {
-    is_stepping = false;
     step_disarm();
 }
 

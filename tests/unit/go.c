@@ -536,16 +536,16 @@ CO_TEST(processor_and_results_are_right_after_a_migration)
     return 0;
 }
 
-static int sleep_short(void *arg)
+static int end_when_told(void *gate)
 {
-    (void)arg;
-    CHECK_EQ(weft_sleep(WEFT_MS), 0);
+    CHECK_EQ(chan_recv(gate, NULL), 0);
     return 7;
 }
 
 CO_TEST(a_join_ended_by_its_scope_leaves_the_handle_with_the_caller)
 {
-    struct weft_co *co = weft_go_with(sleep_short, NULL);
+    chan *gate = chan_make(0, 0);
+    struct weft_co *co = weft_go_with(end_when_told, gate);
     int result = 0;
 
     WEFT_DEADLINE (s, 10 * WEFT_US) {
@@ -553,7 +553,9 @@ CO_TEST(a_join_ended_by_its_scope_leaves_the_handle_with_the_caller)
         CHECK_EQ(weft_scope_cause(&s), WEFT_CAUSE_THIS);
     }
     CHECK_EQ(result, 0);
+    CHECK_EQ(chan_send(gate, NULL), 0);
     CHECK_EQ(weft_join(co, &result), 0);
     CHECK_EQ(result, 7);
+    chan_unref(gate);
     return 0;
 }

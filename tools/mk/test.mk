@@ -70,11 +70,6 @@ ifeq ($(VARIANT),aarch64)
   kinds_variant := unit asm examples
   not_emulated := $(addprefix $(B)/tests/unit/,runtime signals starved calls)
 endif
-# One thread alone takes the steps of the switch there, by a signal each, which ThreadSanitizer
-# handles in its own way and time.
-ifeq ($(VARIANT),tsan)
-  kinds_variant := $(filter-out asm,$(kinds_variant))
-endif
 check-variant: $(LIB_A) examples $(call binaries,$(kinds_variant)) $(B)/kernel
 	$(Q)$(call run,$(MATRIX)) $(filter-out $(not_emulated),$(call programs,$(kinds_variant)))
 
