@@ -302,7 +302,9 @@ CO_TEST(an_accept_loop_does_not_spin_at_emfile)
 
 static int by_size(const void *a, const void *b)
 {
-    return (*(const int64_t *)a > *(const int64_t *)b) - (*(const int64_t *)a < *(const int64_t *)b);
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+    return (x > y) - (x < y);
 }
 
 /* Goal: a weft_close() makes room at once, long before the waiting accept looks again by itself:
