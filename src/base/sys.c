@@ -22,6 +22,7 @@
 #include "compiler.h"
 #include "self.h"
 #include "sys_result.h"
+#include "text.h"
 
 #ifdef WEFT_FAULT
 _Atomic(weft__fault_fn *) weft__sys_fault;
@@ -262,6 +263,33 @@ int weft__sys_thread_count(void)
     }
     const char *at = strstr(text, "\nThreads:");
     return at != NULL ? atoi(at + strlen("\nThreads:")) : -ENOENT;
+}
+
+int64_t weft__sys_thread_cpu_ns(int id)
+{
+    /* What pthread_getcpuclockid() makes: the clock of a thread, as the scheduler counts. */
+    clockid_t clock = (clockid_t)((~(unsigned)id << 3) | 6u);
+    struct timespec ts;
+    int rc = weft__result(clock_gettime(clock, &ts));
+    return rc < 0 ? rc : (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+int weft__sys_thread_is_blocked(int id)
+{
+    char path[64];
+    char text[256];
+    struct weft__text t;
+    weft__text_init(&t, path, sizeof path);
+    weft__text_add(&t, "/proc/self/task/");
+    weft__text_int(&t, id);
+    weft__text_add(&t, "/stat");
+    int rc = (int)weft__sys_read_file(path, text, sizeof text);
+    if (rc < 0) {
+        return rc;
+    }
+    /* "id (name) state ...", and the name may have anything in it. */
+    const char *at = strrchr(text, ')');
+    return at != NULL && at[1] == ' ' && at[2] != 'R';
 }
 
 void weft__sys_timer_slack(int64_t ns)

@@ -53,6 +53,7 @@ static void run(struct weft__m *m)
 {
     struct weft__g *g;
     weft__gate_set_self(m->p->gate);
+    atomic_store_explicit(&m->p->thread_id, m->thread_id, memory_order_relaxed);
     while (m->p != NULL && (g = weft__find(m)) != NULL) {
         weft__switch_to_g(m, g);
     }
@@ -93,6 +94,7 @@ static void *m_main(void *arg)
 {
     struct weft__m *m = arg;
     weft__m_set_self(m);
+    m->thread_id = weft__sys_thread_id();
     weft__sys_timer_slack(1); /* the kernel's default adds 50 us to every sleep */
     weft__fault_thread_begin(m);
     m->fp = m->rt->fp;
