@@ -22,7 +22,6 @@
 #include "compiler.h"
 #include "self.h"
 #include "sys_result.h"
-#include "text.h"
 
 #ifdef WEFT_FAULT
 _Atomic(weft__fault_fn *) weft__sys_fault;
@@ -274,22 +273,9 @@ int64_t weft__sys_thread_cpu_ns(int id)
     return rc < 0 ? rc : (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-int weft__sys_thread_is_blocked(int id)
+int weft__sys_thread_signal(int id, int sig)
 {
-    char path[64];
-    char text[256];
-    struct weft__text t;
-    weft__text_init(&t, path, sizeof path);
-    weft__text_add(&t, "/proc/self/task/");
-    weft__text_int(&t, id);
-    weft__text_add(&t, "/stat");
-    int rc = (int)weft__sys_read_file(path, text, sizeof text);
-    if (rc < 0) {
-        return rc;
-    }
-    /* "id (name) state ...", and the name may have anything in it. */
-    const char *at = strrchr(text, ')');
-    return at != NULL && at[1] == ' ' && at[2] != 'R';
+    return (int)weft__result((int)syscall(SYS_tgkill, getpid(), id, sig));
 }
 
 void weft__sys_timer_slack(int64_t ns)

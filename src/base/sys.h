@@ -81,10 +81,11 @@ int weft__sys_thread_id(void);
 void weft__sys_thread_stack(const void **low, size_t *bytes); /* of the calling thread */
 /* How many threads the process has; -errno if /proc cannot tell. */
 int weft__sys_thread_count(void);
-/* Of a thread of this process, by its id: the CPU time that it has used, and whether it waits for
- * something else than a CPU; -errno if the kernel does not tell. */
+/* The CPU time that a thread of this process has used, by its id; -errno if the kernel does not
+ * tell. */
 int64_t weft__sys_thread_cpu_ns(int id);
-int weft__sys_thread_is_blocked(int id);
+/* Send it a signal; 0 or -errno. */
+int weft__sys_thread_signal(int id, int sig);
 void weft__sys_timer_slack(int64_t ns);
 
 /* Files and sockets.  read and write never block when the fd could: -EAGAIN instead. */

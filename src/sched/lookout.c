@@ -5,10 +5,13 @@
 #include "../base/clock.h"
 #include "../base/sys.h"
 #include "queue.h"
+#include "trace.h"
 #include "watch.h"
 
 /* A coroutine that has used the CPU for so long in one turn keeps its P. */
 #define HOG_CPU_NS (WEFT__LOOKOUT_NS / 2)
+/* One that has not come back for so long keeps it in any case. */
+#define STILL_NS (3 * WEFT__LOOKOUT_NS)
 
 _Atomic uint32_t weft__lookout_sleeps;
 _Atomic bool weft__lookout_serves = true;
@@ -44,13 +47,15 @@ static void restart(struct weft__p *p, uint64_t turns, bool is_busy, int64_t now
     look->was_counted = false;
 }
 
-/* Is it the coroutine that keeps p, or has the kernel put the thread aside?  In the latter case
- * there is no CPU for somebody else either, and all the others of this P would change theirs. */
-static bool is_kept(const struct weft__p *p)
+/* Is it the coroutine that keeps p, or has the kernel put the thread aside for a moment?  In the
+ * latter case there is no CPU for somebody else either, and all the others of this P would change
+ * theirs.  One that uses none for long may block its thread; only /proc could tell, and would take
+ * a descriptor, whose number the program may just have closed. */
+static bool is_kept(const struct weft__p *p, int64_t now_ns)
 {
     int id = atomic_load_explicit(&p->thread_id, memory_order_relaxed);
     int64_t used_ns = weft__sys_thread_cpu_ns(id) - p->look.cpu_ns;
-    return p->look.cpu_ns <= 0 || used_ns >= HOG_CPU_NS || weft__sys_thread_is_blocked(id) != 0;
+    return p->look.cpu_ns <= 0 || used_ns >= HOG_CPU_NS || now_ns - p->look.since_ns >= STILL_NS;
 }
 
 static void note_stall(struct weft__p *p, struct weft__g *g, int64_t now_ns)
@@ -61,7 +66,10 @@ static void note_stall(struct weft__p *p, struct weft__g *g, int64_t now_ns)
     }
     look->was_counted = true;
     if (p->rt->reports_stalls) {
-        weft__report_stall(g, now_ns - look->since_ns);
+        uintptr_t pcs[WEFT__TRACE_MAX];
+        int id = atomic_load_explicit(&p->thread_id, memory_order_relaxed);
+        int n = weft__trace_take(id, g, pcs);
+        weft__report_stall(g, now_ns - look->since_ns, pcs, n);
     }
     weft__count(p->rt->stalls);
 }
@@ -78,8 +86,7 @@ static bool look_at(struct weft__p *p, int64_t now_ns)
     if (g == NULL) {
         restart(p, turns, is_busy, now_ns);
     } else {
-        bool is_certain = look->is_hogged && now_ns - look->since_ns >= WEFT__RELIEF_NS;
-        look->is_hogged = is_certain || is_kept(p);
+        look->is_hogged = is_kept(p, now_ns);
     }
     if (look->is_hogged) {
         note_stall(p, g, now_ns);

@@ -10,6 +10,7 @@
 #include "fault.h"
 #include "lookout.h"
 #include "sched.h"
+#include "trace.h"
 
 #define WATCH_STACK_BYTES ((size_t)256 * 1024)
 
@@ -151,6 +152,9 @@ int weft__watch_begin(struct weft_runtime *rt)
         if (rt->with_signals) {
             weft__fault_handlers_install();
         }
+        if (rt->with_signals && rt->reports_stalls) {
+            weft__trace_handler_install();
+        }
     }
     weft__unlock(&weft__runtimes_lock);
     return rc;
@@ -172,6 +176,7 @@ void weft__watch_end(struct weft_runtime *rt)
     uint64_t last_thread = thread;
     if (is_last) {
         weft__fault_handlers_remove();
+        weft__trace_handler_remove();
         atomic_store_explicit(&is_leaving, 1, memory_order_relaxed);
         weft__watch_post(WATCH_LEAVE);
     }

@@ -47,7 +47,8 @@ extern struct weft_runtime *weft__runtimes;
 bool weft__deadlock_look(struct weft_runtime *rt, bool is_second_look);
 
 /* Implemented in observe/. */
-void weft__report_stall(struct weft__g *g, int64_t ns); /* it has kept its P for so long */
+/* It has kept its P for so long, and has n calls. */
+void weft__report_stall(struct weft__g *g, int64_t ns, const uintptr_t *pcs, int n);
 int weft__report_all(int fd, const char *head); /* every live coroutine */
 void weft__report_deadlock(struct weft_runtime *rt, bool is_certain);
 void weft__report_no_stack(struct weft_runtime *rt);
