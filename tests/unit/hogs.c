@@ -413,17 +413,34 @@ static void await_rest(void)
 
 static int look_where_we_run(void *unused)
 {
+    int n = 0;
+
     (void)unused;
     for (int i = 0; i < 50; i++) {
         CHECK_EQ(weft_sleep(100 * WEFT_US), 0);
-        CHECK(!weft__m_self()->p->is_relief);
+        n += weft__m_self()->p->is_relief;
     }
-    return 0;
+    return n;
+}
+
+/* How often coroutines found themselves on a relief processor. */
+static int count_on_relief(void)
+{
+    struct weft_co *co[20];
+    int sum = 0, n;
+
+    for (int i = 0; i < COUNT(co); i++)
+        co[i] = weft_go_with(look_where_we_run, NULL);
+    for (int i = 0; i < COUNT(co); i++) {
+        CHECK_EQ(weft_join(co[i], &n), 0);
+        sum += n;
+    }
+    return sum;
 }
 
 static int leave_it_to_the_regular_ones(void *unused)
 {
-    struct weft_co *co[20];
+    const int64_t until = weft_now() + LONG_NS;
 
     (void)unused;
     for (int round = 0; round < 3; round++) {
@@ -432,20 +449,18 @@ static int leave_it_to_the_regular_ones(void *unused)
         go_on();
         hogs_end(&h);
         await_rest();
-        for (int i = 0; i < COUNT(co); i++)
-            co[i] = weft_go_with(look_where_we_run, NULL);
-        for (int i = 0; i < COUNT(co); i++)
-            join(co[i]);
+        while (count_on_relief() != 0 && weft_now() < until)
+            await_rest();
+        CHECK_LT(weft_now(), until);
     }
     CHECK_LE(weft__p_count(weft_runtime_current()), weft_runtime_procs(NULL) + RELIEF_MAX);
     return 0;
 }
 
-/* Goal: when the hogs are gone the relief processors rest, and take no coroutine any more. */
+/* Goal: when the hogs are gone the relief processors rest, and take no coroutine any more.
+ * Method: until it is seen once, since whoever gets no CPU looks like a hog. */
 TEST(relief_processors_rest_when_the_hogs_are_gone)
 {
-    if (test_scale() > 1)
-        SKIP("a slow build looks like a hog");
     CHECK_EQ(weft_run_with(leave_it_to_the_regular_ones, NULL, .procs = 1), 0);
     CHECK_EQ(weft_run_with(leave_it_to_the_regular_ones, NULL, .procs = 2), 0);
 }
@@ -465,7 +480,10 @@ TEST(a_deadlock_is_found_after_a_hog)
     struct weft_runtime *rt;
     struct weft_config config = WEFT_CONFIG_INIT;
     chan *never = chan_make(0, 0);
+    const char *emulator = getenv("WEFT_EMULATOR");
 
+    if (emulator != NULL && strstr(emulator, "qemu") != NULL)
+        SKIP("qemu-user has a thread of its own, so that no deadlock is certain");
     for (config.procs = 1; config.procs <= 2; config.procs++) {
         CHECK_EQ(weft_runtime_start(&rt, &config), 0);
         CHECK_EQ(weft_block_on(rt, end_in_a_deadlock, never, NULL), -EDEADLK);
