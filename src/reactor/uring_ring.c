@@ -136,6 +136,8 @@ static int make_ring(struct io_uring *ring, const struct io_uring *first)
             rc = ring_init(entries, ring, &params);
         }
         if (rc == 0) {
+            ring->ring_fd = weft__sys_move_fd(ring->ring_fd);
+            ring->enter_ring_fd = ring->ring_fd;
             return 0;
         }
         if (rc == -EINVAL && step + 1 < WEFT__COUNT(steps)) {
