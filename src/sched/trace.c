@@ -49,13 +49,15 @@ static void on_signal(int sig, siginfo_t *info, void *ucontext)
     int saved = weft__errno();
     (void)sig;
     (void)info;
-    if (atomic_load_explicit(&asked_thread, memory_order_relaxed) != weft__sys_thread_id() ||
+    /* acquire [TRACE-TURN] */
+    if (atomic_load_explicit(&state, memory_order_acquire) != ASKED ||
+        atomic_load_explicit(&asked_thread, memory_order_relaxed) != weft__sys_thread_id() ||
         !atomic_compare_exchange_strong_explicit(&state, &expected, WALKS, memory_order_relaxed,
                                                  memory_order_relaxed)) {
         return;
     }
     walk(weft__m_of_thread(), ucontext);
-    atomic_store_explicit(&state, DONE, memory_order_release); /* release [TRACE] */
+    atomic_store_explicit(&state, DONE, memory_order_release); /* release [TRACE-TURN] */
     weft__sys_futex_wake(&state, 1);
     weft__errno_set(saved);
 }
@@ -101,7 +103,7 @@ static bool wait_for_answer(void)
 {
     int64_t until_ns = weft__clock_ns() + ANSWER_NS_MAX;
     for (;;) {
-        /* acquire [TRACE] */
+        /* acquire [TRACE-TURN] */
         uint32_t now = atomic_load_explicit(&state, memory_order_acquire);
         if (now == DONE) {
             return true;
@@ -122,7 +124,7 @@ int weft__trace_take(int thread_id, const struct weft__g *g, uintptr_t *pcs)
         return 0;
     }
     atomic_store_explicit(&asked_thread, thread_id, memory_order_relaxed);
-    /* release: the handler that finds ASKED finds this thread's id. */
+    /* release [TRACE-TURN]: the handler that finds ASKED finds the thread that is meant. */
     atomic_store_explicit(&state, ASKED, memory_order_release);
     if (weft__sys_thread_signal(thread_id, WEFT__TRACE_SIGNAL) == 0 && wait_for_answer()) {
         n = walked == g ? n_walked : 0;

@@ -5,7 +5,7 @@
  * Its thread runs, so only itself can tell: a signal makes it walk its own stack.  That is done
  * where stalls are to be reported, and there only, since a signal may end a system call early.
  *
- * [TRACE]  One walk at a time:
+ * [TRACE-TURN]  One walk at a time:
  *
  *   state   meaning                              next, by
  *   IDLE    nobody asks                          ASKED, the watch thread
