@@ -195,7 +195,8 @@ WEFT_API struct weft_g *weft_self(void);
  * weft_thread_index - which of the runtime's processors runs the caller now.
  *
  * Returns    0 .. weft_runtime_procs() - 1; -1 on a plain thread.  It may change at every call
- *            that can switch.
+ *            that can switch.  While coroutines compute on all processors, relief ones run the
+ *            rest under the numbers of these: so two threads can have one number at once.
  * Errors     none
  * Blocks     never.
  * Threads    everywhere, also in a signal handler.

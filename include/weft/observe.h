@@ -45,6 +45,8 @@ struct weft_stats {
     uint64_t blocking_threads; /* of the pool, idle ones too */
     uint64_t blocking_peak;    /* most threads at a time so far */
     uint64_t outside;          /* coroutines that have given their processor away (WEFT_BLOCKING) */
+    uint64_t stalls;           /* times a coroutine kept its processor for 10 ms without a switch */
+    uint64_t relief;           /* relief processors at work now, since all others are kept so */
 };
 
 /**

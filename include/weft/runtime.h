@@ -47,7 +47,12 @@ struct weft_config {
                                    (WEFT_SIGNALS=0 does the same) */
     int verbose;               /* WEFT_VERBOSE=1: one line on stderr that says which reactor and
                                    guard were taken, and why */
-    int no_steal;              /* 1: processors take no work from each other (WEFT_STEAL=0) */
+    int no_steal;              /* 1: processors take no work from each other (WEFT_STEAL=0); what
+                                   waits on one then waits while a coroutine computes there */
+    int stall_report;          /* WEFT_STALL_REPORT=1: a line and a call stack on stderr for each
+                                   coroutine that keeps its processor for 10 ms without a call that
+                                   can switch; SIGURG is sent to its thread for that, so a system
+                                   call of its own may end with EINTR */
     int blocking_max;          /* WEFT_BLOCKING_MAX: threads for weft_blocking() at most, and calls
                                    between weft_blocking_enter() and leave; default 512 */
     int64_t blocking_idle_ns;  /* how long such a thread stays idle; default 10 s */

@@ -264,6 +264,20 @@ int weft__sys_thread_count(void)
     return at != NULL ? atoi(at + strlen("\nThreads:")) : -ENOENT;
 }
 
+int64_t weft__sys_thread_cpu_ns(int id)
+{
+    /* What pthread_getcpuclockid() makes: the clock of a thread, as the scheduler counts. */
+    clockid_t clock = (clockid_t)((~(unsigned)id << 3) | 6u);
+    struct timespec ts;
+    int rc = weft__result(clock_gettime(clock, &ts));
+    return rc < 0 ? rc : (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+int weft__sys_thread_signal(int id, int sig)
+{
+    return (int)weft__result((int)syscall(SYS_tgkill, getpid(), id, sig));
+}
+
 void weft__sys_timer_slack(int64_t ns)
 {
     prctl(PR_SET_TIMERSLACK, (unsigned long)ns, 0, 0, 0);

@@ -81,6 +81,11 @@ int weft__sys_thread_id(void);
 void weft__sys_thread_stack(const void **low, size_t *bytes); /* of the calling thread */
 /* How many threads the process has; -errno if /proc cannot tell. */
 int weft__sys_thread_count(void);
+/* The CPU time that a thread of this process has used, by its id; -errno if the kernel does not
+ * tell. */
+int64_t weft__sys_thread_cpu_ns(int id);
+/* Send it a signal; 0 or -errno. */
+int weft__sys_thread_signal(int id, int sig);
 void weft__sys_timer_slack(int64_t ns);
 
 /* Files and sockets.  read and write never block when the fd could: -EAGAIN instead. */
@@ -116,6 +121,10 @@ int weft__sys_setsockopt(int fd, int level, int name, const void *value, socklen
 int weft__sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
 
 /* The reactor's. */
+/* A descriptor of the runtime's own goes where no number is that a program uses and closes: it may
+ * be made at any time, and whoever still uses a number that was closed must not meet it.  Returns
+ * the new number, or fd where there is no room; CLOEXEC. */
+int weft__sys_move_fd(int fd);
 int weft__sys_eventfd(void); /* non-blocking, CLOEXEC */
 int weft__sys_epoll_create(void);
 int weft__sys_epoll_ctl(int epfd, int op, int fd, uint32_t events, uint64_t data);

@@ -289,16 +289,29 @@ int weft__sys_getsockopt(int fd, int level, int name, void *value, socklen_t *le
     return weft__result(getsockopt(fd, level, name, value, len));
 }
 
+/* Numbers from here on; a program that has closed one rarely reaches them. */
+#define OUR_FDS_FROM 640
+
+int weft__sys_move_fd(int fd)
+{
+    int moved = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, OUR_FDS_FROM) : -1;
+    if (moved < 0) {
+        return fd; /* an error, or the limit of descriptors is low */
+    }
+    close(fd);
+    return moved;
+}
+
 int weft__sys_eventfd(void)
 {
     FAULT(EVENTFD);
-    return weft__result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    return weft__sys_move_fd(weft__result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
 }
 
 int weft__sys_epoll_create(void)
 {
     FAULT(EPOLL_CREATE);
-    return weft__result(epoll_create1(EPOLL_CLOEXEC));
+    return weft__sys_move_fd(weft__result(epoll_create1(EPOLL_CLOEXEC)));
 }
 
 int weft__sys_epoll_ctl(int epfd, int op, int fd, uint32_t events, uint64_t data)

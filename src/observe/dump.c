@@ -137,6 +137,27 @@ void weft__report_deadlock(struct weft_runtime *rt, bool is_certain)
     (void)write_runtime(2, rt);
 }
 
+/* By the look-out, which holds the lock of the runtimes. */
+void weft__report_stall(struct weft__g *g, int64_t ns, const uintptr_t *pcs, int n)
+{
+    static char buffer[TEXT_BYTES];
+    struct weft__text t;
+    struct weft__snapshot s;
+    if (!weft__snapshot_take(&s, g)) {
+        return;
+    }
+    weft__text_init(&t, buffer, sizeof buffer);
+    weft__text_add(&t, "weft: ");
+    weft__report_title(&t, &s);
+    weft__text_add(&t, " has kept its processor for ");
+    weft__text_int(&t, ns / 1000000);
+    weft__text_add(&t, " ms without a call that can switch, spawned at ");
+    weft__text_add(&t, s.site != NULL ? s.site : "?");
+    weft__text_add(&t, "\n");
+    weft__report_pcs(&t, pcs, n);
+    (void)weft__text_write(&t, 2);
+}
+
 void weft__report_no_stack(struct weft_runtime *rt)
 {
     char line[512];

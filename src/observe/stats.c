@@ -14,12 +14,21 @@ static const struct weft_runtime *given_or_own(const struct weft_runtime *rt)
 
 #define SUM(rt, field)                                                                             \
     ({                                                                                             \
-        uint64_t sum_ = 0;                                                                         \
-        for (int i_ = 0; i_ < (rt)->procs; i_++) {                                                 \
-            sum_ += atomic_load_explicit(&(rt)->p[i_].counts.field, memory_order_relaxed);         \
+        uint64_t sum_ = atomic_load_explicit(&(rt)->served.field, memory_order_relaxed);           \
+        for (int i_ = 0; i_ < weft__p_count(rt); i_++) {                                           \
+            sum_ += atomic_load_explicit(&weft__p_at(rt, i_)->counts.field, memory_order_relaxed); \
         }                                                                                          \
         sum_;                                                                                      \
     })
+
+static uint64_t count_relief(const struct weft_runtime *rt)
+{
+    uint64_t n = 0;
+    for (int i = rt->procs; i < weft__p_count(rt); i++) {
+        n += atomic_load_explicit(&weft__p_at(rt, i)->is_called, memory_order_relaxed) ? 1 : 0;
+    }
+    return n;
+}
 
 int weft_runtime_stats(const struct weft_runtime *rt, struct weft_stats *stats)
 {
@@ -47,6 +56,8 @@ int weft_runtime_stats(const struct weft_runtime *rt, struct weft_stats *stats)
         .blocking_threads = atomic_load_explicit(&rt->pool.n_threads, memory_order_relaxed),
         .blocking_peak = atomic_load_explicit(&rt->pool.n_peak, memory_order_relaxed),
         .outside = atomic_load_explicit(&rt->n_outside, memory_order_relaxed),
+        .stalls = atomic_load_explicit(&rt->stalls, memory_order_relaxed),
+        .relief = count_relief(rt),
     };
     memcpy(stats, &s, stats->size < sizeof s ? stats->size : sizeof s);
     return 0;

@@ -11,7 +11,8 @@
  *   submit    the owner: the thread that runs the P.  A P may change threads between calls.
  *   cancel    any thread of the runtime, while it keeps the op alive (it cannot return yet)
  *   wait      the owner
- *   reap      any thread of the runtime: takes what is complete if nobody else is doing so
+ *   reap      any thread: takes what is complete if nobody else is doing so
+ *   send      any thread: for an owner that is kept from its wait
  *   wake      any thread at all
  *   stop      one thread, after all others have left
  *
@@ -68,6 +69,11 @@ struct weft__driver {
     /* As wait without sleeping and sending, for threads that do not own r. */
     void (*reap)(struct weft__reactor *r, struct weft__op_list *done);
 
+    /* Send what submit and cancel have taken, if nobody else is doing so, and append what is
+     * complete by that.  What is sent now is the caller's to the kernel: should the thread end
+     * meanwhile, the operations are sent once more. */
+    void (*send)(struct weft__reactor *r, struct weft__op_list *done);
+
     /* Make the wait that sleeps, or the next one, return.  Cheap when one is pending already. */
     void (*wake)(struct weft__reactor *r);
 };
@@ -83,8 +89,8 @@ struct weft__reactor_group {
     const char *why;   /* a phrase for people: why this driver ("probed", "epoll asked for", ...) */
     char why_text[96]; /* where `why` is put together when it names an error */
     struct weft__fdtable fds;
-    int count;
-    struct weft__reactor *reactors; /* `count` of them */
+    _Atomic int count;              /* grows by weft__reactors_add() */
+    struct weft__reactor *reactors; /* `count` of them, and room for some more */
 };
 
 struct weft__reactor {
@@ -92,8 +98,9 @@ struct weft__reactor {
     struct weft__lock reap_lock; /* RANK_REACTOR; the completion side; held by a sleeping owner */
     /* Completed by a submit or cancel on this P: reported by the next wait.  Owner only. */
     struct weft__op_list ready;
-    /* Pushed by any thread, taken by the owner, linked by request_next: for io_uring, what has to
-     * be sent (op->wants); for epoll, operations ended by a thread without a reactor. */
+    /* Pushed by any thread, linked by request_next: for io_uring, what has to be sent (op->wants),
+     * taken by the owner or by send; for epoll, operations ended by a thread without a reactor,
+     * taken by whoever reaps. */
     _Atomic(struct weft__op *) requests;
     _Atomic uint32_t wake_pending; /* 1: a wake was sent and not yet seen */
     _Atomic uint64_t n_submitted;  /* operations that went into flight here; owner only */
@@ -109,7 +116,7 @@ void weft__reactor_report(struct weft__reactor *r, struct weft__op_list *from,
                           struct weft__op_list *done);
 /* Push an operation on r->requests; the caller sees to it that it cannot be reported before. */
 void weft__reactor_request(struct weft__reactor *r, struct weft__op *op);
-/* Take all requests, newest first; owner only. */
+/* Take all requests, newest first. */
 struct weft__op *weft__reactor_take_requests(struct weft__reactor *r);
 
 /* The drivers' wake: they differ only in how wake_fd ends a sleep. */
@@ -135,6 +142,10 @@ struct weft__reactor_choice {
  */
 int weft__reactors_start(struct weft__reactor_group *group, int count,
                          struct weft__reactor_choice choice);
+
+/* Start one reactor more, of WEFT__REACTORS_MORE at most; by one thread at a time.  0 or -errno. */
+#define WEFT__REACTORS_MORE 8
+int weft__reactors_add(struct weft__reactor_group *group);
 
 /* Cancel what is in flight, wait until the kernel has let go of it, close everything.  The
  * operations are not reported.  Fds stay open but for those of the reactor itself. */

@@ -367,8 +367,16 @@ static void epoll_reap(struct weft__reactor *r, struct weft__op_list *done)
     weft__unlock(&r->reap_lock);
     struct weft__op_list out;
     weft__op_list_init(&out);
+    take_requests(r, &out);
     handle_events(r, events, n, &out);
     weft__reactor_report(r, &out, done);
+}
+
+/* Nothing waits to be sent. */
+static void epoll_send(struct weft__reactor *r, struct weft__op_list *done)
+{
+    (void)r;
+    (void)done;
 }
 
 static int epoll_start(struct weft__reactor *r)
@@ -410,5 +418,6 @@ const struct weft__driver weft__driver_epoll = {
     .cancel = epoll_cancel,
     .wait = epoll_wait_owner,
     .reap = epoll_reap,
+    .send = epoll_send,
     .wake = weft__reactor_wake,
 };

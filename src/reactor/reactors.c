@@ -93,10 +93,16 @@ void weft__reactor_report(struct weft__reactor *r, struct weft__op_list *from,
     }
 }
 
+static int count_of(const struct weft__reactor_group *group)
+{
+    /* acquire [REACTORS-ADD] */
+    return atomic_load_explicit(&group->count, memory_order_acquire);
+}
+
 uint64_t weft__reactors_submitted(const struct weft__reactor_group *group)
 {
     uint64_t n = 0;
-    for (int i = 0; i < group->count; i++) {
+    for (int i = 0; i < count_of(group); i++) {
         n += atomic_load_explicit(&group->reactors[i].n_submitted, memory_order_relaxed);
     }
     return n;
@@ -105,7 +111,7 @@ uint64_t weft__reactors_submitted(const struct weft__reactor_group *group)
 uint64_t weft__reactors_in_flight(const struct weft__reactor_group *group)
 {
     uint64_t n_completed = 0;
-    for (int i = 0; i < group->count; i++) {
+    for (int i = 0; i < count_of(group); i++) {
         n_completed += atomic_load_explicit(&group->reactors[i].n_completed, memory_order_relaxed);
     }
     uint64_t n_submitted = weft__reactors_submitted(group);
@@ -129,7 +135,7 @@ static void init_reactor(struct weft__reactor_group *group, struct weft__reactor
 static int start_with(struct weft__reactor_group *group, const struct weft__driver *driver)
 {
     group->driver = driver;
-    for (int i = 0; i < group->count; i++) {
+    for (int i = 0; i < count_of(group); i++) {
         init_reactor(group, &group->reactors[i]);
         int rc = driver->start(&group->reactors[i]);
         if (rc < 0) {
@@ -170,17 +176,30 @@ int weft__reactors_start(struct weft__reactor_group *group, int count,
                          struct weft__reactor_choice choice)
 {
     WEFT__ASSERT(count > 0 && count <= INT16_MAX);
-    group->reactors = weft__alloc_line(sizeof *group->reactors * (size_t)count);
+    group->reactors = weft__alloc_line(sizeof *group->reactors *
+                                       ((size_t)count + WEFT__REACTORS_MORE));
     if (group->reactors == NULL) {
         return -ENOMEM;
     }
-    group->count = count;
+    atomic_init(&group->count, count);
     weft__fdtable_init(&group->fds);
     int rc = start_wanted(group, choice);
     if (rc < 0) {
         weft__free(group->reactors);
         group->reactors = NULL;
-        group->count = 0;
+        atomic_init(&group->count, 0);
+    }
+    return rc;
+}
+
+int weft__reactors_add(struct weft__reactor_group *group)
+{
+    int i = count_of(group);
+    init_reactor(group, &group->reactors[i]);
+    int rc = group->driver->start(&group->reactors[i]);
+    if (rc == 0) {
+        /* release [REACTORS-ADD]: those who go through all of them find it started. */
+        atomic_store_explicit(&group->count, i + 1, memory_order_release);
     }
     return rc;
 }
@@ -207,19 +226,19 @@ void weft__reactors_stop(struct weft__reactor_group *group)
     struct weft__op_list done;
     weft__op_list_init(&done);
     while (weft__reactors_in_flight(group) > 0) {
-        for (int i = 0; i < group->count; i++) {
+        for (int i = 0; i < count_of(group); i++) {
             group->driver->wait(&group->reactors[i], 0, &done);
         }
         /* What has not ended at once ends within a moment, and at any of the reactors. */
-        for (int i = 0; i < group->count && weft__reactors_in_flight(group) > 0; i++) {
+        for (int i = 0; i < count_of(group) && weft__reactors_in_flight(group) > 0; i++) {
             group->driver->wait(&group->reactors[i], weft__clock_ns() + 1000000, &done);
         }
     }
-    for (int i = 0; i < group->count; i++) {
+    for (int i = 0; i < count_of(group); i++) {
         group->driver->stop(&group->reactors[i]);
     }
     weft__fdtable_free(&group->fds);
     weft__free(group->reactors);
     group->reactors = NULL;
-    group->count = 0;
+    atomic_init(&group->count, 0);
 }

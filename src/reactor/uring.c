@@ -8,9 +8,10 @@
  *   somebody's    all                          loses no connection, and no fd that blocks holds
  *                                              a kernel worker
  *
- * Who owns what.  The submission side belongs to the owner of the P alone.  The completion side is
- * under reap_lock; completions are copied out and handled after its unlock, since an entry's lock
- * has the lower rank.  So two threads may handle completions of one operation at once.
+ * Who owns what.  The submission side belongs to the owner of the P alone; what it has shown to the
+ * kernel, others may send (uring_ring.h).  The completion side is under reap_lock; completions are
+ * copied out and handled after its unlock, since an entry's lock has the lower rank.  So two
+ * threads may handle completions of one operation at once.
  *
  * An operation is sent under its own address, its cancel under the address with a tag.  op->refs
  * counts what is still to come: 1 for the operation itself, held from submit until its completion
@@ -55,6 +56,7 @@ struct state {
     uint64_t wake_count;     /* where the kernel puts what it reads from wake_fd */
     bool is_wake_armed;      /* a read of wake_fd is in the ring; under reap_lock */
     bool has_poll_first;     /* the kernel can be told that a first try is useless */
+    bool can_show;           /* what is queued can be sent by others */
 };
 
 struct completion {
@@ -71,16 +73,6 @@ static void handle_ready(struct weft__reactor *r);
 
 /* ---- The submission side: the owner. ---- */
 
-/* Errors of io_uring_enter() that pass: all others mean that the ring is broken. */
-static void check_enter(int rc)
-{
-    if (rc == -EAGAIN || rc == -ENOMEM) {
-        weft__sys_yield_cpu(); /* no memory for requests: nothing is lost, others may free some */
-    }
-    WEFT__ASSERT(rc >= 0 || rc == -ETIME || rc == -EINTR || rc == -EAGAIN || rc == -EBUSY ||
-                 rc == -ENOMEM);
-}
-
 /* Make room for n entries.  The kernel may take fewer than it is given, or refuse (-EBUSY) until
  * completions are taken: what is queued stays queued. */
 static bool make_room(struct weft__reactor *r, unsigned n)
@@ -91,7 +83,7 @@ static bool make_room(struct weft__reactor *r, unsigned n)
         if (rc == 0) {
             rc = io_uring_submit(ring);
         }
-        check_enter(rc);
+        weft__ring_check(rc);
         if (rc < 0) {
             handle_ready(r);
         }
@@ -219,6 +211,9 @@ static int begin_op(struct weft__reactor *r, struct weft__fd *entry, struct weft
     atomic_store_explicit(&op->wants, 0, memory_order_release);
     weft__fd_link(entry, op);
     weft__count(r->n_submitted);
+    if (state_of(r)->can_show) {
+        weft__ring_show(&state_of(r)->ring); /* from here on anybody may send it: uring_send() */
+    }
     weft__unlock(&entry->lock);
     return 0;
 }
@@ -409,8 +404,13 @@ static void uring_reap(struct weft__reactor *r, struct weft__op_list *done)
 
 /* ---- The owner's round. ---- */
 
-/* Send what one operation wants; there is room for two entries. */
-static void send_wanted(struct weft__reactor *r, struct weft__op *op, struct weft__op_list *out)
+/*
+ * Send what one operation wants; there is room for two entries.  For an owner that does not come,
+ * another thread does so: the submission queue is not its own, but a cancel has a call of its own.
+ * What must be sent again, and a cancel that the kernel refuses, then waits for the owner.
+ */
+static void send_wanted(struct weft__reactor *r, struct weft__op *op, bool is_owner,
+                        struct weft__op_list *out)
 {
     struct state *st = state_of(r);
     /* acq_rel [URING-ARM]: from who asked; to who asks next and reuses request_next. */
@@ -418,6 +418,10 @@ static void send_wanted(struct weft__reactor *r, struct weft__op *op, struct wef
     if ((wants & WANT_SEND) != 0) {
         /* A cancel that is set later finds it in the ring, since its own request comes later. */
         int error = atomic_load_explicit(&op->cancel_error, memory_order_relaxed);
+        if (error == 0 && !is_owner) {
+            request(op, wants, false);
+            return;
+        }
         if (error == 0) {
             send_op(st, op);
             /* release [URING-ARM]: to whoever handles its completion, after our last access. */
@@ -432,11 +436,14 @@ static void send_wanted(struct weft__reactor *r, struct weft__op *op, struct wef
          * last access, to whoever drops the cancel's. */
         if (atomic_fetch_add_explicit(&op->refs, 0, memory_order_acq_rel) == 1) {
             drop_ref(r, op, out);
-            return;
+        } else if (!is_owner) {
+            int rc = weft__ring_cancel(&st->ring, (uintptr_t)op | TAG_OP);
+            handle_cancel(r, op, rc == 0 ? 0 : -ENOENT, false, out);
+        } else {
+            struct io_uring_sqe *sqe = take_sqe(st, NULL, TAG_CANCEL);
+            io_uring_prep_cancel64(sqe, (uintptr_t)op | TAG_OP, 0);
+            io_uring_sqe_set_data64(sqe, (uintptr_t)op | TAG_CANCEL);
         }
-        struct io_uring_sqe *sqe = take_sqe(st, NULL, TAG_CANCEL);
-        io_uring_prep_cancel64(sqe, (uintptr_t)op | TAG_OP, 0);
-        io_uring_sqe_set_data64(sqe, (uintptr_t)op | TAG_CANCEL);
     }
 }
 
@@ -450,13 +457,30 @@ static void send_requests(struct weft__reactor *r, struct weft__op_list *out)
         for (struct weft__op *op = lists[i]; op != NULL; op = next) {
             next = op->request_next;
             if (make_room(r, 2)) {
-                send_wanted(r, op, out);
+                send_wanted(r, op, true, out);
             } else {
                 op->request_next = st->unsent;
                 st->unsent = op;
             }
         }
     }
+}
+
+static void uring_send(struct weft__reactor *r, struct weft__op_list *done)
+{
+    /* Under this lock, since an owner that is about to sleep counts what is to be sent first. */
+    if (state_of(r)->can_show && weft__try_lock(&r->reap_lock)) {
+        weft__ring_send_shown(&state_of(r)->ring);
+        weft__unlock(&r->reap_lock);
+    }
+    struct weft__op_list out;
+    struct weft__op *next;
+    weft__op_list_init(&out);
+    for (struct weft__op *op = weft__reactor_take_requests(r); op != NULL; op = next) {
+        next = op->request_next;
+        send_wanted(r, op, false, &out);
+    }
+    weft__reactor_report(r, &out, done);
 }
 
 /* Keep a read of wake_fd in the ring; with reap_lock held.  False if there is no room. */
@@ -476,39 +500,6 @@ static bool arm_wake(struct weft__reactor *r)
     return true;
 }
 
-/* Send what is queued and let the kernel bring what it has; sleep until deadline_ns unless it is 0.
- * One system call, none if there is nothing to do in the kernel; with reap_lock held. */
-static void enter(struct state *st, int64_t deadline_ns)
-{
-    struct io_uring *ring = &st->ring;
-    int rc = weft__sys_fault_now(WEFT__CALL_URING_ENTER);
-    if (rc != 0) {
-        check_enter(rc);
-        return;
-    }
-    if (deadline_ns == 0) {
-        unsigned flags = IO_URING_READ_ONCE(*ring->sq.kflags);
-        bool has_work = (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
-        if (io_uring_sq_ready(ring) != 0) {
-            rc = has_work ? io_uring_submit_and_get_events(ring) : io_uring_submit(ring);
-        } else if (has_work) {
-            rc = io_uring_get_events(ring);
-        }
-    } else {
-        struct io_uring_cqe *cqe;
-        struct __kernel_timespec ts;
-        struct __kernel_timespec *timeout = NULL;
-        if (deadline_ns != INT64_MAX) {
-            struct timespec left = weft__clock_timespec(deadline_ns - weft__clock_ns());
-            ts.tv_sec = left.tv_sec;
-            ts.tv_nsec = left.tv_nsec;
-            timeout = &ts;
-        }
-        rc = io_uring_submit_and_wait_timeout(ring, &cqe, 1, timeout, NULL);
-    }
-    check_enter(rc);
-}
-
 static void uring_wait(struct weft__reactor *r, int64_t deadline_ns, struct weft__op_list *done)
 {
     struct state *st = state_of(r);
@@ -520,7 +511,7 @@ static void uring_wait(struct weft__reactor *r, int64_t deadline_ns, struct weft
     weft__lock(&r->reap_lock);
     bool may_sleep = deadline_ns != 0 && out.first == NULL && st->unsent == NULL &&
                      !weft__reactor_is_woken(r) && arm_wake(r);
-    enter(st, may_sleep ? deadline_ns : 0);
+    weft__ring_enter(&st->ring, may_sleep ? deadline_ns : 0);
     int n = collect(r, got, true);
     weft__unlock(&r->reap_lock);
     weft__reactor_clear_wake(r);
@@ -528,7 +519,7 @@ static void uring_wait(struct weft__reactor *r, int64_t deadline_ns, struct weft
     if (may_sleep && atomic_load_explicit(&r->requests, memory_order_relaxed) != NULL) {
         /* What we were woken for shall not wait until the caller comes back. */
         send_requests(r, &out);
-        enter(st, 0);
+        weft__ring_enter(&st->ring, 0);
     }
     weft__reactor_report(r, &out, done);
 }
@@ -546,6 +537,7 @@ static int uring_start(struct weft__reactor *r)
     if (rc < 0) {
         goto out_state;
     }
+    st->can_show = weft__ring_can_show(&st->ring);
     st->has_poll_first = weft__ring_has_poll_first(&st->ring);
     rc = weft__sys_eventfd();
     if (rc < 0) {
@@ -577,7 +569,7 @@ static void uring_stop(struct weft__reactor *r)
         (void)weft__sys_write(r->wake_fd, &one, sizeof one);
     }
     while (st->is_wake_armed) {
-        enter(st, weft__clock_ns() + 1000000);
+        weft__ring_enter(&st->ring, weft__clock_ns() + 1000000);
         weft__lock(&r->reap_lock);
         (void)collect(r, got, true);
         weft__unlock(&r->reap_lock);
@@ -596,5 +588,6 @@ const struct weft__driver weft__driver_uring = {
     .cancel = ask_cancel,
     .wait = uring_wait,
     .reap = uring_reap,
+    .send = uring_send,
     .wake = weft__reactor_wake,
 };

@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "../base/atomic.h"
+#include "../base/clock.h"
 #include "../base/compiler.h"
+#include "../base/fatal.h"
 #include "../base/sys.h"
 
 /* [RING-REUSE]  A new ring may be mapped where an old one was, and its memory was the old owner's
@@ -134,6 +136,8 @@ static int make_ring(struct io_uring *ring, const struct io_uring *first)
             rc = ring_init(entries, ring, &params);
         }
         if (rc == 0) {
+            ring->ring_fd = weft__sys_move_fd(ring->ring_fd);
+            ring->enter_ring_fd = ring->ring_fd;
             return 0;
         }
         if (rc == -EINVAL && step + 1 < WEFT__COUNT(steps)) {
@@ -168,6 +172,64 @@ void weft__ring_stop(struct io_uring *ring)
 {
     ring_exit(ring);
     atomic_fetch_add_explicit(&n_leaving, 1, memory_order_relaxed);
+}
+
+/* Some errors pass; all others mean that the ring is broken. */
+void weft__ring_check(int rc)
+{
+    if (rc == -EAGAIN || rc == -ENOMEM) {
+        weft__sys_yield_cpu(); /* no memory for requests: nothing is lost, others may free some */
+    }
+    WEFT__ASSERT(rc >= 0 || rc == -ETIME || rc == -EINTR || rc == -EAGAIN || rc == -EBUSY ||
+                 rc == -ENOMEM);
+}
+
+void weft__ring_enter(struct io_uring *ring, int64_t deadline_ns)
+{
+    int rc = weft__sys_fault_now(WEFT__CALL_URING_ENTER);
+    if (rc != 0) {
+        weft__ring_check(rc);
+        return;
+    }
+    if (deadline_ns == 0) {
+        unsigned flags = IO_URING_READ_ONCE(*ring->sq.kflags);
+        bool has_work = (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+        if (io_uring_sq_ready(ring) != 0) {
+            rc = has_work ? io_uring_submit_and_get_events(ring) : io_uring_submit(ring);
+        } else if (has_work) {
+            rc = io_uring_get_events(ring);
+        }
+    } else {
+        struct io_uring_cqe *cqe;
+        struct __kernel_timespec ts;
+        struct __kernel_timespec *timeout = NULL;
+        if (deadline_ns != INT64_MAX) {
+            struct timespec left = weft__clock_timespec(deadline_ns - weft__clock_ns());
+            ts.tv_sec = left.tv_sec;
+            ts.tv_nsec = left.tv_nsec;
+            timeout = &ts;
+        }
+        rc = io_uring_submit_and_wait_timeout(ring, &cqe, 1, timeout, NULL);
+    }
+    weft__ring_check(rc);
+}
+
+void weft__ring_send_shown(struct io_uring *ring)
+{
+    unsigned tail = io_uring_smp_load_acquire(ring->sq.ktail);
+    unsigned n = tail - io_uring_smp_load_acquire(ring->sq.khead);
+    /* The kernel takes no more than there are, should the owner be faster. */
+    if (n != 0) {
+        weft__ring_check(io_uring_enter((unsigned)ring->ring_fd, n, 0, 0, NULL));
+    }
+}
+
+int weft__ring_cancel(struct io_uring *ring, uint64_t user_data)
+{
+    /* A time-out of 0, and by user_data alone. */
+    struct io_uring_sync_cancel_reg cancel = {.addr = user_data, .fd = -1};
+    int rc = io_uring_register_sync_cancel(ring, &cancel);
+    return rc < 0 ? rc : 0;
 }
 
 #endif

@@ -125,6 +125,7 @@ static int apply_environment(struct weft_config *c)
     uint64_t signals = 1;
     uint64_t steal = 1;
     uint64_t blocking = 0;
+    uint64_t stall_report = 0;
     if (env_word("WEFT_REACTOR", reactors, 3, "auto, io_uring or epoll", &reactor) != 0 ||
         env_word("WEFT_GUARD", guards, 4, "auto, madvise, mprotect or canary", &guard) != 0 ||
         env_number("WEFT_PROCS", 1, WEFT_PROCS_MAX, PROCS_ALLOWED, &procs) != 0 ||
@@ -134,7 +135,8 @@ static int apply_environment(struct weft_config *c)
         env_number("WEFT_SIGNALS", 0, 1, "0 or 1", &signals) != 0 ||
         env_number("WEFT_STEAL", 0, 1, "0 or 1", &steal) != 0 ||
         env_number("WEFT_BLOCKING_MAX", 1, WEFT_BLOCKING_THREADS_MAX, BLOCKING_ALLOWED,
-                   &blocking) != 0) {
+                   &blocking) != 0 ||
+        env_number("WEFT_STALL_REPORT", 0, 1, "0 or 1", &stall_report) != 0) {
         return -EINVAL;
     }
     if (c->reactor == WEFT_REACTOR_DEFAULT) {
@@ -155,6 +157,7 @@ static int apply_environment(struct weft_config *c)
     c->verbose = c->verbose || verbose == 1;
     c->no_signal_handlers = c->no_signal_handlers || signals == 0;
     c->no_steal = c->no_steal || steal == 0;
+    c->stall_report = c->stall_report || stall_report == 1;
     return 0;
 }
 

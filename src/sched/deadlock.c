@@ -51,8 +51,8 @@ static int count_tool_threads(void)
 static uint64_t count_sleeps(const struct weft_runtime *rt)
 {
     uint64_t n = atomic_load_explicit(&rt->away_begun, memory_order_relaxed);
-    for (int i = 0; i < rt->procs; i++) {
-        n += atomic_load_explicit(&rt->p[i].counts.sleeps, memory_order_relaxed);
+    for (int i = 0; i < weft__p_count(rt); i++) {
+        n += atomic_load_explicit(&weft__p_at(rt, i)->counts.sleeps, memory_order_relaxed);
     }
     return n;
 }
@@ -63,10 +63,12 @@ static uint64_t count_sleeps(const struct weft_runtime *rt)
  */
 static bool has_undelivered_ops(const struct weft_runtime *rt)
 {
-    uint64_t n_delivered = 0;
-    for (int i = 0; i < rt->procs; i++) {
+    /* acquire [OP-DELIVERED] */
+    uint64_t n_delivered = atomic_load_explicit(&rt->served.delivered, memory_order_acquire);
+    for (int i = 0; i < weft__p_count(rt); i++) {
+        const struct weft__p_counts *counts = &weft__p_at(rt, i)->counts;
         /* acquire [OP-DELIVERED] */
-        n_delivered += atomic_load_explicit(&rt->p[i].counts.delivered, memory_order_acquire);
+        n_delivered += atomic_load_explicit(&counts->delivered, memory_order_acquire);
     }
     return weft__reactors_submitted(&rt->reactors) != n_delivered;
 }
@@ -109,8 +111,8 @@ static bool is_quiet(struct weft_runtime *rt)
         atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0) {
         return false;
     }
-    for (int i = 0; i < rt->procs; i++) {
-        struct weft__p *p = &rt->p[i];
+    for (int i = 0; i < weft__p_count(rt); i++) {
+        struct weft__p *p = weft__p_at(rt, i);
         if (!weft__idle_is_set(p) || weft__runq_count(&p->woken) != 0 ||
             !weft__deque_is_empty(&p->unstarted) ||
             atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0 ||

@@ -234,10 +234,10 @@ static bool help(struct weft__p *p, struct weft__p *victim)
 static struct weft__g *search_round(struct weft__p *p, int round)
 {
     struct weft_runtime *rt = p->rt;
-    uint32_t n = (uint32_t)rt->procs;
+    uint32_t n = (uint32_t)weft__p_count(rt);
     uint32_t start = weft__random_below(&p->random, n);
     for (uint32_t i = 0; i < n; i++) {
-        struct weft__p *victim = &rt->p[(start + i) % n];
+        struct weft__p *victim = weft__p_at(rt, (int)((start + i) % n));
         if (victim == p) {
             continue;
         }
@@ -252,21 +252,29 @@ static struct weft__g *search_round(struct weft__p *p, int round)
     return take_global(p, true);
 }
 
+/* May one more search?  A relief P is not counted: nobody leaves work to it, so it owes nobody a
+ * look when it gives up. */
+static bool begin_search(struct weft__p *p)
+{
+    struct weft_runtime *rt = p->rt;
+    if (p->is_spinning || p->is_relief) {
+        return true;
+    }
+    uint32_t busy = (uint32_t)rt->procs - atomic_load_explicit(&rt->n_idle, memory_order_relaxed);
+    if (2 * atomic_load_explicit(&rt->n_spinning, memory_order_relaxed) >= busy) {
+        return false;
+    }
+    p->is_spinning = true;
+    atomic_fetch_add_explicit(&rt->n_spinning, 1, memory_order_relaxed);
+    return true;
+}
+
 /* Search the other Ps for a bounded while. */
 static struct weft__g *search(struct weft__p *p)
 {
     struct weft_runtime *rt = p->rt;
-    if (rt->procs == 1 || !rt->may_steal) {
+    if (!rt->may_steal || !begin_search(p)) {
         return NULL;
-    }
-    if (!p->is_spinning) {
-        uint32_t busy =
-            (uint32_t)rt->procs - atomic_load_explicit(&rt->n_idle, memory_order_relaxed);
-        if (2 * atomic_load_explicit(&rt->n_spinning, memory_order_relaxed) >= busy) {
-            return NULL;
-        }
-        p->is_spinning = true;
-        atomic_fetch_add_explicit(&rt->n_spinning, 1, memory_order_relaxed);
     }
     for (int round = 0; round < SPIN_ROUNDS; round++) {
         struct weft__g *g = search_round(p, round);
@@ -292,17 +300,20 @@ static bool has_unstarted(const struct weft__p *p, const struct weft__p *q)
 }
 
 /* Step 3 of [IDLE-DEKKER]: is there anything that somebody may have queued before he could see that
- * we sleep? */
+ * we sleep?  A relief P need not ask: whoever has something for it writes to its reactor. */
 static bool has_work(struct weft__p *p)
 {
     struct weft_runtime *rt = p->rt;
+    if (p->is_relief) {
+        return false;
+    }
     if (!weft__inject_is_empty(&rt->inject) || weft__inject_has_overflow(&rt->inject) ||
         atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0 ||
         atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0) {
         return true;
     }
-    for (int i = 0; i < rt->procs; i++) {
-        struct weft__p *q = &rt->p[i];
+    for (int i = 0; i < weft__p_count(rt); i++) {
+        struct weft__p *q = weft__p_at(rt, i);
         if (q != p && !rt->may_steal) {
             continue;
         }
@@ -318,9 +329,10 @@ static bool has_work(struct weft__p *p)
  * of which nobody was told (queue.h).  If it finds something it wakes the next, as any searcher.
  * Is there one whenever it is needed?  The first time after its own sleep that a P has something to
  * tell of, it does tell; whom that wakes is the looker from then on, as long as anybody is busy. */
-static bool become_looker(struct weft_runtime *rt)
+static bool become_looker(struct weft__p *p)
 {
-    return rt->may_steal && !WEFT__TELL_ALWAYS &&
+    struct weft_runtime *rt = p->rt;
+    return rt->may_steal && !p->is_relief && !WEFT__TELL_ALWAYS &&
            atomic_load_explicit(&rt->n_idle, memory_order_relaxed) < (uint32_t)rt->procs &&
            !atomic_exchange_explicit(&rt->has_looker, true, memory_order_relaxed);
 }
@@ -336,7 +348,7 @@ static void sleep_until_work(struct weft__p *p)
     /* Counted before anybody is asked to look: the look must find the count at rest. */
     weft__count(p->counts.sleeps);
     int64_t deadline_ns = atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed);
-    bool is_looker = become_looker(rt);
+    bool is_looker = become_looker(p);
     if (is_looker) {
         int64_t look_ns = weft__clock_ns() + WEFT__LOOK_NS;
         deadline_ns = look_ns < deadline_ns ? look_ns : deadline_ns;
@@ -374,6 +386,36 @@ static struct weft__g *found(struct weft__p *p, struct weft__g *g)
     return g;
 }
 
+/* Is there another P whose work it could take?  Those of a relief P that rests are empty. */
+static bool has_others(const struct weft__p *p)
+{
+    const struct weft_runtime *rt = p->rt;
+    if (rt->procs > 1 || p->is_relief) {
+        return true;
+    }
+    for (int i = rt->procs; i < weft__p_count(rt); i++) {
+        if (!weft__idle_is_set(weft__p_at(rt, i))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A relief P whose help is not wanted: what its timers and operations have made runnable is for
+ * others, but for what only it may run. */
+static struct weft__g *rest(struct weft__p *p)
+{
+    if (weft__queue_give_away(p) != 0) {
+        weft__idle_wake_one(p->rt);
+    }
+    if (weft__queue_has_bound(p)) {
+        return weft__queue_take_bound(p);
+    }
+    weft__stack_cache_flush(&p->rt->stacks, &p->stack_cache);
+    sleep_until_work(p);
+    return NULL;
+}
+
 static struct weft__g *find_candidate(struct weft__p *p)
 {
     struct weft__g *g = p->pending;
@@ -381,13 +423,17 @@ static struct weft__g *find_candidate(struct weft__p *p)
         p->pending = NULL;
         return g;
     }
+    if (WEFT__UNLIKELY(p->is_relief) &&
+        !atomic_load_explicit(&p->is_called, memory_order_relaxed)) {
+        return rest(p);
+    }
     if (weft__p_must_poll(p) && (g = look_around(p)) != NULL) {
         return g;
     }
     if ((g = weft__queue_pick(p)) != NULL || (g = take_global(p, true)) != NULL) {
         return g;
     }
-    if (p->rt->procs > 1) { /* alone, the sleep does the same in one system call */
+    if (has_others(p)) { /* alone, the sleep does the same in one system call */
         poll(p, 0);
         if ((g = weft__queue_pick(p)) != NULL || (g = search(p)) != NULL) {
             return g;

@@ -26,6 +26,7 @@
  */
 #include "../base/fence.h"
 #include "../base/self.h"
+#include "lookout.h"
 #include "sched.h"
 
 /* Make P leave its sleep.  The caller has taken P's bit out of rt->idle, so it alone does. */
@@ -105,6 +106,10 @@ again:
 bool weft__idle_wake_p(struct weft__p *p)
 {
     struct weft_runtime *rt = p->rt;
+    if (WEFT__UNLIKELY(p->is_relief)) {
+        rt->reactors.driver->wake(p->reactor);
+        return true;
+    }
     uint64_t bit = (uint64_t)1 << (p->index % 64);
     _Atomic uint64_t *word = &rt->idle[p->index / 64];
     atomic_thread_fence(memory_order_seq_cst); /* [IDLE-DEKKER] */
@@ -126,23 +131,44 @@ bool weft__idle_wake_p(struct weft__p *p)
 
 void weft__idle_wake_all(struct weft_runtime *rt)
 {
-    for (int i = 0; i < rt->procs; i++) {
-        rt->reactors.driver->wake(rt->p[i].reactor);
+    for (int i = 0; i < weft__p_count(rt); i++) {
+        rt->reactors.driver->wake(weft__p_at(rt, i)->reactor);
     }
 }
 
 bool weft__idle_is_set(const struct weft__p *p)
 {
+    if (p->is_relief) {
+        /* acquire [IDLE-BIT] */
+        return atomic_load_explicit(&p->is_asleep, memory_order_acquire);
+    }
     /* acquire [IDLE-BIT]: with all that it counted before it went to sleep. */
     return (atomic_load_explicit(&p->rt->idle[p->index / 64], memory_order_acquire) >>
                 (p->index % 64) &
             1) != 0;
 }
 
+/*
+ * A relief P is woken by the look-out, which comes again (lookout.h), and by those who then write
+ * to its reactor.  So it needs no place among the idle, whom everybody wakes, and who looks for a
+ * deadlock asks for its own word: either he sees that it sleeps, or it sees that all others do and
+ * asks him once more.
+ */
+static void set_asleep(struct weft__p *p, bool is_asleep)
+{
+    /* release [IDLE-BIT] */
+    atomic_store_explicit(&p->is_asleep, is_asleep, memory_order_release);
+    atomic_thread_fence(memory_order_seq_cst); /* [IDLE-DEKKER] */
+}
+
 /* Step 1 and 2 of going to sleep; the caller re-checks after it. */
 void weft__idle_announce(struct weft__p *p)
 {
     struct weft_runtime *rt = p->rt;
+    if (p->is_relief) {
+        set_asleep(p, true);
+        return;
+    }
     if (p->is_spinning) {
         p->is_spinning = false;
         atomic_fetch_sub_explicit(&rt->n_spinning, 1, memory_order_relaxed);
@@ -154,10 +180,11 @@ void weft__idle_announce(struct weft__p *p)
     atomic_fetch_or_explicit(&rt->idle[p->index / 64], (uint64_t)1 << (p->index % 64),
                              memory_order_release);
     weft__perturb();
-    if (rt->procs > 1) {
+    /* [IDLE-DEKKER]: enough for one P alone.  Who adds a relief P says so, fences and then starts
+     * it: either we see that there is one, or it sees what we have announced. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (weft__p_count(rt) > 1) {
         weft__fence_heavy(); /* [IDLE-DEKKER] */
-    } else {
-        atomic_thread_fence(memory_order_seq_cst); /* [IDLE-DEKKER]: only others wake it */
     }
 }
 
@@ -165,6 +192,11 @@ void weft__idle_announce(struct weft__p *p)
 void weft__idle_end(struct weft__p *p)
 {
     struct weft_runtime *rt = p->rt;
+    if (p->is_relief) {
+        set_asleep(p, false);
+        weft__lookout_rouse();
+        return;
+    }
     uint64_t bit = (uint64_t)1 << (p->index % 64);
     /* acquire [IDLE-BIT]: what the waker queued before it took the bit is visible. */
     uint64_t old = atomic_fetch_and_explicit(&rt->idle[p->index / 64], ~bit, memory_order_acquire);
@@ -173,4 +205,5 @@ void weft__idle_end(struct weft__p *p)
     } else {
         p->is_spinning = true; /* whoever took the bit counted us in n_spinning */
     }
+    weft__lookout_rouse();
 }

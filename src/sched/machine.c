@@ -16,6 +16,7 @@
 #include "fault.h"
 #include "../base/self.h"
 #include "sched.h"
+#include "trace.h"
 
 /* Room for the search, the reactor's batches and a dump; the kernel commits what is touched. */
 #define M_STACK_BYTES ((size_t)256 * 1024)
@@ -53,6 +54,7 @@ static void run(struct weft__m *m)
 {
     struct weft__g *g;
     weft__gate_set_self(m->p->gate);
+    atomic_store_explicit(&m->p->thread_id, m->thread_id, memory_order_relaxed);
     while (m->p != NULL && (g = weft__find(m)) != NULL) {
         weft__switch_to_g(m, g);
     }
@@ -93,8 +95,12 @@ static void *m_main(void *arg)
 {
     struct weft__m *m = arg;
     weft__m_set_self(m);
+    m->thread_id = weft__sys_thread_id();
     weft__sys_timer_slack(1); /* the kernel's default adds 50 us to every sleep */
     weft__fault_thread_begin(m);
+    if (m->rt->reports_stalls) {
+        weft__trace_thread_begin();
+    }
     m->fp = m->rt->fp;
     weft__fp_load(&m->fp); /* it was started by a coroutine, perhaps, which has one of its own */
     ctx_init(m);

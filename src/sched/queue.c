@@ -56,7 +56,7 @@ void weft__queue_bound(struct weft__p *p, struct weft__g *g)
     (void)weft__idle_wake_p(p);
 }
 
-static WEFT__COLD struct weft__g *take_bound(struct weft__p *p)
+WEFT__COLD struct weft__g *weft__queue_take_bound(struct weft__p *p)
 {
     weft__lock(&p->bound_lock);
     struct weft__g *g = weft__glist_take(&p->bound);
@@ -100,13 +100,13 @@ struct weft__g *weft__queue_pick(struct weft__p *p)
 {
     struct weft__g *g;
     p->tick++;
-    if (weft__queue_has_bound(p) && (p->tick & 1) != 0 && (g = take_bound(p)) != NULL) {
+    if (weft__queue_has_bound(p) && (p->tick & 1) != 0 && (g = weft__queue_take_bound(p)) != NULL) {
         return g;
     }
     weft__gate_enter(p->gate);
     g = pick(p);
     weft__gate_leave(p->gate);
-    return g == NULL && weft__queue_has_bound(p) ? take_bound(p) : g;
+    return g == NULL && weft__queue_has_bound(p) ? weft__queue_take_bound(p) : g;
 }
 
 struct weft__g *weft__queue_take_oldest(struct weft__p *p)
@@ -144,13 +144,52 @@ uint32_t weft__queue_steal(struct weft__p *p, struct weft__g **out, bool with_ne
     return n;
 }
 
+/* In the gate.  One by one: with its stack each keeps its rank, woken or unstarted, and the others
+ * get their share of them at once, which is not so of the overflow. */
+static uint32_t empty(struct weft__p *p)
+{
+    struct weft__g *out[WEFT__STEAL_MAX];
+    uint32_t sum = 0;
+    uint32_t n;
+    do {
+        n = weft__runq_grab(&p->woken, out, WEFT__STEAL_MAX);
+        if (n == 0) {
+            n = weft__deque_grab(&p->unstarted, out, WEFT__STEAL_MAX);
+        }
+        if (n == 0 && (out[0] = take_next(p)) != NULL) {
+            n = 1;
+        }
+        for (uint32_t i = 0; i < n; i++) {
+            weft__inject_add(&p->rt->inject, out[i]);
+        }
+        sum += n;
+    } while (n != 0);
+    return sum;
+}
+
+uint32_t weft__queue_give_away(struct weft__p *p)
+{
+    weft__gate_enter(p->gate);
+    uint32_t n = empty(p);
+    weft__gate_leave(p->gate);
+    return n;
+}
+
+uint32_t weft__queue_take_away(struct weft__p *p)
+{
+    weft__gate_seize(p->gate);
+    uint32_t n = empty(p);
+    weft__gate_release(p->gate);
+    return n;
+}
+
 /* Pinned ones go back to where they belong. */
 struct weft__g *weft__starved_take(struct weft__p *p)
 {
     struct weft__g *g;
     while ((g = weft__inject_take_starved(&p->rt->inject)) != NULL &&
            (g->flags & G_FLAG_PINNED) != 0 && g->p_home != p->index) {
-        weft__queue_bound(&p->rt->p[g->p_home], g);
+        weft__queue_bound(weft__p_at(p->rt, g->p_home), g);
     }
     return g;
 }
@@ -174,7 +213,7 @@ void weft__queue_woken(struct weft__g *g, bool run_next)
     struct weft_runtime *rt = g->rt;
     struct weft__m *m = weft__m_self();
     if (WEFT__UNLIKELY((g->flags & G_FLAG_PINNED) != 0)) {
-        weft__queue_bound(&rt->p[g->p_home], g);
+        weft__queue_bound(weft__p_at(rt, g->p_home), g);
         return;
     }
     if (WEFT__UNLIKELY(m == NULL || m->p == NULL || m->rt != rt) ||

@@ -37,6 +37,14 @@ struct weft__g *weft__queue_take_oldest(struct weft__p *p);
 #define WEFT__STEAL_MAX (WEFT__RUNQ_CAP / 2)
 uint32_t weft__queue_steal(struct weft__p *p, struct weft__g **out, bool with_next);
 
+/* All that waits on p, but for what only p may run, goes to the global queue: by its owner, or by a
+ * thread that runs no P.  How many. */
+uint32_t weft__queue_give_away(struct weft__p *p);
+uint32_t weft__queue_take_away(struct weft__p *p);
+
+/* The next of those that only p may run; by its owner. */
+struct weft__g *weft__queue_take_bound(struct weft__p *p);
+
 /* One that waits for a stack, for this P to try. */
 struct weft__g *weft__starved_take(struct weft__p *p);
 

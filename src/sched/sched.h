@@ -49,6 +49,10 @@
  * the end of it.  A pair that keeps waking each other gets three turns where others get two. */
 #define WEFT__RUN_NEXT_MAX 2u
 
+/* How many relief Ps there may be: with so many coroutines more than Ps that compute all the time,
+ * the rest still goes on (lookout.h). */
+#define WEFT__RELIEF_MAX 8
+
 /* What is looked at when a coroutine switches out, one branch for all. */
 enum weft__checks {
     CHECK_CANARY = 1, /* some stack may be guarded by a canary alone */
@@ -56,7 +60,7 @@ enum weft__checks {
     CHECK_EXCEPTIONS = 4, /* there may be C++ exceptions that it is about to leave behind */
 };
 
-/* A P's counters: written by its owner, read by anyone. */
+/* A P's counters: written by its owner, read by anyone; a runtime has a set of the look-out's. */
 struct weft__p_counts {
     _Atomic uint64_t spawned;
     _Atomic uint64_t ended;
@@ -69,6 +73,16 @@ struct weft__p_counts {
     _Atomic uint64_t delivered; /* operations whose coroutine it has made runnable */
     _Atomic uint64_t timers;
     _Atomic uint64_t accept_waits;
+};
+
+/* What the look-out has seen of a P. */
+struct weft__p_look {
+    uint64_t turns;   /* and sleeps */
+    int64_t since_ns; /* since when they have not changed, or the P was idle */
+    int64_t cpu_ns;   /* what its thread had used then; 0: not known */
+    bool is_hogged;
+    bool was_counted; /* as a stall */
+    bool is_started;  /* a relief P that has an M */
 };
 
 struct weft__p {
@@ -116,6 +130,15 @@ struct weft__p {
     _Atomic int64_t wheel_next_ns; /* a lower bound of what is due next, for a look without lock */
 
     struct weft__reactor *reactor;
+
+    _Atomic int thread_id; /* of the thread that runs it, or ran it last */
+
+    /* Of a relief P. */
+    bool is_relief;
+    _Atomic bool is_called; /* by the look-out: it takes work */
+    _Atomic bool is_asleep; /* what the idle bit is for the others */
+
+    struct weft__p_look look; /* the look-out's */
 } WEFT__ALIGNED_LINE;
 
 /* Is it time to look at the reactor, the timers and the global queue? */
@@ -136,6 +159,8 @@ struct weft__block_wait {
 struct weft_runtime {
     struct weft__p *p; /* `procs` of them */
     int procs;
+    _Atomic int n_ps;                             /* and the relief Ps, which come later */
+    struct weft__p *relief[WEFT__RELIEF_MAX];     /* those below n_ps - procs; by the look-out */
     bool may_steal;
     bool exits_on_deadlock; /* plain weft_run: a deadlock ends the process */
     _Atomic uint8_t checks; /* enum weft__checks: what a switch has to look at */
@@ -163,6 +188,11 @@ struct weft_runtime {
     struct weft__lock waits_lock;     /* RANK_START; protects block_waits, look_deferred */
     struct weft__block_wait *block_waits;
     bool look_deferred;      /* a look met one of them on its way: it asks for another */
+    struct weft__p_counts served; /* what the look-out did for Ps that are hogged */
+    _Atomic uint64_t stalls;
+    bool reports_stalls;
+    int n_free_looks;         /* the look-out's: so often in a row a P was free */
+    int64_t relief_refused_ns; /* likewise: when none could be made */
     uint64_t stall_sleeps;   /* the watch thread's: sleeps when a stall was first seen */
     bool stall_reported;     /* the watch thread's */
     _Atomic bool wants_look; /* the watch thread shall look for a deadlock */
@@ -184,6 +214,18 @@ static inline void weft__g_stand_on(struct weft__g *g, struct weft__stack *stack
     if (WEFT__UNLIKELY(stack->guard == GUARD_KIND_CANARY)) {
         atomic_fetch_or_explicit(&g->rt->checks, CHECK_CANARY, memory_order_relaxed);
     }
+}
+
+/* How many Ps there are, relief Ps included: for those who look at all of them. */
+static inline int weft__p_count(const struct weft_runtime *rt)
+{
+    /* acquire [RELIEF-MADE] */
+    return atomic_load_explicit(&rt->n_ps, memory_order_acquire);
+}
+
+static inline struct weft__p *weft__p_at(const struct weft_runtime *rt, int i)
+{
+    return i < rt->procs ? &rt->p[i] : rt->relief[i - rt->procs];
 }
 
 /* ready.c */
@@ -209,6 +251,9 @@ void weft__idle_wake_all(struct weft_runtime *rt);
 void weft__idle_announce(struct weft__p *p);
 void weft__idle_end(struct weft__p *p);
 bool weft__idle_is_set(const struct weft__p *p);
+
+/* start.c */
+int weft__p_init(struct weft__p *p, struct weft_runtime *rt, int i);
 
 /* timers.c */
 void weft__timer_arm(struct weft__p *p, struct weft__wait *w);

@@ -57,7 +57,7 @@ int weft_set_name(const char *name)
 int weft_thread_index(void)
 {
     struct weft__m *m = weft__m_self();
-    return m != NULL && m->cur != NULL ? (int)m->p->index : -1;
+    return m != NULL && m->cur != NULL ? (int)m->p->index % m->rt->procs : -1;
 }
 
 struct weft_runtime *weft_runtime_current(void)

@@ -180,9 +180,10 @@ uint64_t weft__live_count(const struct weft_runtime *rt)
 {
     uint64_t spawned = atomic_load_explicit(&rt->foreign_spawned, memory_order_relaxed);
     uint64_t ended = 0;
-    for (int i = 0; i < rt->procs; i++) {
-        spawned += atomic_load_explicit(&rt->p[i].counts.spawned, memory_order_relaxed);
-        ended += atomic_load_explicit(&rt->p[i].counts.ended, memory_order_relaxed);
+    for (int i = 0; i < weft__p_count(rt); i++) {
+        const struct weft__p_counts *counts = &weft__p_at(rt, i)->counts;
+        spawned += atomic_load_explicit(&counts->spawned, memory_order_relaxed);
+        ended += atomic_load_explicit(&counts->ended, memory_order_relaxed);
     }
     return spawned > ended ? spawned - ended : 0; /* the counts are of different moments */
 }

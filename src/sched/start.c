@@ -14,12 +14,13 @@
 #include "lifecycle.h"
 #include "watch.h"
 
-static int p_init(struct weft_runtime *rt, int i)
+int weft__p_init(struct weft__p *p, struct weft_runtime *rt, int i)
 {
-    struct weft__p *p = &rt->p[i];
     p->rt = rt;
     p->index = (uint32_t)i;
-    p->is_alone = rt->procs == 1;
+    p->is_relief = i >= rt->procs;
+    atomic_init(&p->is_asleep, p->is_relief);
+    p->is_alone = i == 0 && rt->procs == 1;
     p->poll_interval = WEFT__TURNS_GLOBAL;
     p->poll_tick = p->poll_interval;
     p->polled_ns = weft__clock_ns();
@@ -123,11 +124,13 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
     }
     rt->p = ps;
     rt->procs = c.procs;
+    atomic_init(&rt->n_ps, c.procs);
     weft__fence_init();
     rt->may_steal = !c.no_steal;
     atomic_init(&rt->checks, weft__exceptions_are_there() ? CHECK_EXCEPTIONS : 0);
     rt->exits_on_deadlock = exits_on_deadlock;
     rt->with_signals = !c.no_signal_handlers;
+    rt->reports_stalls = c.stall_report;
     strncpy(rt->thread_name, c.thread_name, sizeof rt->thread_name - 1);
     weft__lock_init(&rt->m_lock, RANK_IDLE);
     weft__lock_init(&rt->waits_lock, RANK_START);
@@ -144,7 +147,7 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
         goto out_stacks;
     }
     for (int i = 0; i < rt->procs; i++) {
-        if ((rc = p_init(rt, i)) != 0) {
+        if ((rc = weft__p_init(&rt->p[i], rt, i)) != 0) {
             goto out_reactors;
         }
     }

@@ -160,9 +160,13 @@ int64_t weft__runtime_stop(struct weft_runtime *rt, int64_t deadline_ns)
     weft__reactors_stop(&rt->reactors); /* the kernel lets go of the buffers on the stacks */
     for_each_left(rt, abandon);         /* whoever joins one from elsewhere gets -ECANCELED */
     wait_for_guests(rt);
-    for (int i = 0; i < rt->procs; i++) {
-        weft__handle_cache_free(&rt->p[i].handles);
-        weft__gate_drop(rt->p[i].gate);
+    for (int i = 0; i < weft__p_count(rt); i++) {
+        struct weft__p *p = weft__p_at(rt, i);
+        weft__handle_cache_free(&p->handles);
+        weft__gate_drop(p->gate);
+        if (p->is_relief) {
+            weft__free(p);
+        }
     }
     weft__stacks_free(&rt->stacks);
     weft__slabs_free(&rt->slabs);

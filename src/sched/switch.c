@@ -404,7 +404,8 @@ static inline void settle(struct weft__m *m, struct weft__g *g, int result)
         weft__g_name_free(&p->rt->slabs, name);
     }
     if (WEFT__UNLIKELY((g->flags & G_FLAG_PINNED) != 0)) {
-        atomic_fetch_sub_explicit(&p->rt->p[g->p_home].pinned_count, 1, memory_order_relaxed);
+        struct weft__p *home = weft__p_at(p->rt, g->p_home);
+        atomic_fetch_sub_explicit(&home->pinned_count, 1, memory_order_relaxed);
     }
     weft__count(p->counts.ended);
 }

@@ -50,13 +50,14 @@ void weft__timer_disarm(struct weft__wait *w)
     w->timer_p = NULL;
 }
 
-/* `self` is the P of this thread, which need not be the one whose wheel the timer was in. */
-static void fire(struct weft__p *self, struct weft__timer *t)
+/* `self` is the P of this thread, if it has one, and need not be the one whose wheel it was. */
+static void fire(struct weft__p *self, struct weft__p *p, struct weft__timer *t)
 {
     struct weft__wait *w = WEFT__CONTAINER(t, struct weft__wait, timer);
     if (t->kind == TIMER_OP) {
         /* The operation decides: what has happened wins over the deadline. */
-        self->rt->reactors.driver->cancel(self->reactor, w->timer_op, -ETIMEDOUT);
+        p->rt->reactors.driver->cancel(self != NULL ? self->reactor : NULL, w->timer_op,
+                                       -ETIMEDOUT);
         return;
     }
     if (weft__wait_claim(w, w->deadline_value)) {
@@ -66,11 +67,12 @@ static void fire(struct weft__p *self, struct weft__timer *t)
 }
 
 /*
- * By the thread that runs `self`: fire what is due on p's wheel at now_ns; returns how many.  A
- * wheel of another P is left alone while somebody is busy with it.
+ * By the thread that runs `self`, or by the look-out, with NULL: fire what is due on p's wheel at
+ * now_ns; returns how many.  A wheel of another P is left alone while somebody is busy with it.
  */
 int weft__timers_fire(struct weft__p *self, struct weft__p *p, int64_t now_ns)
 {
+    struct weft__p_counts *counts = self != NULL ? &self->counts : &p->rt->served;
     int fired = 0;
     int in_batch;
     do {
@@ -86,8 +88,8 @@ int weft__timers_fire(struct weft__p *self, struct weft__p *p, int64_t now_ns)
         struct weft__timer *t = weft__wheel_advance(&p->wheel, now_ns, BATCH);
         while (t != NULL) {
             struct weft__timer *next = t->next; /* t is gone once it has fired */
-            weft__count(self->counts.timers);   /* before the coroutine can ask */
-            fire(self, t);
+            weft__count(counts->timers);        /* before the coroutine can ask */
+            fire(self, p, t);
             t = next;
             in_batch++;
         }

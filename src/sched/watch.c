@@ -8,7 +8,9 @@
 #include "../base/self.h"
 #include "../base/sys.h"
 #include "fault.h"
+#include "lookout.h"
 #include "sched.h"
+#include "trace.h"
 
 #define WATCH_STACK_BYTES ((size_t)256 * 1024)
 
@@ -51,13 +53,19 @@ static bool look_for_deadlocks(bool is_second_look)
 static void *watch_main(void *arg)
 {
     (void)arg;
-    int64_t look_ns = INT64_MAX; /* when to look a second time */
+    int64_t look_ns = INT64_MAX; /* when to look a second time for a deadlock */
+    int64_t lookout_ns = 0;      /* when the look-out looks */
+    atomic_store_explicit(&weft__lookout_sleeps, 0, memory_order_relaxed);
     for (;;) {
         /* acquire [WATCH-POST] */
         uint32_t what = atomic_exchange_explicit(&posted, 0, memory_order_acquire);
-        bool is_time = look_ns != INT64_MAX && weft__clock_ns() >= look_ns;
+        int64_t now_ns = weft__clock_ns();
+        bool is_time = now_ns >= look_ns;
+        if (now_ns >= lookout_ns || (what & WATCH_LOOK) != 0) {
+            lookout_ns = weft__lookout_round(now_ns);
+        }
         if (what == 0 && !is_time) {
-            weft__sys_futex_wait(&posted, 0, look_ns);
+            weft__sys_futex_wait(&posted, 0, look_ns < lookout_ns ? look_ns : lookout_ns);
             continue;
         }
         if ((what & WATCH_FAULT) != 0) {
@@ -140,8 +148,12 @@ int weft__watch_begin(struct weft_runtime *rt)
         n_runtimes++;
         rt->next = weft__runtimes;
         weft__runtimes = rt;
+        weft__lookout_rouse(); /* its Ps are busy before they first sleep */
         if (rt->with_signals) {
             weft__fault_handlers_install();
+        }
+        if (rt->with_signals && rt->reports_stalls) {
+            weft__trace_handler_install();
         }
     }
     weft__unlock(&weft__runtimes_lock);
@@ -164,6 +176,7 @@ void weft__watch_end(struct weft_runtime *rt)
     uint64_t last_thread = thread;
     if (is_last) {
         weft__fault_handlers_remove();
+        weft__trace_handler_remove();
         atomic_store_explicit(&is_leaving, 1, memory_order_relaxed);
         weft__watch_post(WATCH_LEAVE);
     }

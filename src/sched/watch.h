@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * watch.h - one thread a process that does what neither a coroutine nor a signal handler may: it
- * prints dumps and fault reports and looks closely when a runtime seems to be deadlocked.
+ * prints dumps and fault reports and looks closely when a runtime seems to be deadlocked.  It is
+ * the look-out as well (lookout.h).
  *
- * It sleeps without a time-out until somebody posts; all signals are blocked in it.  What it prints
+ * When nothing runs it sleeps without a time-out until somebody posts; all signals are blocked in
+ * it.  What it prints
  * is observe/'s business: the weft__report_ functions below are implemented there.
  */
 #ifndef WEFT_SCHED_WATCH_H
@@ -23,6 +25,7 @@ enum {
     WATCH_DEADLOCK = 2, /* a runtime asks for a look: rt->wants_look */
     WATCH_FAULT = 4,    /* a thread has recorded a fault and waits */
     WATCH_LEAVE = 8,
+    WATCH_LOOK = 16, /* a P is busy while the look-out sleeps */
 };
 
 /* A runtime has started or is about to end.  begin starts the thread and the signal handlers with
@@ -44,6 +47,8 @@ extern struct weft_runtime *weft__runtimes;
 bool weft__deadlock_look(struct weft_runtime *rt, bool is_second_look);
 
 /* Implemented in observe/. */
+/* It has kept its P for so long, and has n calls. */
+void weft__report_stall(struct weft__g *g, int64_t ns, const uintptr_t *pcs, int n);
 int weft__report_all(int fd, const char *head); /* every live coroutine */
 void weft__report_deadlock(struct weft_runtime *rt, bool is_certain);
 void weft__report_no_stack(struct weft_runtime *rt);

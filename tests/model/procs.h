@@ -90,6 +90,7 @@ static void procs_begin(int n)
     memset(&procs_rt, 0, sizeof procs_rt);
     procs_rt.p = procs_p;
     procs_rt.procs = n;
+    atomic_init(&procs_rt.n_ps, n);
     procs_rt.may_steal = true;
     procs_rt.reactors.driver = &procs_driver;
     procs_rt.reactors.count = n;

@@ -32,6 +32,7 @@ static void begin(void)
     n_made = 0;
     rt.p = &p;
     rt.procs = 1;
+    atomic_init(&rt.n_ps, 1);
     weft__inject_init(&rt.inject);
     p.rt = &rt;
     p.gate = &gate;

@@ -24,6 +24,7 @@ static void rig_begin(int n)
     memset(&rig_rt, 0, sizeof rig_rt);
     rig_rt.p = rig_p;
     rig_rt.procs = n;
+    atomic_init(&rig_rt.n_ps, n);
     atomic_init(&weft__fence_is_asymmetric, true);
     for (int i = 0; i < n; i++) {
         memset(&rig_p[i], 0, offsetof(struct weft__p, wheel));

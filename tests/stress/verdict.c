@@ -116,7 +116,7 @@ TEST(what_was_reported_but_not_delivered_is_still_under_way)
     static struct weft__p p[2];
     static struct weft__reactor reactors[2];
     static struct weft_runtime rt = {
-        .p = p, .procs = 2, .reactors = {.count = 2, .reactors = reactors}};
+        .p = p, .procs = 2, .n_ps = 2, .reactors = {.count = 2, .reactors = reactors}};
 
     CHECK(!weft__has_undelivered(&rt));
     reactors[0].n_submitted = 3;
@@ -138,7 +138,7 @@ TEST(the_end_of_a_blocking_call_asks_for_the_look_that_it_has_prevented)
     static struct weft__p p[2];
     static struct weft__reactor reactors[2];
     static struct weft_runtime rt = {
-        .p = p, .procs = 2, .reactors = {.count = 2, .reactors = reactors}};
+        .p = p, .procs = 2, .n_ps = 2, .reactors = {.count = 2, .reactors = reactors}};
 
     weft__away_begin(&rt);
     CHECK(weft__has_undelivered(&rt));

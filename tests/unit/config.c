@@ -7,9 +7,9 @@
  */
 #include "co_test.h"
 
-static const char *const variables[] = {"WEFT_PROCS", "WEFT_REACTOR",     "WEFT_GUARD",
-                                        "WEFT_STACK", "WEFT_VERBOSE",     "WEFT_SIGNALS",
-                                        "WEFT_STEAL", "WEFT_BLOCKING_MAX"};
+static const char *const variables[] = {
+    "WEFT_PROCS",   "WEFT_REACTOR", "WEFT_GUARD",        "WEFT_STACK",       "WEFT_VERBOSE",
+    "WEFT_SIGNALS", "WEFT_STEAL",   "WEFT_BLOCKING_MAX", "WEFT_STALL_REPORT"};
 
 static void clear_environment(void)
 {
@@ -84,6 +84,7 @@ static const struct bad bad[] = {
     {"WEFT_BLOCKING_MAX", "0", "from 1 to 16384"},
     {"WEFT_BLOCKING_MAX", "16385", "from 1 to 16384"},
     {"WEFT_BLOCKING_MAX", "many", "from 1 to 16384"},
+    {"WEFT_STALL_REPORT", "2", "0 or 1"},
 };
 
 TEST(a_bad_environment_is_one_line_and_125)

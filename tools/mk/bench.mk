@@ -21,6 +21,16 @@ $(WEFT_BENCH): $(bench_obj) $(LIB_A)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LINK) $(bench_obj) $(LIB_A) $(LIBS) -lm -o $@
 
+# How late others are beside a coroutine that does not come back.
+$(bench_dir)/hogs: $(B)/obj/tools/bench/hogs.o $(LIB_A)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LINK) $< $(LIB_A) $(LIBS) -o $@
+
+SECONDS_EACH ?= 10
+bench-hogs: $(bench_dir)/hogs
+	$(Q)$< $(SECONDS_EACH)
+
+.PHONY: bench-hogs
 .PHONY: bench bench-build bench-load bench-peers bench-quick bench-servers bench-count bench-compare
 bench-build: $(WEFT_BENCH) $(B)/examples/echo_server $(B)/examples/http_server bench-load
 
@@ -55,4 +65,4 @@ BASE ?=
 bench-compare: $(WEFT_BENCH)
 	$(Q)$(bench_env) tools/bench/compare.py --base "$(BASE)" --new $(WEFT_BENCH) $(BENCH) $(NAMES)
 
--include $(bench_obj:.o=.d)
+-include $(bench_obj:.o=.d) $(B)/obj/tools/bench/hogs.d

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/* stalls.c - coroutines that keep their processors are counted and, on request, reported. */
+#include <unistd.h>
+
+#include "net_test.h"
+
+static struct weft_stats stats_now(void)
+{
+    struct weft_stats stats = {.size = sizeof stats};
+
+    CHECK_EQ(weft_runtime_stats(NULL, &stats), 0);
+    return stats;
+}
+
+/* By its name, in a report.  ThreadSanitizer lets a signal through in a system call only. */
+__attribute__((noinline)) static void keep_until_counted(void)
+{
+    const uint64_t before = stats_now().stalls;
+    const int64_t until = weft_now() + LONG_NS;
+
+    while (stats_now().stalls == before && weft_now() < until)
+        usleep(100);
+    CHECK_GE(stats_now().stalls, before + 1);
+}
+
+static int stall(void *unused)
+{
+    (void)unused;
+    CHECK_EQ(weft_set_name("piglet"), 0);
+    keep_until_counted();
+    return 0;
+}
+
+static int stall_twice(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < 2; i++)
+        join(weft_go_with(stall, NULL));
+    return 0;
+}
+
+/* Goal: a coroutine that keeps its processor is counted, and reported where that is asked for, with
+ * the calls in which it does so. */
+TEST(a_stall_is_counted_and_reported)
+{
+    char said[4096];
+    FILE *f = tmpfile();
+    const int old = dup(2);
+
+    CHECK(f != NULL && old >= 0);
+    fflush(stderr);
+    CHECK_GE(dup2(fileno(f), 2), 0);
+    const int rc = weft_run_with(stall_twice, NULL, .stall_report = 1);
+    CHECK_GE(dup2(old, 2), 0);
+    CHECK_EQ(rc, 0);
+    rewind(f);
+    said[fread(said, 1, sizeof said - 1, f)] = 0;
+    if (!strstr(said, "\"piglet\" has kept its processor") || !strstr(said, "stalls.c:") ||
+        !strstr(said, " keep_until_counted+0x"))
+        TEST_FAIL("it said: %s", said);
+    fclose(f);
+    close(old);
+}
+
+static int stay_here(void *unused)
+{
+    const int here = weft_thread_index();
+
+    (void)unused;
+    for (int i = 0; i < 5; i++) {
+        CHECK_EQ(weft_sleep(WEFT_MS), 0);
+        CHECK_EQ(weft_thread_index(), here);
+        CHECK(!weft__m_self()->p->is_relief);
+    }
+    return 0;
+}
+
+static int hog_without_stealing(void *unused)
+{
+    struct weft_co *co = weft_go_with(stay_here, NULL);
+
+    (void)unused;
+    weft_yield();
+    (void)stall(NULL);
+    join(co);
+    CHECK_EQ(stats_now().relief, 0);
+    return 0;
+}
+
+/* Goal: without stealing nothing leaves its processor for a hog; it is counted all the same. */
+TEST(without_stealing_a_hog_is_only_counted)
+{
+    CHECK_EQ(weft_run_with(hog_without_stealing, NULL, .procs = 1, .no_steal = 1), 0);
+    CHECK_EQ(weft_run_with(hog_without_stealing, NULL, .procs = 2, .no_steal = 1), 0);
+}
