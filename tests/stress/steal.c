@@ -5,15 +5,9 @@
  * matrix: short
  */
 #include "co_test.h"
-#include "sched/lookout.h"
+#include "no_lookout.h" /* it would bring to others what they are to find */
 
 enum { PIECES = 20000, PRODUCERS = 4 };
-
-/* The look-out would bring to others what they are to find by themselves. */
-__attribute__((constructor)) static void serve_nobody(void)
-{
-    atomic_store(&weft__lookout_serves, false);
-}
 
 static atomic_uchar done[PIECES];
 static atomic_int n_done;

@@ -13,14 +13,8 @@
 #include <sched.h>
 
 #include "co_test.h"
-#include "sched/lookout.h"
+#include "no_lookout.h" /* it would find in a moment what nobody was told of */
 #include "sched/sched.h"
-
-/* The look-out would find in a moment what nobody was told of. */
-__attribute__((constructor)) static void serve_nobody(void)
-{
-    atomic_store(&weft__lookout_serves, false);
-}
 
 /* A processor searches for some 20 us before it sleeps. */
 #define PAUSE_NS_MAX 40000

@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 #include "co_test.h"
+#include "no_lookout.h" /* orders and shares */
 
 static int number(void *arg)
 {

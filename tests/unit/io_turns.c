@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "net_test.h"
+#include "no_lookout.h" /* orders and shares */
 
 /* A starved one would wait for ever: then the busy coroutine itself says so. */
 #define STARVED_NS (5 * WEFT_SEC * test_scale())
