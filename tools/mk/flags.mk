@@ -52,7 +52,7 @@ endif
 
 # Goals that compile nothing in this make itself ask no compiler anything.
 quiet_goals := help setup test demo clean format list commits bench debug asan tsan arm \
-               cover mutants
+               cover mutants books
 ifneq ($(filter-out $(quiet_goals),$(or $(MAKECMDGOALS),help)),)
   probe := $(shell tools/mk/probe.sh $(CC))
   ifeq ($(firstword $(probe)),none)
