@@ -5,7 +5,7 @@
  * books balance, each thing's own and that of all together, or something was lost or made twice.
  *
  * WEFT_BOOKS_ROUNDS is how many rounds there are; without it, as many as the time allows.
- * `make books N=1000000` does so many on each driver and number of processors, perturbed, and prints
+ * `make books N=1000000` does so many on each driver and number of processors, perturbed, and shows
  * the books.
  *
  * matrix: short
