@@ -96,6 +96,7 @@ CFLAGS_LIB := -std=gnu11 $(COMMON) $(WARN_C) -fvisibility=hidden -Isrc $(CFLAGS)
 CFLAGS_TEST := -std=gnu11 $(COMMON) $(WARN_C) -Isrc -Itests $(CFLAGS)
 CXXFLAGS_TEST := -std=gnu++17 $(COMMON) -Isrc -Itests $(CXXFLAGS)
 CFLAGS_EXAMPLE := -std=gnu11 $(COMMON) $(WARN_C) $(CFLAGS)
+CXXFLAGS_EXAMPLE := -std=gnu++17 $(COMMON) $(CXXFLAGS)
 
 LIBS := $(if $(HAVE_LIBURING),-luring) -pthread
 LIBS_TEST := $(LIBS) -ldl -lm
