@@ -6,7 +6,7 @@
 #include "books_shapes.h"
 
 /* What must not be ended by a scope, but by the other side. */
-#define PATIENTLY WEFT_SHIELD (patience, LONG_NS)
+#define PATIENTLY WEFT_SHIELD (patience, WEFT_NEVER)
 
 /*
  * A number may be another file the moment after its close, so nobody may come to use it any more.
@@ -132,7 +132,7 @@ static void stream_settle(struct thing *t)
     struct stream *s = (struct stream *)t;
 
     if (s->writer_goes_first)
-        CHECK_EQ(stream_drain(s, LONG_NS), 0);
+        CHECK_EQ(stream_drain(s, WEFT_NEVER), 0);
     check_tally(&s->tally);
     CHECK_EQ(weft_close(s->writer_goes_first ? s->out.fd : s->in.fd), 0);
 }
