@@ -268,6 +268,10 @@ STRESS_TEST(the_books_balance)
 /* The limit grows with what is asked for. */
 __attribute__((constructor)) static void read_rounds(void)
 {
+    const char *text = getenv("WEFT_BOOKS_ROUNDS");
+
     rounds_max = test_env("WEFT_BOOKS_ROUNDS", 0);
+    if (text != NULL && rounds_max < 1)
+        TEST_FAIL("WEFT_BOOKS_ROUNDS is a number from 1, not '%s'", text);
     test_case_the_books_balance.limit_seconds += (int)(rounds_max / 5000);
 }
