@@ -45,6 +45,8 @@ struct weft_stats {
     uint64_t blocking_threads; /* of the pool, idle ones too */
     uint64_t blocking_peak;    /* most threads at a time so far */
     uint64_t outside;          /* coroutines that have given their processor away (WEFT_BLOCKING) */
+    uint64_t coroutines_max;   /* the limit of `live`; 0: none */
+    uint64_t spawns_waiting;   /* for a place */
 };
 
 /**

@@ -23,6 +23,7 @@
 #include "deque.h"
 #include "handle.h"
 #include "inject.h"
+#include "limit.h"
 #include "machine.h"
 #include "runq.h"
 #include "wait.h"
@@ -91,6 +92,7 @@ struct weft__p {
     bool tells_later;    /* of what it queues now others are told at the end */
     bool is_spinning;    /* counted in rt->n_spinning */
     bool must_hand_off;  /* a test asked for another thread */
+    uint16_t spawn_flags; /* of what is spawned here: COUNTED where there is a limit */
     int64_t polled_ns;   /* when it last polled */
     int64_t hinted_ns;   /* when may_hint was last set */
     int64_t oldest_ns;   /* when the oldest unstarted coroutine last had its turn */
@@ -168,6 +170,7 @@ struct weft_runtime {
     _Atomic bool wants_look; /* the watch thread shall look for a deadlock */
     struct weft__fd_waits fd_waits;
     struct weft__pool pool;
+    struct weft__limit limit;
     _Atomic uint64_t away_begun; /* away.h */
     _Atomic uint64_t away_ended;
     _Atomic uint32_t n_outside; /* coroutines whose P was given away */
