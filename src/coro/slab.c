@@ -51,7 +51,12 @@ void weft__slabs_free(struct weft__slabs *s)
 /* Under the lock.  Mapped, not allocated: only descriptors that were used take memory. */
 static struct weft__slab *slab_make(struct weft__slabs *s)
 {
-    struct weft__slab *slab =
+    struct weft__slab *slab = s->empty;
+    if (slab != NULL) {
+        s->empty = slab->next_empty;
+        return slab;
+    }
+    slab =
         weft__sys_mmap(sizeof *slab, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
     if (weft__sys_is_error(slab)) {
         return NULL;

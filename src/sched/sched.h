@@ -111,6 +111,7 @@ struct weft__p {
     struct weft__lock bound_lock; /* RANK_BOUND; protects bound */
     struct weft__glist bound;     /* pinned and placed coroutines: nobody else may take them */
     _Atomic uint32_t bound_count;
+    _Atomic bool wants_trim; /* its caches shall be given back: trim.c */
     _Atomic uint32_t pinned_count; /* live pinned coroutines: while there are some, P keeps its M */
 
     struct weft__lock wheel_lock WEFT__ALIGNED_LINE; /* RANK_WHEEL; protects wheel */
@@ -171,6 +172,7 @@ struct weft_runtime {
     struct weft__fd_waits fd_waits;
     struct weft__pool pool;
     struct weft__limit limit;
+    _Atomic uint32_t trims_due; /* Ps that have yet to answer to wants_trim */
     _Atomic uint64_t away_begun; /* away.h */
     _Atomic uint64_t away_ended;
     _Atomic uint32_t n_outside; /* coroutines whose P was given away */
@@ -220,6 +222,9 @@ int weft__timers_fire(struct weft__p *self, struct weft__p *p, int64_t now_ns);
 
 /* find.c */
 struct weft__g *weft__find(struct weft__m *m);
+
+/* trim.c: by the owner of p */
+void weft__p_trim(struct weft__p *p);
 
 /* deadlock.c */
 bool weft__has_undelivered(const struct weft_runtime *rt);

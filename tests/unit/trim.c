@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * trim.c - weft_trim() gives back what a runtime keeps: its own processor's at once, the others' at
+ * their next look around, also of those that sleep; and all that goes on meanwhile goes on.
+ *
+ * matrix: short
+ */
+#include <fcntl.h>
+#include <pthread.h>
+
+#include "co_test.h"
+
+static long resident_bytes(void)
+{
+    long pages = 0;
+    FILE *f = fopen("/proc/self/smaps_rollup", "r");
+    char line[256];
+
+    CHECK(f != NULL);
+    while (fgets(line, sizeof line, f) != NULL)
+        if (sscanf(line, "Rss: %ld", &pages) == 1)
+            break;
+    fclose(f);
+    return pages * 1024;
+}
+
+#define TOUCHED (32 * 1024)
+
+/* On the real stack, where a sanitizer keeps others elsewhere. */
+__attribute__((noinline)) static void touch_stack(void)
+{
+    volatile char *frame = __builtin_alloca(TOUCHED);
+
+    for (int i = 0; i < TOUCHED; i += 1024)
+        frame[i] = 1;
+}
+
+static atomic_int n_there;
+
+static int touch_and_stay(void *gate)
+{
+    touch_stack();
+    atomic_fetch_add(&n_there, 1);
+    return chan_recv(gate, NULL) == -EPIPE ? 0 : -1;
+}
+
+/* n coroutines live at a time, and end. */
+static void burst(int n)
+{
+    chan *gate = chan_make(0, 0);
+    struct weft_co **co = calloc((size_t)n, sizeof *co);
+
+    atomic_store(&n_there, 0);
+    for (int i = 0; i < n; i++)
+        CHECK((co[i] = weft_go_with(touch_and_stay, gate)) != NULL);
+    while (atomic_load(&n_there) < n)
+        weft_yield();
+    chan_close(gate);
+    for (int i = 0; i < n; i++)
+        join(co[i]);
+    free(co);
+    chan_unref(gate);
+}
+
+/* Goal: what an idle runtime keeps by itself, the memory of 1,024 stacks and 64 a processor, goes
+ * back, all of it but for what runs.
+ * Method: the call says how much it gave; that of the other processors follows and shows in the
+ * memory that the process has. */
+CO_TEST(the_memory_of_all_kept_stacks_goes_back)
+{
+    const int n = 1500;
+    const int kept = n - 64 * weft_runtime_procs(NULL) < 1000 ? n / 2 : 1000;
+
+    burst(n);
+    const long before = resident_bytes();
+    const int64_t given = weft_trim(NULL);
+    CHECK_GE(given, (int64_t)kept * TOUCHED);
+    while (test_scale() == 1 && resident_bytes() > before - (long)kept * TOUCHED)
+        (void)weft_sleep(WEFT_MS);
+    burst(n);
+    CHECK_GE(weft_trim(weft_runtime_current()), (int64_t)kept * TOUCHED);
+    return 0;
+}
+
+/* Goal: also what lies in the caches of the other processors, which sleep; nobody wakes them for
+ * anything else.
+ * Method: coroutines pinned to each, fewer than a cache takes, so that all that can go is there. */
+CO_TEST(processors_that_sleep_give_their_own_back)
+{
+    enum { EACH = 30 };
+    const int procs = weft_runtime_procs(NULL);
+    struct weft_co *co[EACH];
+    chan *gate;
+
+    if (test_scale() > 1)
+        SKIP("what the process has is not ours alone in this build");
+    (void)weft_trim(NULL);
+    (void)weft_sleep(WEFT_MS);
+    const long at_rest = resident_bytes();
+    for (int p = 0; p < procs; p++) {
+        gate = chan_make(0, 0);
+        atomic_store(&n_there, 0);
+        for (int i = 0; i < EACH; i++)
+            co[i] = weft_go_with(touch_and_stay, gate, .on_p = WEFT_ON_P(p), .pinned = 1);
+        while (atomic_load(&n_there) < EACH)
+            weft_yield();
+        chan_close(gate);
+        for (int i = 0; i < EACH; i++)
+            join(co[i]);
+        chan_unref(gate);
+    }
+    const long kept = (long)EACH * procs * TOUCHED;
+    (void)weft_trim(NULL);
+    while (resident_bytes() > at_rest + kept / 4)
+        (void)weft_sleep(WEFT_MS);
+    return 0;
+}
+
+static void end_at_once(void *n)
+{
+    atomic_fetch_add((atomic_int *)n, 1);
+}
+
+static void start_many(int n)
+{
+    atomic_int n_ended = 0;
+
+    for (int i = 0; i < n; i++)
+        CHECK_EQ(weft_go(end_at_once, &n_ended), 0);
+    while (atomic_load(&n_ended) < n)
+        weft_yield();
+}
+
+static int end_with_handle(void *n)
+{
+    end_at_once(n);
+    return 0;
+}
+
+/* n descriptors in use at a time: of coroutines that this processor alone may begin. */
+static void use_descriptors(int n)
+{
+    const int here = weft_thread_index();
+    atomic_int n_ended = 0;
+
+    for (int i = 0; i < n; i++)
+        weft_detach(
+            weft_go_with(end_with_handle, &n_ended, .on_p = WEFT_ON_P(here), .pinned = 1));
+    while (atomic_load(&n_ended) < n)
+        weft_yield();
+}
+
+/* Goal: the memory of descriptors goes back, and they are used again. */
+CO_TEST(the_memory_of_free_descriptors_goes_back)
+{
+    const int n = 40000;
+    const long bytes = n * 128L;
+
+    for (int round = 0; round < 3; round++) {
+        use_descriptors(n);
+        const long before = resident_bytes();
+        int64_t given = weft_trim(NULL);
+        if (weft_runtime_procs(NULL) == 1)
+            CHECK_GE(given, bytes * 3 / 4);
+        /* With others, the last who empties his cache gives back what is free then. */
+        while (test_scale() == 1 && resident_bytes() > before - bytes * 3 / 4)
+            (void)weft_sleep(WEFT_MS);
+    }
+    return 0;
+}
+
+static atomic_bool is_over;
+
+static void *trim_always(void *rt)
+{
+    int null = open("/dev/null", O_WRONLY);
+
+    for (int i = 0; !atomic_load(&is_over); i++) {
+        CHECK_GE(weft_trim(rt), 0);
+        if (i % 16 == 0)
+            CHECK_GE(weft_dump(null), 0);
+    }
+    close(null);
+    return NULL;
+}
+
+/* Goal: nothing is lost or given out twice while two threads and a coroutine trim without a pause.
+ * Method: each coroutine that is started counts, and each that stays is joined. */
+STRESS_TEST_ON_TWO(all_goes_on_while_memory_is_given_back)
+{
+    const int64_t until = test_now_ms() + test_stress_ms();
+    pthread_t th[2];
+
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(pthread_create(&th[i], NULL, trim_always, weft_runtime_current()), 0);
+    while (test_now_ms() < until) {
+        burst(scaled(300));
+        start_many(scaled(3000));
+        CHECK_GE(weft_trim(NULL), 0);
+    }
+    atomic_store(&is_over, true);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(pthread_join(th[i], NULL), 0);
+    return 0;
+}
+
+TEST(without_a_runtime_there_is_nothing_to_trim)
+{
+    CHECK_EQ(weft_trim(NULL), -EINVAL);
+}
