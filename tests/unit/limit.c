@@ -131,6 +131,7 @@ LIMIT_TEST(at_the_limit_every_form_of_go_is_refused, 3, WEFT_AT_MAX_REFUSE)
     chan_close(gate);
     for (int i = 0; i < 2; i++)
         join(co[i]);
+    chan_unref(gate);
     CHECK_EQ(count_free(), 2);
     return 0;
 }
@@ -193,9 +194,9 @@ static int start_one(void *k)
     return stay(NULL);
 }
 
-static int hold(void *chan)
+static int hold(void *held)
 {
-    return chan_recv(chan, NULL) == -EPIPE ? 0 : -1;
+    return chan_recv(held, NULL) == -EPIPE ? 0 : -1;
 }
 
 /* Goal: those who wait get their places in the order in which they came.
@@ -293,7 +294,7 @@ LIMIT_TEST(of_a_place_and_a_cancel_at_once_one_wins_and_no_place_is_lost, 3, WEF
         chan_close(gate);
         CHECK_EQ(pthread_join(th, NULL), 0);
         join(holder);
-        (void)weft_join(starter, NULL);
+        join(starter);
         CHECK(rc == 0 || rc == -ECANCELED);
         chan_unref(gate);
         CHECK_EQ(count_free(), 2);

@@ -111,10 +111,11 @@ static int with_coroutines(void)
     int result = 0, error = 0, rc = weft_defer(nothing, NULL);
     struct weft_co *co = weft_go_with(give_three, NULL, .name = "three", .error = &error);
 
-    if (co == NULL)
-        return first_error(rc, error);
+    if (co == NULL) /* one that fails leaves its place */
+        co = weft_go_with(give_three, NULL, .name = "three");
     CHECK_EQ(weft_join(co, &result), 0);
     CHECK_EQ(result, 3);
+    rc = first_error(rc, error);
     WEFT_GROUP (g, .on_error = WEFT_GROUP_RUNS_ON)
         rc = first_error(rc, weft_group_go(&g, give_three, NULL));
     return first_error(rc, weft_blocking(give_three, NULL, NULL));
@@ -132,7 +133,7 @@ static int run_once(int *n_resting)
     struct weft_runtime *rt;
     int result = 0;
     int rc = weft_runtime_start(&rt, &(struct weft_config){.size = sizeof(struct weft_config),
-                                                           .procs = 2, .coroutines_max = 50});
+                                                           .procs = 2, .coroutines_max = 2});
 
     if (rc != 0)
         return rc;
@@ -171,7 +172,7 @@ TEST_LIMIT(an_allocator_that_has_none_is_no_memory, 60)
     for (k = 0; rc != 0; k++) {
         atomic_store(&n_until_failure, k);
         rc = run_once(&n_resting);
-        CHECK(rc == 0 || rc == -ENOMEM || rc == -EAGAIN);
+        CHECK(rc == 0 || rc == -ENOMEM);
         const bool has_failed = atomic_exchange(&n_until_failure, -1) == -1;
         if (rc == 0 && has_failed)
             rc = 1; /* the library could do without */
