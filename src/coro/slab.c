@@ -108,12 +108,13 @@ struct weft__g *weft__g_get(struct weft__slabs *s, struct weft__g_cache *cache)
             cache->count--;
             return g;
         }
-        if (cache->slab != NULL) {
-            g = slab_cut(s, cache->slab);
-            if (g != NULL) {
-                return g;
+        struct weft__slab *slab = cache->slab;
+        if (slab != NULL) {
+            g = slab_cut(s, slab);
+            if (g == &slab->g[WEFT__SLAB_COUNT - 1]) {
+                cache->slab = NULL; /* before it can be empty: slab_trim.c */
             }
-            cache->slab = NULL;
+            return g;
         }
         if (!refill(s, cache, BATCH)) {
             return NULL;

@@ -274,6 +274,38 @@ LIMIT_TEST(a_deadline_or_a_cancel_ends_the_wait_for_a_place, 3, WEFT_AT_MAX_WAIT
     return 0;
 }
 
+static int start_in_turn(void *rc)
+{
+    while (atomic_load(&turn) == 0)
+        weft_yield();
+    return start_and_tell(rc);
+}
+
+static int cancel_and_end(void *starter)
+{
+    while (stats_of(NULL).spawns_waiting == 0)
+        weft_yield();
+    weft_cancel(starter);
+    return 0;
+}
+
+/* Goal: a place is free where the only one who waits for it is on his way out.
+ * Method: whoever cancels him ends at once: on one processor, before the other has run. */
+LIMIT_TEST(a_place_is_not_given_to_one_who_was_cancelled, 3, WEFT_AT_MAX_WAIT)
+{
+    int rc = 0;
+
+    atomic_store(&turn, 0);
+    struct weft_co *starter = weft_go_with(start_in_turn, &rc);
+    struct weft_co *canceller = weft_go_with(cancel_and_end, starter);
+    atomic_store(&turn, 1);
+    join(canceller);
+    join(starter);
+    CHECK_EQ(rc, -ECANCELED);
+    CHECK_EQ(count_free(), 2);
+    return 0;
+}
+
 static void *cancel_on_a_thread(void *co)
 {
     weft_cancel(co);
