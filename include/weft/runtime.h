@@ -24,6 +24,13 @@ enum weft_guard {
     WEFT_GUARD_CANARY,   /* a pattern at the low end, checked at every switch out */
 };
 
+/* What the start of a coroutine does when there are as many as may be. */
+enum weft_at_max {
+    WEFT_AT_MAX_DEFAULT = 0, /* WEFT_COROUTINES_AT_MAX from the environment, else refuse */
+    WEFT_AT_MAX_REFUSE,      /* it fails with -EAGAIN */
+    WEFT_AT_MAX_WAIT,        /* it waits, in its turn, until one ends */
+};
+
 #define WEFT_PROCS_MAX 256
 #define WEFT_BLOCKING_THREADS_MAX 16384
 #define WEFT_STACK_BYTES_MIN ((size_t)16 * 1024)
@@ -56,6 +63,9 @@ struct weft_config {
     int blocking_max;          /* WEFT_BLOCKING_MAX: threads for weft_blocking() at most, and calls
                                    between weft_blocking_enter() and leave; default 512 */
     int64_t blocking_idle_ns;  /* how long such a thread stays idle; default 10 s */
+    int coroutines_max;        /* WEFT_COROUTINES_MAX: how many there are at a time, the first one
+                                  of weft_run() included; default no limit */
+    enum weft_at_max at_max;   /* WEFT_COROUTINES_AT_MAX: refuse, wait */
 };
 
 #define WEFT_CONFIG_INIT                                                                           \
@@ -147,7 +157,9 @@ WEFT_API int weft_runtime_stop(struct weft_runtime *rt);
  * @result  receives fn's value when 0 is returned; may be NULL.
  *
  * Returns    0.
- * Errors     -EDEADLK   every coroutine of rt is parked and nothing can wake one; fn stays parked
+ * Errors     -EAGAIN    there are as many coroutines as may be (weft_config.coroutines_max)
+ *            -EDEADLK   every coroutine of rt is parked and nothing can wake one; fn stays parked,
+ *                       or still has no place
  *            -ENOMEM    no memory for the coroutine
  *            -EXDEV     called from a coroutine
  *            -ESHUTDOWN the runtime is being stopped
@@ -164,10 +176,16 @@ WEFT_API_MUST int weft_block_on(struct weft_runtime *rt, int (*fn)(void *), void
  * @arg   handed to fn.
  * @site  the spawn site for reports; a string that lives for ever.
  *
+ * Where rt has a limit and says wait, a coroutine of rt and a plain thread wait until it is their
+ * turn; a coroutine of another runtime is refused.
+ *
  * Returns    0.
- * Errors     -ENOMEM    no memory for the descriptor
+ * Errors     -EAGAIN    there are as many coroutines as may be (weft_config.coroutines_max)
+ *            -EDEADLK   on a plain thread that waits: nothing can end one of them
+ *            -ENOMEM    no memory for the descriptor
  *            -ESHUTDOWN the runtime is being stopped
- * Blocks     never.
+ *            -ETIMEDOUT, -ECANCELED  a surrounding scope of a coroutine that waits has ended
+ * Blocks     the coroutine, or the plain thread, at a limit that says wait; else never.
  * Threads    any thread, coroutines of this and of other runtimes included.
  */
 WEFT_API int weft_runtime_go_at(struct weft_runtime *rt, void (*fn)(void *), void *arg,

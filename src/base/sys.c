@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sys.c - memory, threads, signals and the environment; sockets and files are in sys_fd.c. */
+/* sys.c - address space, threads, signals and the environment; sockets and files are in sys_fd.c,
+ * the heap is in memory.c. */
 #define _GNU_SOURCE
 #include "sys.h"
 
@@ -32,29 +33,6 @@ int weft__sys_fault_now(enum weft__call call)
     return weft__fault(call);
 }
 
-void *weft__alloc(size_t bytes)
-{
-    return weft__fault(WEFT__CALL_ALLOC) != 0 ? NULL : calloc(1, bytes);
-}
-
-void *weft__alloc_line(size_t bytes)
-{
-    if (weft__fault(WEFT__CALL_ALLOC) != 0) {
-        return NULL;
-    }
-    size_t rounded = (bytes + WEFT__CACHE_LINE - 1) / WEFT__CACHE_LINE * WEFT__CACHE_LINE;
-    void *p = aligned_alloc(WEFT__CACHE_LINE, rounded);
-    if (p != NULL) {
-        memset(p, 0, rounded);
-    }
-    return p;
-}
-
-void weft__free(void *p)
-{
-    free(p);
-}
-
 void *weft__sys_mmap(size_t bytes, int prot, int flags)
 {
     int fault = weft__fault(WEFT__CALL_MMAP);
@@ -85,6 +63,26 @@ int weft__sys_madvise(void *p, size_t bytes, int advice)
 int weft__sys_munlock(void *p, size_t bytes)
 {
     return weft__result(munlock(p, bytes));
+}
+
+size_t weft__sys_resident(void *p, size_t bytes)
+{
+    unsigned char pages[256];
+    size_t page_bytes = weft__sys_page_bytes();
+    size_t n_resident = 0;
+    for (size_t done = 0; done < bytes; done += sizeof pages * page_bytes) {
+        size_t part = bytes - done;
+        if (part > sizeof pages * page_bytes) {
+            part = sizeof pages * page_bytes;
+        }
+        if (mincore((char *)p + done, part, pages) != 0) {
+            break;
+        }
+        for (size_t i = 0; i < part / page_bytes; i++) {
+            n_resident += pages[i] & 1;
+        }
+    }
+    return n_resident * page_bytes;
 }
 
 size_t weft__sys_page_bytes(void)

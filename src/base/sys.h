@@ -42,7 +42,7 @@ extern _Atomic(weft__fault_fn *) weft__sys_fault;
 /* For the few calls that are made elsewhere (liburing, pthread). */
 int weft__sys_fault_now(enum weft__call call);
 
-/* Memory: zeroed, NULL for lack of it. */
+/* Memory from the allocator of the process (memory.c): zeroed, NULL for lack of it. */
 void *weft__alloc(size_t bytes);
 void *weft__alloc_line(size_t bytes); /* aligned to a cache line */
 void weft__free(void *p);
@@ -57,6 +57,7 @@ int weft__sys_munmap(void *p, size_t bytes);
 int weft__sys_mprotect(void *p, size_t bytes, int prot);
 int weft__sys_madvise(void *p, size_t bytes, int advice);
 int weft__sys_munlock(void *p, size_t bytes);
+size_t weft__sys_resident(void *p, size_t bytes); /* of whole pages, how many bytes have memory */
 size_t weft__sys_page_bytes(void);
 /* Would the kernel refuse to read this byte?  Tests a guard without touching it. */
 bool weft__sys_is_guarded(const void *p);

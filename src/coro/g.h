@@ -87,6 +87,7 @@ enum weft__wait_reason {
     WAIT_ONCE,
     WAIT_CHILDREN,
     WAIT_GROUP_ROOM,
+    WAIT_PLACE,
     WAIT_FUTURE,
     WAIT_FUTURE_ANY,
     WAIT_WAKER,
@@ -108,6 +109,7 @@ enum {
     G_FLAG_RESULT = 8, /* entry takes the form that returns an int; handle is set */
     G_FLAG_SCOPED = 16, /* it runs in the scope of its handle */
     G_FLAG_OWN_ERRNO = 32, /* errno is saved and restored at its switches */
+    G_FLAG_COUNTED = 64,   /* it has a place of its runtime's limit */
 };
 
 struct weft_runtime;

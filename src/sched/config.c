@@ -87,6 +87,7 @@ static int env_number(const char *name, uint64_t min, uint64_t max, const char *
 
 #define PROCS_ALLOWED "a number of processors from 1 to 256"
 #define BLOCKING_ALLOWED "a number of threads from 1 to 16384"
+#define COROUTINES_ALLOWED "a number of coroutines from 1 to 2147483647"
 #define STACK_ALLOWED "a size from 16K to 1024M, with or without the suffix K or M"
 
 static int check_given(const struct weft_config *c)
@@ -109,6 +110,12 @@ static int check_given(const struct weft_config *c)
     if (c->blocking_idle_ns < 0) {
         return refuse("weft_config.blocking_idle_ns", NULL, "a time in nanoseconds, or WEFT_NEVER");
     }
+    if (c->coroutines_max < 0) {
+        return refuse("weft_config.coroutines_max", NULL, COROUTINES_ALLOWED);
+    }
+    if ((int)c->at_max < 0 || c->at_max > WEFT_AT_MAX_WAIT) {
+        return refuse("weft_config.at_max", NULL, "a value of enum weft_at_max");
+    }
     return 0;
 }
 
@@ -117,8 +124,11 @@ static int apply_environment(struct weft_config *c)
 {
     static const char *const reactors[] = {"auto", "io_uring", "epoll"};
     static const char *const guards[] = {"auto", "madvise", "mprotect", "canary"};
+    static const char *const at_maxes[] = {"refuse", "wait"};
     int reactor = 0;
     int guard = 0;
+    int at_max = 0;
+    uint64_t coroutines = 0;
     uint64_t procs = 0;
     uint64_t stack = 0;
     uint64_t verbose = 0;
@@ -136,7 +146,9 @@ static int apply_environment(struct weft_config *c)
         env_number("WEFT_STEAL", 0, 1, "0 or 1", &steal) != 0 ||
         env_number("WEFT_BLOCKING_MAX", 1, WEFT_BLOCKING_THREADS_MAX, BLOCKING_ALLOWED,
                    &blocking) != 0 ||
-        env_number("WEFT_STALL_REPORT", 0, 1, "0 or 1", &stall_report) != 0) {
+        env_number("WEFT_STALL_REPORT", 0, 1, "0 or 1", &stall_report) != 0 ||
+        env_number("WEFT_COROUTINES_MAX", 1, INT32_MAX, COROUTINES_ALLOWED, &coroutines) != 0 ||
+        env_word("WEFT_COROUTINES_AT_MAX", at_maxes, 2, "refuse or wait", &at_max) != 0) {
         return -EINVAL;
     }
     if (c->reactor == WEFT_REACTOR_DEFAULT) {
@@ -153,6 +165,12 @@ static int apply_environment(struct weft_config *c)
     }
     if (c->blocking_max == 0) {
         c->blocking_max = (int)blocking;
+    }
+    if (c->coroutines_max == 0) {
+        c->coroutines_max = (int)coroutines;
+    }
+    if (c->at_max == WEFT_AT_MAX_DEFAULT) {
+        c->at_max = at_max != 0 ? (enum weft_at_max)at_max : WEFT_AT_MAX_REFUSE;
     }
     c->verbose = c->verbose || verbose == 1;
     c->no_signal_handlers = c->no_signal_handlers || signals == 0;

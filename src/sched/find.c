@@ -135,6 +135,11 @@ static bool has_enough(struct weft__p *p)
     return true;
 }
 
+static inline bool must_trim(const struct weft__p *p)
+{
+    return WEFT__UNLIKELY(atomic_load_explicit(&p->wants_trim, memory_order_relaxed));
+}
+
 /* Look at everything that is not looked at on each turn. */
 static struct weft__g *look_around(struct weft__p *p)
 {
@@ -150,6 +155,9 @@ static struct weft__g *look_around(struct weft__p *p)
         poll(p, 0);
     }
     plan_next_poll(p, last_ns);
+    if (must_trim(p)) {
+        weft__p_trim(p);
+    }
     struct weft__g *g = take_global(p, false);
     return g != NULL ? g : take_oldest(p);
 }
@@ -308,7 +316,7 @@ static bool has_work(struct weft__p *p)
         return false;
     }
     if (!weft__inject_is_empty(&rt->inject) || weft__inject_has_overflow(&rt->inject) ||
-        atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0 ||
+        must_trim(p) || atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0 ||
         atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0) {
         return true;
     }
@@ -445,7 +453,9 @@ static struct weft__g *find_candidate(struct weft__p *p)
         }
         weft__inject_starve(&p->rt->inject, g);
     }
-    if (!weft__stacks_trim(&p->rt->stacks, TRIM_BATCH)) {
+    if (must_trim(p)) {
+        weft__p_trim(p);
+    } else if (!weft__stacks_trim(&p->rt->stacks, WEFT__STACK_HOT_MAX, TRIM_BATCH, NULL)) {
         sleep_until_work(p);
     }
     return NULL;

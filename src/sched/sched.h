@@ -23,6 +23,7 @@
 #include "deque.h"
 #include "handle.h"
 #include "inject.h"
+#include "limit.h"
 #include "machine.h"
 #include "runq.h"
 #include "wait.h"
@@ -105,6 +106,7 @@ struct weft__p {
     bool tells_later;    /* of what it queues now others are told at the end */
     bool is_spinning;    /* counted in rt->n_spinning */
     bool must_hand_off;  /* a test asked for another thread */
+    uint16_t spawn_flags; /* of what is spawned here: COUNTED where there is a limit */
     int64_t polled_ns;   /* when it last polled */
     int64_t hinted_ns;   /* when may_hint was last set */
     int64_t oldest_ns;   /* when the oldest unstarted coroutine last had its turn */
@@ -123,6 +125,7 @@ struct weft__p {
     struct weft__lock bound_lock; /* RANK_BOUND; protects bound */
     struct weft__glist bound;     /* pinned and placed coroutines: nobody else may take them */
     _Atomic uint32_t bound_count;
+    _Atomic bool wants_trim; /* its caches shall be given back: trim.c */
     _Atomic uint32_t pinned_count; /* live pinned coroutines: while there are some, P keeps its M */
 
     struct weft__lock wheel_lock WEFT__ALIGNED_LINE; /* RANK_WHEEL; protects wheel */
@@ -198,6 +201,8 @@ struct weft_runtime {
     _Atomic bool wants_look; /* the watch thread shall look for a deadlock */
     struct weft__fd_waits fd_waits;
     struct weft__pool pool;
+    struct weft__limit limit;
+    _Atomic uint32_t trims_due; /* Ps that have yet to answer to wants_trim */
     _Atomic uint64_t away_begun; /* away.h */
     _Atomic uint64_t away_ended;
     _Atomic uint32_t n_outside; /* coroutines whose P was given away */
@@ -262,6 +267,9 @@ int weft__timers_fire(struct weft__p *self, struct weft__p *p, int64_t now_ns);
 
 /* find.c */
 struct weft__g *weft__find(struct weft__m *m);
+
+/* trim.c: by the owner of p */
+void weft__p_trim(struct weft__p *p);
 
 /* deadlock.c */
 bool weft__has_undelivered(const struct weft_runtime *rt);

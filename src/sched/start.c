@@ -26,6 +26,7 @@ int weft__p_init(struct weft__p *p, struct weft_runtime *rt, int i)
     p->polled_ns = weft__clock_ns();
     p->oldest_ns = p->polled_ns;
     p->may_hint = true;
+    p->spawn_flags = rt->limit.max != 0 ? G_FLAG_COUNTED : 0;
     p->random = weft__random_mix((uint64_t)p->polled_ns + (uint64_t)i) | 1;
     weft__lock_init(&p->bound_lock, RANK_BOUND);
     weft__glist_init(&p->bound);
@@ -139,6 +140,7 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
     weft__inject_init(&rt->inject);
     weft__slabs_init(&rt->slabs, rt);
     weft__fp_save(&rt->fp);
+    weft__limit_init(&rt->limit, c.coroutines_max, c.at_max == WEFT_AT_MAX_WAIT);
     weft__pool_init(&rt->pool, (uint32_t)c.blocking_max, c.blocking_idle_ns, rt->thread_name);
     if ((rc = start_stacks(rt, &c, was_said)) != 0) {
         goto out_free;

@@ -380,6 +380,16 @@ static WEFT__COLD void leave_locks(struct weft__g *g)
     weft__held_outlive(g);
 }
 
+/* Others may have them now. */
+static WEFT__COLD void give_up_places(struct weft_runtime *rt, struct weft__g *g)
+{
+    if ((g->flags & G_FLAG_PINNED) != 0) {
+        struct weft__p *home = weft__p_at(rt, g->p_home);
+        atomic_fetch_sub_explicit(&home->pinned_count, 1, memory_order_relaxed);
+    }
+    weft__limit_end(g);
+}
+
 /* What a coroutine owes to others when it ends. */
 static inline void settle(struct weft__m *m, struct weft__g *g, int result)
 {
@@ -394,6 +404,9 @@ static inline void settle(struct weft__m *m, struct weft__g *g, int result)
     if (WEFT__UNLIKELY(g->held != NULL)) {
         leave_locks(g);
     }
+    if (WEFT__UNLIKELY((g->flags & (G_FLAG_PINNED | G_FLAG_COUNTED)) != 0)) {
+        give_up_places(p->rt, g); /* first: who joins it finds its place free */
+    }
     if (g->handle != NULL) {
         weft__handle_finish(g->handle, result);
         g->handle = NULL;
@@ -402,10 +415,6 @@ static inline void settle(struct weft__m *m, struct weft__g *g, int result)
     if (WEFT__UNLIKELY(name != NULL)) {
         atomic_store_explicit(&g->name, NULL, memory_order_relaxed);
         weft__g_name_free(&p->rt->slabs, name);
-    }
-    if (WEFT__UNLIKELY((g->flags & G_FLAG_PINNED) != 0)) {
-        struct weft__p *home = weft__p_at(p->rt, g->p_home);
-        atomic_fetch_sub_explicit(&home->pinned_count, 1, memory_order_relaxed);
     }
     weft__count(p->counts.ended);
 }

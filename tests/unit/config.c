@@ -8,8 +8,9 @@
 #include "co_test.h"
 
 static const char *const variables[] = {
-    "WEFT_PROCS",   "WEFT_REACTOR", "WEFT_GUARD",        "WEFT_STACK",       "WEFT_VERBOSE",
-    "WEFT_SIGNALS", "WEFT_STEAL",   "WEFT_BLOCKING_MAX", "WEFT_STALL_REPORT"};
+    "WEFT_PROCS",   "WEFT_REACTOR", "WEFT_GUARD",        "WEFT_STACK",
+    "WEFT_VERBOSE", "WEFT_SIGNALS", "WEFT_STEAL",        "WEFT_BLOCKING_MAX",
+    "WEFT_STALL_REPORT", "WEFT_COROUTINES_MAX", "WEFT_COROUTINES_AT_MAX"};
 
 static void clear_environment(void)
 {
@@ -85,6 +86,10 @@ static const struct bad bad[] = {
     {"WEFT_BLOCKING_MAX", "16385", "from 1 to 16384"},
     {"WEFT_BLOCKING_MAX", "many", "from 1 to 16384"},
     {"WEFT_STALL_REPORT", "2", "0 or 1"},
+    {"WEFT_COROUTINES_MAX", "0", "from 1 to 2147483647"},
+    {"WEFT_COROUTINES_MAX", "2147483648", "from 1 to 2147483647"},
+    {"WEFT_COROUTINES_MAX", "none", "from 1 to 2147483647"},
+    {"WEFT_COROUTINES_AT_MAX", "block", "refuse or wait"},
 };
 
 TEST(a_bad_environment_is_one_line_and_125)
@@ -126,6 +131,8 @@ TEST(a_bad_field_is_one_line_that_names_it)
         {{.size = sizeof(struct weft_config), .blocking_max = -1}, "blocking_max"},
         {{.size = sizeof(struct weft_config), .blocking_max = 16385}, "blocking_max"},
         {{.size = sizeof(struct weft_config), .blocking_idle_ns = -1}, "blocking_idle_ns"},
+        {{.size = sizeof(struct weft_config), .coroutines_max = -1}, "coroutines_max"},
+        {{.size = sizeof(struct weft_config), .at_max = (enum weft_at_max)3}, "at_max"},
         {{.size = 0, .procs = 1}, "size"},
         {{.size = SIZE_MAX, .procs = 1}, "size"},
     };

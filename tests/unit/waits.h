@@ -18,6 +18,7 @@
  *   not in the table: weft_call_on_big_stack weft_defer_end weft_exit (as the functions called do)
  *   not in the table: weft_close (ends by itself)
  *   not in the table: weft_yield (a turn)
+ *   not in the table: weft_go_at weft_go_opts weft_runtime_go_at (at a limit alone: limit.c)
  *   not in the table: weft_dump weft_run weft_run_config weft_runtime_start weft_runtime_stop
  *   not in the table: weft_block_on (they block threads)
  */
