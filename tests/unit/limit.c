@@ -478,6 +478,8 @@ TEST(a_coroutine_that_waits_for_a_place_is_discarded)
 /* Goal: who waits for a place that nobody can ever give is told so: the only thread there is. */
 TEST(waiting_for_a_place_that_never_comes_is_a_deadlock)
 {
+    if (test_is_emulated())
+        SKIP("under qemu-user no deadlock is certain");
     struct weft_runtime *rt = start_limited(1, WEFT_AT_MAX_WAIT);
 
     open_gate();
