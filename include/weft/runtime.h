@@ -24,10 +24,27 @@ enum weft_guard {
     WEFT_GUARD_CANARY,   /* a pattern at the low end, checked at every switch out */
 };
 
+/* What a runtime is for: a preset gives other fields their defaults, and they win where they are
+ * set.  README.md says what each gains. */
+enum weft_preset {
+    WEFT_PRESET_DEFAULT = 0, /* WEFT_PRESET from the environment, else balanced */
+    WEFT_PRESET_BALANCED,
+    WEFT_PRESET_THROUGHPUT, /* little CPU time for each request, above all while CPUs are idle:
+                               processors wake each other seldom and sleep at once */
+    WEFT_PRESET_LATENCY,    /* short answers, for CPU time: spin_ns is 200 us */
+    WEFT_PRESET_CPU,        /* coroutines that compute: spin_ns is 1 ms, and the last coroutine of a
+                               processor that does not switch is taken from it at once */
+    WEFT_PRESET_PER_CORE,   /* one thread a CPU and no traffic between them: cpus is "each", and
+                               no_steal is 1 */
+};
+
 #define WEFT_PROCS_MAX 256
 #define WEFT_BLOCKING_THREADS_MAX 16384
 #define WEFT_STACK_BYTES_MIN ((size_t)16 * 1024)
 #define WEFT_STACK_BYTES_MAX ((size_t)1024 * 1024 * 1024)
+
+#define WEFT_STEAL (-1)     /* for no_steal */
+#define WEFT_SPIN_NONE (-1) /* for spin_ns */
 
 /*
  * Configuration.  Fill in what you want changed and leave the rest 0; `size` is set by
@@ -47,10 +64,23 @@ struct weft_config {
                                    (WEFT_SIGNALS=0 does the same) */
     int verbose;               /* WEFT_VERBOSE=1: one line on stderr that says which reactor and
                                    guard were taken, and why */
-    int no_steal;              /* 1: processors take no work from each other (WEFT_STEAL=0) */
+    int no_steal;              /* 1: processors take no work from each other (WEFT_STEAL=0), and a
+                                   coroutine stays on the one where it was spawned or placed,
+                                   whoever wakes it; WEFT_STEAL: they do, whatever the preset
+                                   says (WEFT_STEAL=1) */
     int blocking_max;          /* WEFT_BLOCKING_MAX: threads for weft_blocking() at most, and calls
                                    between weft_blocking_enter() and leave; default 512 */
     int64_t blocking_idle_ns;  /* how long such a thread stays idle; default 10 s */
+    enum weft_preset preset;   /* WEFT_PRESET: balanced, throughput, latency, cpu,
+                                   per_core */
+    const char *cpus;          /* WEFT_CPUS: "0-3,8", a list as `taskset -c` reads it: each
+                                   processor has one of these CPUs, in turn, and its thread runs
+                                   there alone; "each": the same with all CPUs that the process may
+                                   use; "any" (the default): they run where the kernel likes */
+    int64_t spin_ns;           /* WEFT_SPIN_US, in microseconds: how long a processor without work
+                                   goes on looking for some before its thread sleeps, up to
+                                   ten seconds; default WEFT_SPIN_NONE; it costs CPU time, and
+                                   saves the tens of microseconds that waking a thread takes */
 };
 
 #define WEFT_CONFIG_INIT                                                                           \

@@ -11,10 +11,16 @@
 #include "../base/text.h"
 #include "../stack/stack.h"
 #include "cpus.h"
+#include "place.h"
+#include "preset.h"
 
 #define STACK_BYTES_DEFAULT ((size_t)256 * 1024)
 #define BLOCKING_DEFAULT 512
+#define SPIN_MAX_NS ((int64_t)10000000000)
 #define BLOCKING_IDLE_DEFAULT_NS ((int64_t)10000000000)
+
+/* Of a number that may be 0: the environment does not say. */
+#define UNSET UINT64_MAX
 
 static int refuse(const char *name, const char *value, const char *allowed)
 {
@@ -87,6 +93,7 @@ static int env_number(const char *name, uint64_t min, uint64_t max, const char *
 
 #define PROCS_ALLOWED "a number of processors from 1 to 256"
 #define BLOCKING_ALLOWED "a number of threads from 1 to 16384"
+#define SPIN_ALLOWED "a time in microseconds, up to 10000000"
 #define STACK_ALLOWED "a size from 16K to 1024M, with or without the suffix K or M"
 
 static int check_given(const struct weft_config *c)
@@ -106,6 +113,15 @@ static int check_given(const struct weft_config *c)
     if (c->blocking_max < 0 || c->blocking_max > WEFT_BLOCKING_THREADS_MAX) {
         return refuse("weft_config.blocking_max", NULL, BLOCKING_ALLOWED);
     }
+    if (c->no_steal < WEFT_STEAL || c->no_steal > 1) {
+        return refuse("weft_config.no_steal", NULL, "0, 1 or WEFT_STEAL");
+    }
+    if ((int)c->preset < 0 || c->preset > WEFT_PRESET_PER_CORE) {
+        return refuse("weft_config.preset", NULL, "a value of enum weft_preset");
+    }
+    if (c->spin_ns < WEFT_SPIN_NONE || c->spin_ns > SPIN_MAX_NS) {
+        return refuse("weft_config.spin_ns", NULL, "a time up to ten seconds, or WEFT_SPIN_NONE");
+    }
     if (c->blocking_idle_ns < 0) {
         return refuse("weft_config.blocking_idle_ns", NULL, "a time in nanoseconds, or WEFT_NEVER");
     }
@@ -116,6 +132,8 @@ static int check_given(const struct weft_config *c)
 static int apply_environment(struct weft_config *c)
 {
     static const char *const reactors[] = {"auto", "io_uring", "epoll"};
+    static const char *const preset_words[] = {"balanced", "throughput", "latency", "cpu",
+                                               "per_core"};
     static const char *const guards[] = {"auto", "madvise", "mprotect", "canary"};
     int reactor = 0;
     int guard = 0;
@@ -123,8 +141,10 @@ static int apply_environment(struct weft_config *c)
     uint64_t stack = 0;
     uint64_t verbose = 0;
     uint64_t signals = 1;
-    uint64_t steal = 1;
+    uint64_t steal = UNSET;
     uint64_t blocking = 0;
+    uint64_t spin_us = UNSET;
+    int preset = 0;
     if (env_word("WEFT_REACTOR", reactors, 3, "auto, io_uring or epoll", &reactor) != 0 ||
         env_word("WEFT_GUARD", guards, 4, "auto, madvise, mprotect or canary", &guard) != 0 ||
         env_number("WEFT_PROCS", 1, WEFT_PROCS_MAX, PROCS_ALLOWED, &procs) != 0 ||
@@ -134,7 +154,10 @@ static int apply_environment(struct weft_config *c)
         env_number("WEFT_SIGNALS", 0, 1, "0 or 1", &signals) != 0 ||
         env_number("WEFT_STEAL", 0, 1, "0 or 1", &steal) != 0 ||
         env_number("WEFT_BLOCKING_MAX", 1, WEFT_BLOCKING_THREADS_MAX, BLOCKING_ALLOWED,
-                   &blocking) != 0) {
+                   &blocking) != 0 ||
+        env_word("WEFT_PRESET", preset_words, 5, "balanced, throughput, latency, cpu or per_core",
+                 &preset) != 0 ||
+        env_number("WEFT_SPIN_US", 0, SPIN_MAX_NS / 1000, SPIN_ALLOWED, &spin_us) != 0) {
         return -EINVAL;
     }
     if (c->reactor == WEFT_REACTOR_DEFAULT) {
@@ -154,11 +177,95 @@ static int apply_environment(struct weft_config *c)
     }
     c->verbose = c->verbose || verbose == 1;
     c->no_signal_handlers = c->no_signal_handlers || signals == 0;
-    c->no_steal = c->no_steal || steal == 0;
+    if (c->preset == WEFT_PRESET_DEFAULT) {
+        c->preset = preset != 0 ? (enum weft_preset)preset : WEFT_PRESET_BALANCED;
+    }
+    if (c->no_steal == 0 && steal != UNSET) {
+        c->no_steal = steal == 0 ? 1 : WEFT_STEAL;
+    }
+    if (c->spin_ns == 0 && spin_us != UNSET) {
+        c->spin_ns = spin_us == 0 ? WEFT_SPIN_NONE : (int64_t)spin_us * 1000;
+    }
     return 0;
 }
 
-int weft__config_resolve(struct weft_config *out, const struct weft_config *given)
+/* A list of CPUs, or a word; what it says goes into place->of_p. */
+static int take_cpus(struct weft__place *place, const char *name, const char *value)
+{
+    char allowed[256];
+    struct weft__text t;
+    memset(&place->of_p, 0, sizeof place->of_p);
+    if (strcmp(value, "any") == 0) {
+        return 0;
+    }
+    if (strcmp(value, "each") == 0) {
+        place->of_p = place->own;
+        return 0;
+    }
+    if (weft__cpu_set_parse(&place->of_p, value) &&
+        weft__cpu_set_is_within(&place->of_p, &place->own)) {
+        return 0;
+    }
+    weft__text_init(&t, allowed, sizeof allowed);
+    weft__text_add(&t, "any, each, or a list such as 0-3,8 of CPUs that the process may use (");
+    weft__cpu_set_list(&place->own, &t);
+    weft__text_add(&t, ")");
+    return refuse(name, value, allowed);
+}
+
+static int resolve_cpus(const struct weft_config *c, struct weft__place *place)
+{
+    const char *env = weft__sys_env("WEFT_CPUS");
+    weft__place_init(place);
+    int rc = env != NULL ? take_cpus(place, "WEFT_CPUS", env) : 0;
+    if (rc == 0 && c->cpus != NULL) {
+        rc = take_cpus(place, "weft_config.cpus", c->cpus);
+    } else if (env == NULL && weft__presets[c->preset].binds) {
+        place->of_p = place->own;
+    }
+    place->is_used = place->is_used || weft__cpu_set_count(&place->of_p) > 0;
+    return rc;
+}
+
+/* How many processors there are if nobody says. */
+static int default_procs(const struct weft__place *place)
+{
+    int cpus = weft__cpu_set_count(&place->of_p);
+    if (cpus == 0) {
+        cpus = weft__cpu_set_count(&place->own);
+    }
+    cpus = weft__cpus_cut(cpus);
+    return cpus < WEFT_PROCS_MAX ? cpus : WEFT_PROCS_MAX;
+}
+
+static void apply_defaults(struct weft_config *c, const struct weft__place *place)
+{
+    const struct weft__preset *preset = &weft__presets[c->preset];
+    if (c->procs == 0) {
+        c->procs = default_procs(place);
+    }
+    if (c->stack_bytes == 0) {
+        c->stack_bytes = STACK_BYTES_DEFAULT;
+    }
+    if (c->blocking_max == 0) {
+        c->blocking_max = BLOCKING_DEFAULT;
+    }
+    if (c->blocking_idle_ns == 0) {
+        c->blocking_idle_ns = BLOCKING_IDLE_DEFAULT_NS;
+    }
+    if (c->thread_name == NULL) {
+        c->thread_name = "weft";
+    }
+    if (c->no_steal == 0) {
+        c->no_steal = preset->no_steal ? 1 : WEFT_STEAL;
+    }
+    if (c->spin_ns == 0) {
+        c->spin_ns = preset->spin_ns;
+    }
+}
+
+int weft__config_resolve(struct weft_config *out, struct weft__place *place,
+                         const struct weft_config *given)
 {
     memset(out, 0, sizeof *out);
     if (given != NULL) {
@@ -180,24 +287,11 @@ int weft__config_resolve(struct weft_config *out, const struct weft_config *give
     if (rc == 0) {
         rc = apply_environment(out);
     }
-    if (rc != 0) {
-        return rc;
+    if (rc == 0) {
+        rc = resolve_cpus(out, place);
     }
-    if (out->procs == 0) {
-        int cpus = weft__cpus_usable();
-        out->procs = cpus < WEFT_PROCS_MAX ? cpus : WEFT_PROCS_MAX;
+    if (rc == 0) {
+        apply_defaults(out, place);
     }
-    if (out->stack_bytes == 0) {
-        out->stack_bytes = STACK_BYTES_DEFAULT;
-    }
-    if (out->blocking_max == 0) {
-        out->blocking_max = BLOCKING_DEFAULT;
-    }
-    if (out->blocking_idle_ns == 0) {
-        out->blocking_idle_ns = BLOCKING_IDLE_DEFAULT_NS;
-    }
-    if (out->thread_name == NULL) {
-        out->thread_name = "weft";
-    }
-    return 0;
+    return rc;
 }

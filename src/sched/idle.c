@@ -81,6 +81,9 @@ static bool end_false_spin(struct weft_runtime *rt)
 
 void weft__idle_wake_one(struct weft_runtime *rt)
 {
+    if (!rt->may_steal) {
+        return; /* who has work for a P wakes that one */
+    }
 again:
     atomic_thread_fence(memory_order_seq_cst); /* [IDLE-DEKKER] */
     if (atomic_load_explicit(&rt->n_idle, memory_order_relaxed) == 0 ||
@@ -154,10 +157,10 @@ void weft__idle_announce(struct weft__p *p)
     atomic_fetch_or_explicit(&rt->idle[p->index / 64], (uint64_t)1 << (p->index % 64),
                              memory_order_release);
     weft__perturb();
-    if (rt->procs > 1) {
+    if (!p->is_alone) {
         weft__fence_heavy(); /* [IDLE-DEKKER] */
     } else {
-        atomic_thread_fence(memory_order_seq_cst); /* [IDLE-DEKKER]: only others wake it */
+        atomic_thread_fence(memory_order_seq_cst); /* [IDLE-DEKKER]: nobody has a light one */
     }
 }
 

@@ -12,6 +12,7 @@
 #include "../base/text.h"
 #include "config.h"
 #include "lifecycle.h"
+#include "preset.h"
 #include "watch.h"
 
 static int p_init(struct weft_runtime *rt, int i)
@@ -19,7 +20,14 @@ static int p_init(struct weft_runtime *rt, int i)
     struct weft__p *p = &rt->p[i];
     p->rt = rt;
     p->index = (uint32_t)i;
-    p->is_alone = rt->procs == 1;
+    p->cpu = weft__place_cpu(&rt->place, i);
+    p->is_alone = rt->procs == 1 || !rt->may_steal;
+    p->birth_flags = rt->may_steal ? 0 : G_FLAG_STAYS;
+    p->birth_home = (uint16_t)i;
+    p->birth_shift = rt->stacks.default_shift;
+    weft__inject_init(&p->own_inject);
+    p->own_inject.p_home = (uint16_t)i;
+    p->inject = rt->may_steal ? &rt->inject : &p->own_inject;
     p->poll_interval = WEFT__TURNS_GLOBAL;
     p->poll_tick = p->poll_interval;
     p->polled_ns = weft__clock_ns();
@@ -105,12 +113,23 @@ static void say_what_is_at_work(const struct weft_runtime *rt)
     (void)weft__text_write(&t, 2);
 }
 
+/* How Ps find and share their work. */
+static void set_ways(struct weft_runtime *rt, const struct weft_config *c)
+{
+    const struct weft__preset *preset = &weft__presets[c->preset];
+    rt->may_steal = c->no_steal == WEFT_STEAL;
+    rt->spin_ns = c->spin_ns == WEFT_SPIN_NONE ? 0 : c->spin_ns;
+    rt->search_rounds = preset->search_rounds;
+    rt->tells_seldom = preset->tells_seldom;
+}
+
 int weft__runtime_start(struct weft_runtime **out, const struct weft_config *given,
                         bool exits_on_deadlock, bool *was_said)
 {
     struct weft_config c;
+    struct weft__place place;
     weft__refuse_in_child("a runtime is started" WEFT__IN_CHILD);
-    int rc = weft__config_resolve(&c, given);
+    int rc = weft__config_resolve(&c, &place, given);
     *was_said = rc != 0;
     if (rc != 0) {
         return rc;
@@ -124,7 +143,8 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
     rt->p = ps;
     rt->procs = c.procs;
     weft__fence_init();
-    rt->may_steal = !c.no_steal;
+    set_ways(rt, &c);
+    rt->place = place;
     atomic_init(&rt->checks, weft__exceptions_are_there() ? CHECK_EXCEPTIONS : 0);
     rt->exits_on_deadlock = exits_on_deadlock;
     rt->with_signals = !c.no_signal_handlers;
@@ -137,6 +157,7 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
     weft__slabs_init(&rt->slabs, rt);
     weft__fp_save(&rt->fp);
     weft__pool_init(&rt->pool, (uint32_t)c.blocking_max, c.blocking_idle_ns, rt->thread_name);
+    rt->pool.cpus = rt->place.is_used ? &rt->place.own : NULL;
     if ((rc = start_stacks(rt, &c, was_said)) != 0) {
         goto out_free;
     }
