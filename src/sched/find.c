@@ -312,7 +312,7 @@ static struct weft__g *linger(struct weft__p *p)
             return g;
         }
         if (atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0 ||
-            p->must_hand_off || weft__clock_ns() >= until_ns) {
+            weft__clock_ns() >= until_ns) {
             return NULL;
         }
         pause_between_rounds();
