@@ -59,7 +59,11 @@ struct weft_config {
     size_t stack_bytes;        /* WEFT_STACK: address space of a stack, guard included; default
                                    262144, rounded up to a power of two; in the environment the
                                    suffixes K and M are understood */
-    const char *thread_name;   /* prefix of the names of the runtime's threads; default "weft" */
+    const char *thread_name;   /* prefix of the names of the runtime's threads, of which up to 11
+                                   bytes are kept; default "weft".  "weft-0" runs processor 0,
+                                   "weft-spare" none, "weft-out" a coroutine that has given its
+                                   processor away (WEFT_BLOCKING), "weft-job" blocking calls; the
+                                   process's one thread for reports is "weft-watch" */
     int no_signal_handlers;    /* 1: install no SIGSEGV, SIGBUS and SIGQUIT handlers
                                    (WEFT_SIGNALS=0 does the same) */
     int verbose;               /* WEFT_VERBOSE=1: one line on stderr that says which reactor and
@@ -76,7 +80,12 @@ struct weft_config {
     const char *cpus;          /* WEFT_CPUS: "0-3,8", a list as `taskset -c` reads it: each
                                    processor has one of these CPUs, in turn, and its thread runs
                                    there alone; "each": the same with all CPUs that the process may
-                                   use; "any" (the default): they run where the kernel likes */
+                                   use; "any" (the default): they run where the kernel likes.
+                                   There are as many processors as CPUs, if procs is 0 and a
+                                   cgroup quota allows.  Threads for blocking calls, and those of
+                                   coroutines in WEFT_BLOCKING, may use all CPUs of the process;
+                                   a thread or a program that a coroutine starts by itself (but
+                                   not the child of a fork()) inherits the one CPU */
     int64_t spin_ns;           /* WEFT_SPIN_US, in microseconds: how long a processor without work
                                    goes on looking for some before its thread sleeps, up to
                                    ten seconds; default WEFT_SPIN_NONE; it costs CPU time, and
