@@ -39,8 +39,8 @@ struct weft_go_opts {
     size_t stack_bytes; /* address space of its stack, guard included, rounded up to a power of
                            two; WEFT_STACK_BYTES_MIN..MAX; default the runtime's */
     int pinned;         /* 1: the same OS thread for life (thread-locals and foreign locks hold) */
-    int on_p;           /* WEFT_ON_P(k): starts on processor k; afterwards it may be stolen,
-                           unless pinned */
+    int on_p;           /* WEFT_ON_P(k): starts on processor k; afterwards it may be stolen, unless
+                           it is pinned or the runtime has no_steal */
     int own_fp;         /* 1: rounding mode and exception masks are its own (weft_own_fp()) */
     const char *site;   /* set by the macro */
     int *error;         /* receives why NULL was returned; may be NULL */

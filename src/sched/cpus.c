@@ -57,9 +57,8 @@ static int quota_at(const char *cgroup)
     return weft__sys_read_file(path, line, sizeof line) > 0 ? weft__cpus_of_quota(line) : 0;
 }
 
-int weft__cpus_usable(void)
+int weft__cpus_cut(int cpus)
 {
-    int cpus = weft__sys_cpu_count();
     char text[PATH_BYTES];
     char *cgroup = own_cgroup(text, sizeof text);
     while (cgroup != NULL) {
@@ -74,4 +73,9 @@ int weft__cpus_usable(void)
         *slash = 0; /* its parent; "" is the root */
     }
     return cpus;
+}
+
+int weft__cpus_usable(void)
+{
+    return weft__cpus_cut(weft__sys_cpu_count());
 }

@@ -15,12 +15,12 @@
 #include "watch.h"
 
 /* Rounds of a search before going to sleep, each over all other Ps; between them the CPU is given
- * a pause.  About 20 us in all: what waking a sleeping CPU costs. */
-#define SPIN_ROUNDS WEFT__BOUND(40, 1)
+ * a pause.  preset.c says how many. */
+#define SPIN_ROUNDS(rt) WEFT__BOUND((rt)->search_rounds, 1)
 #define SPIN_PAUSES WEFT__BOUND(20, 0)
 /* What a P is about to run by itself is taken by others only when they still find it in a late
  * round, and it does not switch meanwhile. */
-#define SPIN_ROUND_LATE (SPIN_ROUNDS - 4)
+#define SPIN_ROUNDS_LATE 4u
 #define STUCK_PAUSES WEFT__BOUND(200, 1) /* some us */
 /* Polls aim at this distance in time: short turns are polled every WEFT__TURNS_GLOBAL of them, long
  * ones after each. */
@@ -94,14 +94,15 @@ static struct weft__g *keep(struct weft__p *p, struct weft__g **out, uint32_t n)
     return n > 0 ? out[0] : NULL;
 }
 
-/* Our share of the global queue; and if there is nothing and it is asked for, of the overflow. */
+/* Our share of the global queue, or all of our own; and if there is nothing and it is asked for, of
+ * the overflow. */
 static struct weft__g *take_global(struct weft__p *p, bool with_overflow)
 {
-    struct weft__inject *in = &p->rt->inject;
+    struct weft__inject *in = p->inject;
     uint32_t n = atomic_load_explicit(&in->count, memory_order_relaxed);
     struct weft__g *out[WEFT__BATCH_MAX];
     if (n != 0) {
-        n = n / (uint32_t)p->rt->procs + 1;
+        n = p->rt->may_steal ? n / (uint32_t)p->rt->procs + 1 : n;
         n = weft__inject_take(in, out, n < GLOBAL_BATCH ? n : GLOBAL_BATCH);
     } else if (with_overflow && weft__inject_has_overflow(in)) {
         n = weft__inject_take_batch(in, out);
@@ -117,8 +118,8 @@ static struct weft__g *take_oldest(struct weft__p *p)
     }
     p->oldest_ns = p->polled_ns;
     struct weft__g *g = NULL;
-    if (weft__inject_has_overflow(&p->rt->inject)) {
-        g = weft__inject_take_oldest(&p->rt->inject);
+    if (weft__inject_has_overflow(p->inject)) {
+        g = weft__inject_take_oldest(p->inject);
     }
     return g != NULL ? g : weft__queue_take_oldest(p);
 }
@@ -239,7 +240,7 @@ static bool help(struct weft__p *p, struct weft__p *victim)
     return fired > 0 || done.first != NULL;
 }
 
-static struct weft__g *search_round(struct weft__p *p, int round)
+static struct weft__g *search_round(struct weft__p *p, uint32_t round)
 {
     struct weft_runtime *rt = p->rt;
     uint32_t n = (uint32_t)weft__p_count(rt);
@@ -249,8 +250,8 @@ static struct weft__g *search_round(struct weft__p *p, int round)
         if (victim == p) {
             continue;
         }
-        struct weft__g *g = steal_from(p, victim, round >= SPIN_ROUND_LATE);
-        if (g == NULL && round == SPIN_ROUNDS - 1 && help(p, victim)) {
+        struct weft__g *g = steal_from(p, victim, round + SPIN_ROUNDS_LATE >= SPIN_ROUNDS(rt));
+        if (g == NULL && round + 1 == SPIN_ROUNDS(rt) && help(p, victim)) {
             g = weft__queue_pick(p);
         }
         if (g != NULL) {
@@ -277,6 +278,13 @@ static bool begin_search(struct weft__p *p)
     return true;
 }
 
+static void pause_between_rounds(void)
+{
+    for (int i = 0; i < SPIN_PAUSES; i++) {
+        weft__cpu_relax();
+    }
+}
+
 /* Search the other Ps for a bounded while. */
 static struct weft__g *search(struct weft__p *p)
 {
@@ -284,7 +292,7 @@ static struct weft__g *search(struct weft__p *p)
     if (!rt->may_steal || !begin_search(p)) {
         return NULL;
     }
-    for (int round = 0; round < SPIN_ROUNDS; round++) {
+    for (uint32_t round = 0; round < SPIN_ROUNDS(rt); round++) {
         struct weft__g *g = search_round(p, round);
         if (g != NULL) {
             return g;
@@ -292,11 +300,32 @@ static struct weft__g *search(struct weft__p *p)
         if (atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0) {
             return NULL;
         }
-        for (int i = 0; i < SPIN_PAUSES; i++) {
-            weft__cpu_relax();
-        }
+        pause_between_rounds();
     }
     return NULL;
+}
+
+/* Look at everything that would end a sleep, for as long as it was asked for: to wake a thread
+ * takes tens of microseconds, to find that there is something one.  Whether or not it may search as
+ * well: each P has fds, timers and callers of its own. */
+static struct weft__g *linger(struct weft__p *p)
+{
+    struct weft_runtime *rt = p->rt;
+    int64_t until_ns = weft__clock_ns() + rt->spin_ns;
+    bool searches = rt->procs > 1 && rt->may_steal && begin_search(p);
+    for (uint32_t round = 0;; round = (round + 1) % SPIN_ROUNDS(rt)) {
+        struct weft__g *g;
+        poll(p, 0);
+        if ((g = weft__queue_pick(p)) != NULL ||
+            (g = searches ? search_round(p, round) : take_global(p, true)) != NULL) {
+            return g;
+        }
+        if (atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0 ||
+            weft__clock_ns() >= until_ns) {
+            return NULL;
+        }
+        pause_between_rounds();
+    }
 }
 
 /* Are there unstarted ones on q, for p to take?  A single one, and what is in run-next, will be run
@@ -315,7 +344,7 @@ static bool has_work(struct weft__p *p)
     if (p->is_relief) {
         return false;
     }
-    if (!weft__inject_is_empty(&rt->inject) || weft__inject_has_overflow(&rt->inject) ||
+    if (!weft__inject_is_empty(p->inject) || weft__inject_has_overflow(p->inject) ||
         must_trim(p) || atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0 ||
         atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0) {
         return true;
@@ -343,6 +372,19 @@ static bool become_looker(struct weft__p *p)
     return rt->may_steal && !p->is_relief && !WEFT__TELL_ALWAYS &&
            atomic_load_explicit(&rt->n_idle, memory_order_relaxed) < (uint32_t)rt->procs &&
            !atomic_exchange_explicit(&rt->has_looker, true, memory_order_relaxed);
+}
+
+/* After a sleep others have gone to sleep too, perhaps, and have to be told. */
+static void allow_hint(struct weft__p *p)
+{
+    if (p->rt->tells_seldom) {
+        int64_t now_ns = weft__clock_ns();
+        if (now_ns - p->hinted_ns < WEFT__HINT_NS) {
+            return;
+        }
+        p->hinted_ns = now_ns;
+    }
+    p->may_hint = true;
 }
 
 static void sleep_until_work(struct weft__p *p)
@@ -374,7 +416,7 @@ static void sleep_until_work(struct weft__p *p)
         atomic_store_explicit(&rt->has_looker, false, memory_order_relaxed);
     }
     weft__idle_end(p);
-    p->may_hint = true;
+    allow_hint(p);
     complete(p, &done);
     if (atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed) != INT64_MAX) {
         p->polled_ns = weft__clock_ns();
@@ -446,6 +488,9 @@ static struct weft__g *find_candidate(struct weft__p *p)
         if ((g = weft__queue_pick(p)) != NULL || (g = search(p)) != NULL) {
             return g;
         }
+    }
+    if (p->rt->spin_ns != 0 && (g = linger(p)) != NULL) {
+        return g;
     }
     if ((g = weft__starved_take(p)) != NULL) {
         if (weft__g_bind_stack(p, g)) {

@@ -82,6 +82,9 @@ static bool end_false_spin(struct weft_runtime *rt)
 
 void weft__idle_wake_one(struct weft_runtime *rt)
 {
+    if (!rt->may_steal) {
+        return; /* who has work for a P wakes that one */
+    }
 again:
     atomic_thread_fence(memory_order_seq_cst); /* [IDLE-DEKKER] */
     if (atomic_load_explicit(&rt->n_idle, memory_order_relaxed) == 0 ||
@@ -180,10 +183,11 @@ void weft__idle_announce(struct weft__p *p)
     atomic_fetch_or_explicit(&rt->idle[p->index / 64], (uint64_t)1 << (p->index % 64),
                              memory_order_release);
     weft__perturb();
-    /* [IDLE-DEKKER]: enough for one P alone.  Who adds a relief P says so, fences and then starts
-     * it: either we see that there is one, or it sees what we have announced. */
+    /* [IDLE-DEKKER]: enough for one P alone, and where nobody takes work from another, who wakes
+     * the one that has it.  Who adds a relief P says so, fences and then starts it: either we see
+     * that there is one, or it sees what we have announced. */
     atomic_thread_fence(memory_order_seq_cst);
-    if (weft__p_count(rt) > 1) {
+    if (rt->may_steal && weft__p_count(rt) > 1) {
         weft__fence_heavy(); /* [IDLE-DEKKER] */
     }
 }

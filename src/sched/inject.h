@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * inject.h - the global queue: what comes from plain threads and other runtimes, what did not fit
- * into a P's own queues, and the coroutines that wait for a stack.
+ * into a P's own queues, and the coroutines that wait for a stack.  Where nobody steals each P has
+ * one of its own, also for what other Ps make runnable; the runtime's is for stacks alone.
  */
 #ifndef WEFT_SCHED_INJECT_H
 #define WEFT_SCHED_INJECT_H
@@ -57,6 +58,7 @@ struct weft__overflow {
 
 struct weft__inject {
     struct weft__lock lock; /* RANK_INJECT; protects the lists */
+    uint16_t p_home;        /* of the P whose it is, if it is one's */
     struct weft__glist woken;
     struct weft__glist unstarted;
     struct weft__overflow overflow;

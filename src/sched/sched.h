@@ -25,6 +25,7 @@
 #include "inject.h"
 #include "limit.h"
 #include "machine.h"
+#include "place.h"
 #include "runq.h"
 #include "wait.h"
 
@@ -93,6 +94,7 @@ struct weft__p {
     struct weft__gate *gate; /* what our coroutines make is biased to it (base/lock.h) */
     struct weft__g *pending; /* to run next, by the M: it needs a stack first */
     uint32_t index;
+    int cpu; /* that its thread is bound to; -1: to none */
     uint32_t tick;           /* turns so far */
     uint32_t poll_tick;      /* the turn at which to look at reactor, timers, global queue */
     uint32_t poll_interval;  /* turns between two of them */
@@ -102,15 +104,17 @@ struct weft__p {
     uint32_t spent_tick; /* in this turn */
     uint32_t hint_tick;  /* the turn in which weft__queue_tell_of_one() was last called */
     bool may_hint;       /* and nobody was told for a while */
-    bool is_alone;       /* the runtime has one P: nobody else looks into its queues */
+    bool is_alone;       /* nobody else looks into its queues: it is the only P, or none steals */
     bool tells_later;    /* of what it queues now others are told at the end */
     bool is_spinning;    /* counted in rt->n_spinning */
     bool must_hand_off;  /* a test asked for another thread */
-    uint16_t spawn_flags; /* of what is spawned here: COUNTED where there is a limit */
     int64_t polled_ns;   /* when it last polled */
     int64_t hinted_ns;   /* when may_hint was last set */
     int64_t oldest_ns;   /* when the oldest unstarted coroutine last had its turn */
     uint64_t random;
+    /* What a coroutine that is spawned here begins with: flags, p_home and stack_shift. */
+    uint16_t birth_flags, birth_home;
+    uint8_t birth_shift;
     uint64_t id_next, id_end; /* coroutine numbers set aside for this P */
     struct weft__g_cache g_cache;
     struct weft__stack_cache stack_cache;
@@ -121,6 +125,9 @@ struct weft__p {
     _Atomic(struct weft__g *) run_next WEFT__ALIGNED_LINE;
     struct weft__runq woken;
     struct weft__deque unstarted;
+
+    struct weft__inject *inject; /* the runtime's, or this: */
+    struct weft__inject own_inject;
 
     struct weft__lock bound_lock; /* RANK_BOUND; protects bound */
     struct weft__glist bound;     /* pinned and placed coroutines: nobody else may take them */
@@ -164,7 +171,12 @@ struct weft_runtime {
     int procs;
     _Atomic int n_ps;                             /* and the relief Ps, which come later */
     struct weft__p *relief[WEFT__RELIEF_MAX];     /* those below n_ps - procs; by the look-out */
-    bool may_steal;
+    bool may_steal; /* if not, a coroutine stays on the P where it was spawned or placed */
+    /* preset.h */
+    bool tells_seldom;
+    uint32_t search_rounds;
+    int64_t spin_ns; /* how long a P lingers after its search, before it sleeps */
+    _Atomic uint32_t next_home; /* then: the P for what a plain thread spawns */
     bool exits_on_deadlock; /* plain weft_run: a deadlock ends the process */
     _Atomic uint8_t checks; /* enum weft__checks: what a switch has to look at */
 
@@ -174,6 +186,7 @@ struct weft_runtime {
     _Atomic bool has_looker; /* an idle P looks at the busy ones every WEFT__LOOK_NS */
     struct weft__inject inject WEFT__ALIGNED_LINE;
 
+    struct weft__place place;
     struct weft__reactor_group reactors;
     struct weft__stacks stacks;
     struct weft__slabs slabs;

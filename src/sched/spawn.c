@@ -30,15 +30,17 @@ uint64_t weft__id_take(struct weft__p *p)
     return p->id_next++;
 }
 
-/* What every new coroutine has; the entry is the caller's to set. */
-static inline void fill(struct weft__g *g, int flags, void *arg, const char *site, uint64_t id)
+/* What every new coroutine has; the entry and further flags are the caller's to set. */
+static inline void fill(struct weft__g *g, const struct weft__p *home, void *arg, const char *site,
+                        uint64_t id)
 {
-    g->flags = (uint16_t)flags;
+    g->flags = home->birth_flags;
+    g->p_home = home->birth_home;
     g->stack = NULL;
     g->scope = NULL;
     g->arg = arg;
     g->handle = NULL;
-    g->stack_shift = g->rt->stacks.default_shift;
+    g->stack_shift = home->birth_shift;
     atomic_store_explicit(&g->wait, NULL, memory_order_relaxed);
     atomic_store_explicit(&g->id, id, memory_order_relaxed);
     atomic_store_explicit(&g->site, site, memory_order_relaxed);
@@ -62,7 +64,7 @@ static inline bool inherit(struct weft__p **p, struct weft__g *child)
  * another P. */
 static inline int take_place(struct weft__p **p, bool may_wait, const void *caller)
 {
-    if (WEFT__LIKELY((*p)->spawn_flags == 0)) {
+    if (WEFT__LIKELY(((*p)->birth_flags & G_FLAG_COUNTED) == 0)) {
         return 0;
     }
     int rc = weft__limit_take(&(*p)->rt->limit, may_wait, caller);
@@ -76,7 +78,7 @@ static WEFT__COLD void take_back(struct weft__p *p, struct weft__g *g)
     if (g != NULL) {
         weft__g_put(&p->rt->slabs, &p->g_cache, g);
     }
-    if (p->spawn_flags != 0) {
+    if ((p->birth_flags & G_FLAG_COUNTED) != 0) {
         weft__limit_leave(&p->rt->limit);
     }
 }
@@ -95,7 +97,7 @@ static WEFT__ALWAYS_INLINE int spawn(void (*fn)(void *), void *arg, const char *
         take_back(p, g);
         return -ENOMEM;
     }
-    fill(g, p->spawn_flags, arg, site, weft__id_take(p));
+    fill(g, p, arg, site, weft__id_take(p));
     g->entry.plain = fn;
     weft__count(p->counts.spawned);
     weft__queue_unstarted(p, g);
@@ -147,13 +149,12 @@ static WEFT__ALWAYS_INLINE struct weft_co *spawn_opts(int (*fn)(void *), void *a
     if (g == NULL || (opts->name != NULL && name == NULL) || !inherit(&p, g)) {
         goto out_of_memory;
     }
-    fill(g,
-         p->spawn_flags | G_FLAG_RESULT | G_FLAG_SCOPED | (opts->pinned ? G_FLAG_PINNED : 0) |
-             (opts->own_fp ? G_FLAG_OWN_FP : 0),
-         arg, opts->site != NULL ? opts->site : "?", weft__id_take(p));
+    fill(g, p, arg, opts->site != NULL ? opts->site : "?", weft__id_take(p));
     g->entry.with_result = fn;
     g->handle = co;
     co->g = g;
+    g->flags |= (uint16_t)(G_FLAG_RESULT | G_FLAG_SCOPED | (opts->pinned ? G_FLAG_PINNED : 0) |
+                           (opts->own_fp ? G_FLAG_OWN_FP : 0));
     g->fp = p->m->fp;
     atomic_store_explicit(&g->name, name, memory_order_relaxed);
     if (opts->stack_bytes != 0) {
@@ -182,6 +183,16 @@ out_of_memory:
     }
     *error = -ENOMEM;
     return NULL;
+}
+
+/* The P for a coroutine that nobody's P has spawned; any, where it may be stolen. */
+static struct weft__p *choose_home(struct weft_runtime *rt)
+{
+    if (rt->may_steal) {
+        return &rt->p[0];
+    }
+    uint32_t k = atomic_fetch_add_explicit(&rt->next_home, 1, memory_order_relaxed);
+    return &rt->p[k % (uint32_t)rt->procs];
 }
 
 struct weft_co *weft_go_opts(int (*fn)(void *), void *arg, const struct weft_go_opts *opts)
@@ -215,11 +226,11 @@ bool weft__spawn_foreign(struct weft_runtime *rt, int (*fn)(void *), void (*plai
         weft__g_put_shared(&rt->slabs, g);
         return false;
     }
-    fill(g, (rt->limit.max != 0 ? G_FLAG_COUNTED : 0) | (fn != NULL ? G_FLAG_RESULT : 0), arg, site,
-         take_id_block());
+    fill(g, choose_home(rt), arg, site, take_id_block());
     atomic_store_explicit(&g->name, kept_name, memory_order_relaxed);
     if (fn != NULL) {
         g->entry.with_result = fn;
+        g->flags |= G_FLAG_RESULT;
         g->handle = co;
         co->g = g;
     } else {
@@ -229,8 +240,12 @@ bool weft__spawn_foreign(struct weft_runtime *rt, int (*fn)(void *), void (*plai
     /* Counted first, so that it is there when the coroutine asks.  A look at a deadlock between
      * this and the next line finds a caller that is not at rest, or a foreign thread. */
     atomic_fetch_add_explicit(&rt->foreign_spawned, 1, memory_order_relaxed);
-    weft__inject_add(&rt->inject, g);
-    weft__idle_wake_one(rt);
+    if (rt->may_steal) {
+        weft__inject_add(&rt->inject, g);
+        weft__idle_wake_one(rt);
+    } else {
+        weft__queue_at_home(g);
+    }
     weft__foreign_wake_end();
     return true;
 }

@@ -12,6 +12,7 @@
 #include "../base/text.h"
 #include "config.h"
 #include "lifecycle.h"
+#include "preset.h"
 #include "watch.h"
 
 int weft__p_init(struct weft__p *p, struct weft_runtime *rt, int i)
@@ -20,13 +21,20 @@ int weft__p_init(struct weft__p *p, struct weft_runtime *rt, int i)
     p->index = (uint32_t)i;
     p->is_relief = i >= rt->procs;
     atomic_init(&p->is_asleep, p->is_relief);
-    p->is_alone = i == 0 && rt->procs == 1;
+    p->cpu = weft__place_cpu(&rt->place, p->is_relief ? -1 : i);
+    p->is_alone = (i == 0 && rt->procs == 1) || !rt->may_steal;
+    p->birth_flags = (uint16_t)((rt->may_steal ? 0 : G_FLAG_STAYS) |
+                                (rt->limit.max != 0 ? G_FLAG_COUNTED : 0));
+    p->birth_home = (uint16_t)i;
+    p->birth_shift = rt->stacks.default_shift;
+    weft__inject_init(&p->own_inject);
+    p->own_inject.p_home = (uint16_t)i;
+    p->inject = rt->may_steal ? &rt->inject : &p->own_inject;
     p->poll_interval = WEFT__TURNS_GLOBAL;
     p->poll_tick = p->poll_interval;
     p->polled_ns = weft__clock_ns();
     p->oldest_ns = p->polled_ns;
     p->may_hint = true;
-    p->spawn_flags = rt->limit.max != 0 ? G_FLAG_COUNTED : 0;
     p->random = weft__random_mix((uint64_t)p->polled_ns + (uint64_t)i) | 1;
     weft__lock_init(&p->bound_lock, RANK_BOUND);
     weft__glist_init(&p->bound);
@@ -107,12 +115,26 @@ static void say_what_is_at_work(const struct weft_runtime *rt)
     (void)weft__text_write(&t, 2);
 }
 
+/* What the configuration says of how Ps find and share their work, and of reports. */
+static void set_ways(struct weft_runtime *rt, const struct weft_config *c)
+{
+    const struct weft__preset *preset = &weft__presets[c->preset];
+    rt->may_steal = c->no_steal == WEFT_STEAL;
+    rt->spin_ns = c->spin_ns == WEFT_SPIN_NONE ? 0 : c->spin_ns;
+    rt->search_rounds = preset->search_rounds;
+    rt->tells_seldom = preset->tells_seldom;
+    rt->with_signals = !c->no_signal_handlers;
+    rt->reports_stalls = c->stall_report;
+    strncpy(rt->thread_name, c->thread_name, sizeof rt->thread_name - 1);
+}
+
 int weft__runtime_start(struct weft_runtime **out, const struct weft_config *given,
                         bool exits_on_deadlock, bool *was_said)
 {
     struct weft_config c;
+    struct weft__place place;
     weft__refuse_in_child("a runtime is started" WEFT__IN_CHILD);
-    int rc = weft__config_resolve(&c, given);
+    int rc = weft__config_resolve(&c, &place, given);
     *was_said = rc != 0;
     if (rc != 0) {
         return rc;
@@ -127,12 +149,10 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
     rt->procs = c.procs;
     atomic_init(&rt->n_ps, c.procs);
     weft__fence_init();
-    rt->may_steal = !c.no_steal;
+    set_ways(rt, &c);
+    rt->place = place;
     atomic_init(&rt->checks, weft__exceptions_are_there() ? CHECK_EXCEPTIONS : 0);
     rt->exits_on_deadlock = exits_on_deadlock;
-    rt->with_signals = !c.no_signal_handlers;
-    rt->reports_stalls = c.stall_report;
-    strncpy(rt->thread_name, c.thread_name, sizeof rt->thread_name - 1);
     weft__lock_init(&rt->m_lock, RANK_IDLE);
     weft__lock_init(&rt->waits_lock, RANK_START);
     weft__lock_init(&rt->fd_waits.lock, RANK_CHAN);
@@ -142,6 +162,7 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
     weft__fp_save(&rt->fp);
     weft__limit_init(&rt->limit, c.coroutines_max, c.at_max == WEFT_AT_MAX_WAIT);
     weft__pool_init(&rt->pool, (uint32_t)c.blocking_max, c.blocking_idle_ns, rt->thread_name);
+    rt->pool.cpus = rt->place.is_used ? &rt->place.own : NULL;
     if ((rc = start_stacks(rt, &c, was_said)) != 0) {
         goto out_free;
     }

@@ -83,7 +83,7 @@ static WEFT__COLD void pass_on(struct weft__p *p, struct weft__stack *stack)
     }
     weft__stack_put(&p->rt->stacks, &p->stack_cache, stack);
     if (starved != NULL) {
-        weft__inject_add(&p->rt->inject, starved); /* find a place and try again */
+        weft__inject_add(p->inject, starved); /* find a place and try again */
     }
 }
 
@@ -291,8 +291,8 @@ void weft__switch_park(struct weft__m *m, struct weft__g *g)
 static WEFT__COLD void queue_an_unstarted(struct weft__p *p)
 {
     struct weft__g *g = weft__queue_take_oldest(p);
-    if (g == NULL && weft__inject_has_overflow(&p->rt->inject)) {
-        g = weft__inject_take_oldest(&p->rt->inject);
+    if (g == NULL && weft__inject_has_overflow(p->inject)) {
+        g = weft__inject_take_oldest(p->inject);
     }
     if (g != NULL) {
         weft__queue_woken(g, false);
@@ -302,7 +302,7 @@ static WEFT__COLD void queue_an_unstarted(struct weft__p *p)
 static inline bool has_unstarted(const struct weft__p *p)
 {
     return !weft__deque_is_empty(&p->unstarted) ||
-           WEFT__UNLIKELY(weft__inject_has_overflow(&p->rt->inject));
+           WEFT__UNLIKELY(weft__inject_has_overflow(p->inject));
 }
 
 /* The rest of weft__switch_yield(), `next` as in park_slow(). */
@@ -340,7 +340,7 @@ void weft__switch_yield(struct weft__m *m, struct weft__g *g)
     if (may_leave_short(m, p) && !has_unstarted(p)) {
         p->tick++;
         next = weft__queue_pick_short(p);
-        if (is_short(g, next) && weft__queue_is_here(g)) {
+        if (is_short(g, next) && weft__queue_may_yield(g)) {
             atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_relaxed);
             if (WEFT__LIKELY(weft__runq_push(&p->woken, g))) {
                 weft__perturb();

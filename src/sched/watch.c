@@ -110,6 +110,7 @@ static void poison_child(void)
     atomic_store_explicit(&weft__is_forked, true, memory_order_relaxed);
     weft__fault_handlers_remove(); /* they ask the watch thread */
     if (m != NULL && m->cur != NULL) {
+        weft__place_in_child(m);
         leave_coroutine(m);
     }
     for (struct weft_runtime *rt = weft__runtimes; rt != NULL; rt = rt->next) {

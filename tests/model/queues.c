@@ -37,6 +37,7 @@ static void begin(void)
     p.rt = &rt;
     p.gate = &gate;
     p.is_alone = true;
+    p.inject = &rt.inject;
     m = (struct weft__m){.p = &p, .rt = &rt};
     atomic_init(&weft__fence_is_asymmetric, true);
 }
