@@ -345,7 +345,8 @@ static bool has_work(struct weft__p *p)
         return false;
     }
     if (!weft__inject_is_empty(p->inject) || weft__inject_has_overflow(p->inject) ||
-        must_trim(p) || atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0 ||
+        must_trim(p) ||
+        atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0 ||
         atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0) {
         return true;
     }
