@@ -13,7 +13,7 @@
 /* A starved one would wait for ever: then the busy coroutine itself says so. */
 #define STARVED_NS (5 * WEFT_SEC * test_scale())
 /* What others may do to a loaded machine; a turn takes microseconds. */
-#define LATE_NS (500 * WEFT_MS * test_scale())
+#define LATE_NS (5 * WEFT_SEC * test_scale()) /* what waits for the busy one waits for ever */
 
 #define TURN_TEST(id)                                                                              \
     static int in_##id(void *unused);                                                              \
