@@ -2,6 +2,8 @@
 /*
  * signals.c - signals and I/O: a signalfd in a select, which threads may be interrupted, storms,
  * and no SIGPIPE.
+ *
+ * matrix: short
  */
 #define _GNU_SOURCE
 #include <sys/signalfd.h>
