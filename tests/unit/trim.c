@@ -180,6 +180,42 @@ CO_TEST(the_memory_of_free_descriptors_goes_back)
     return 0;
 }
 
+static int stay_the_same(void *gate)
+{
+    const uint64_t id = weft_id();
+
+    atomic_fetch_add(&n_there, 1);
+    CHECK_EQ(chan_recv(gate, NULL), -EPIPE);
+    return weft_id() == id ? 0 : -1;
+}
+
+/* Goal: one descriptor in use holds its slab, wherever in it that is.
+ * Method: of many coroutines a few stay, one or two a slab; what else there was is used anew. */
+CO_TEST(a_descriptor_in_use_keeps_its_slab)
+{
+    enum { ONE_IN = 700 };
+    const int n = scaled(7000);
+    chan *gate[2] = {chan_make(0, 0), chan_make(0, 0)};
+    struct weft_co **co = calloc((size_t)n, sizeof *co);
+
+    atomic_store(&n_there, 0);
+    for (int i = 0; i < n; i++)
+        CHECK((co[i] = weft_go_with(stay_the_same, gate[i % ONE_IN == 0])) != NULL);
+    while (atomic_load(&n_there) < n)
+        weft_yield();
+    for (int stays = 0; stays < 2; stays++) {
+        chan_close(gate[stays]);
+        for (int i = 0; i < n; i++)
+            if ((i % ONE_IN == 0) == stays)
+                join(co[i]);
+        CHECK_GE(weft_trim(NULL), 0);
+        use_descriptors(n);
+        chan_unref(gate[stays]);
+    }
+    free(co);
+    return 0;
+}
+
 static atomic_bool is_over;
 
 static void *trim_always(void *rt)
