@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "co_test.h"
+#include "coro/slab.h"
 
 static long resident_bytes(void)
 {
@@ -249,6 +250,26 @@ STRESS_TEST_ON_TWO(all_goes_on_while_memory_is_given_back)
     for (int i = 0; i < 2; i++)
         CHECK_EQ(pthread_join(th[i], NULL), 0);
     return 0;
+}
+
+/* Goal: when a slab is emptied and cut anew, whoever cut it up before does not go on with it. */
+TEST(a_slab_is_cut_by_one)
+{
+    struct weft__slabs s = {.free = NULL};
+    struct weft__g_cache a = {.first = NULL}, b = {.first = NULL};
+    static struct weft__g *g[WEFT__SLAB_COUNT];
+
+    weft__slabs_init(&s, NULL);
+    for (int i = 0; i < COUNT(g); i++)
+        CHECK((g[i] = weft__g_get(&s, &a)) != NULL);
+    for (int i = 0; i < COUNT(g); i++)
+        weft__g_put(&s, &a, g[i]);
+    weft__g_cache_flush(&s, &a);
+    CHECK_GT(weft__slabs_trim(&s), 0);
+    CHECK(weft__g_get(&s, &b) == g[0]);
+    CHECK(weft__g_get(&s, &a) != NULL);
+    CHECK(a.slab != b.slab);
+    weft__slabs_free(&s);
 }
 
 TEST(without_a_runtime_there_is_nothing_to_trim)
