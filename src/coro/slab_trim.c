@@ -77,7 +77,7 @@ static uint64_t give_back(struct weft__slabs *s, struct weft__slab *slab)
 {
     size_t page_bytes = weft__sys_page_bytes();
     char *from = (char *)slab + page_bytes;
-    size_t bytes = (sizeof *slab - page_bytes + page_bytes - 1) / page_bytes * page_bytes;
+    size_t bytes = (sizeof *slab - 1) / page_bytes * page_bytes; /* all pages but the first */
     for (int i = 0; i < WEFT__SLAB_COUNT; i++) {
         set_id(&slab->g[i], 0);
     }
