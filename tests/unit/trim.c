@@ -84,8 +84,8 @@ CO_TEST(the_memory_of_all_kept_stacks_goes_back)
 }
 
 /* Goal: also what lies in the caches of the other processors, which sleep.
- * Method: coroutines pinned to each, fewer than a cache takes, so that all that can go is there; and
- * as no processor takes work from another, nobody wakes those that sleep for anything else. */
+ * Method: coroutines pinned to each, fewer than a cache takes, so that all that can go is there; as
+ * no processor takes work from another, nobody wakes those that sleep for anything else. */
 static int wait_for_others(void *unused)
 {
     enum { EACH = 30 };
