@@ -305,7 +305,8 @@ static bool has_work(struct weft__p *p)
 {
     struct weft_runtime *rt = p->rt;
     if (!weft__inject_is_empty(&rt->inject) || weft__inject_has_overflow(&rt->inject) ||
-        must_trim(p) || atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0 ||
+        must_trim(p) ||
+        atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0 ||
         atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0) {
         return true;
     }
