@@ -130,10 +130,12 @@ static struct weft__g *take_next(struct weft__p *p)
     return g;
 }
 
-uint32_t weft__queue_steal(struct weft__p *p, struct weft__g **out, bool with_next)
+uint32_t weft__queue_steal(struct weft__p *p, struct weft__g **out, bool with_next,
+                           bool *were_woken)
 {
     weft__gate_seize(p->gate);
     uint32_t n = weft__runq_grab(&p->woken, out, WEFT__STEAL_MAX);
+    *were_woken = n != 0;
     if (n == 0) {
         n = weft__deque_grab(&p->unstarted, out, WEFT__STEAL_MAX);
     }
