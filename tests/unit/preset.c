@@ -242,8 +242,9 @@ static int serve_waking_seldom(void *unused)
     const uint64_t n_wakes = serve().wakes;
     const int64_t ms = test_now_ms() - start;
     /* Each processor may tell once in a millisecond; a clock that ticks in between gives one more,
-     * as does the beginning. */
-    CHECK_LE(n_wakes, (uint64_t)(2 * (ms + 2)));
+     * as does the beginning.  Perturbed, they always tell, so that more can go wrong. */
+    if (!WEFT__TELL_ALWAYS)
+        CHECK_LE(n_wakes, (uint64_t)(2 * (ms + 2)));
     return 0;
 }
 
@@ -253,8 +254,6 @@ TEST(for_throughput_processors_wake_each_other_seldom)
 {
     struct weft_config config = WEFT_CONFIG_INIT;
 
-    if (WEFT__TELL_ALWAYS)
-        SKIP("this build always tells others");
     clear_environment();
     config.procs = 2;
     config.preset = WEFT_PRESET_THROUGHPUT;
