@@ -489,7 +489,7 @@ static struct weft__g *find_candidate(struct weft__p *p)
             return g;
         }
     }
-    if (p->rt->spin_ns != 0 && (g = linger(p)) != NULL) {
+    if (p->rt->spin_ns != 0 && !p->is_relief && (g = linger(p)) != NULL) {
         return g;
     }
     if ((g = weft__starved_take(p)) != NULL) {
