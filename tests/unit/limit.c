@@ -3,7 +3,7 @@
  * limit.c - a limit on coroutines: who is refused, who waits and in which order, what ends such a
  * wait, and that no place is lost or made.
  *
- * matrix: procs
+ * matrix: short
  */
 #include "co_test.h"
 
