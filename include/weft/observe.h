@@ -45,6 +45,9 @@ struct weft_stats {
     uint64_t blocking_threads; /* of the pool, idle ones too */
     uint64_t blocking_peak;    /* most threads at a time so far */
     uint64_t outside;          /* coroutines that have given their processor away (WEFT_BLOCKING) */
+    uint64_t standing;         /* processors that run coroutines now: as many as quota and affinity
+                                  allow, of those that there were at the start */
+    uint64_t standing_changes; /* times that this number has changed */
 };
 
 /**

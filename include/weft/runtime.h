@@ -36,7 +36,9 @@ enum weft_guard {
  */
 struct weft_config {
     size_t size;               /* sizeof(struct weft_config): lets the struct grow */
-    int procs;                 /* WEFT_PROCS: processors; default min(affinity, cgroup quota) */
+    int procs;                 /* WEFT_PROCS: processors; default min(affinity, cgroup quota), and
+                                   those at work follow it, between 2 and the number at the start
+                                   (README.md); a number that is asked for stays */
     enum weft_reactor reactor; /* WEFT_REACTOR: auto, io_uring, epoll */
     enum weft_guard guard;     /* WEFT_GUARD: auto, madvise, mprotect, canary */
     size_t stack_bytes;        /* WEFT_STACK: address space of a stack, guard included; default
@@ -183,6 +185,8 @@ WEFT_API struct weft_runtime *weft_runtime_current(void);
  * weft_runtime_procs - how many processors (P) a runtime has.
  *
  * @rt  the runtime; NULL for the caller's.
+ *
+ * The number does not change; how many of them run coroutines now is in weft_runtime_stats().
  *
  * Returns    the number, at least 1; 0 if rt is NULL and the caller is a plain thread.
  * Errors     none

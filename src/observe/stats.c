@@ -47,6 +47,8 @@ int weft_runtime_stats(const struct weft_runtime *rt, struct weft_stats *stats)
         .blocking_threads = atomic_load_explicit(&rt->pool.n_threads, memory_order_relaxed),
         .blocking_peak = atomic_load_explicit(&rt->pool.n_peak, memory_order_relaxed),
         .outside = atomic_load_explicit(&rt->n_outside, memory_order_relaxed),
+        .standing = atomic_load_explicit(&rt->n_standing, memory_order_relaxed),
+        .standing_changes = atomic_load_explicit(&rt->n_stand_changes, memory_order_relaxed),
     };
     memcpy(stats, &s, stats->size < sizeof s ? stats->size : sizeof s);
     return 0;

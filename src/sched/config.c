@@ -10,7 +10,6 @@
 #include "../base/sys.h"
 #include "../base/text.h"
 #include "../stack/stack.h"
-#include "cpus.h"
 
 #define STACK_BYTES_DEFAULT ((size_t)256 * 1024)
 #define BLOCKING_DEFAULT 512
@@ -182,10 +181,6 @@ int weft__config_resolve(struct weft_config *out, const struct weft_config *give
     }
     if (rc != 0) {
         return rc;
-    }
-    if (out->procs == 0) {
-        int cpus = weft__cpus_usable();
-        out->procs = cpus < WEFT_PROCS_MAX ? cpus : WEFT_PROCS_MAX;
     }
     if (out->stack_bytes == 0) {
         out->stack_bytes = STACK_BYTES_DEFAULT;

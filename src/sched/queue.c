@@ -56,7 +56,7 @@ void weft__queue_bound(struct weft__p *p, struct weft__g *g)
     (void)weft__idle_wake_p(p);
 }
 
-static WEFT__COLD struct weft__g *take_bound(struct weft__p *p)
+WEFT__COLD struct weft__g *weft__queue_take_bound(struct weft__p *p)
 {
     weft__lock(&p->bound_lock);
     struct weft__g *g = weft__glist_take(&p->bound);
@@ -100,13 +100,13 @@ struct weft__g *weft__queue_pick(struct weft__p *p)
 {
     struct weft__g *g;
     p->tick++;
-    if (weft__queue_has_bound(p) && (p->tick & 1) != 0 && (g = take_bound(p)) != NULL) {
+    if (weft__queue_has_bound(p) && (p->tick & 1) != 0 && (g = weft__queue_take_bound(p)) != NULL) {
         return g;
     }
     weft__gate_enter(p->gate);
     g = pick(p);
     weft__gate_leave(p->gate);
-    return g == NULL && weft__queue_has_bound(p) ? take_bound(p) : g;
+    return g == NULL && weft__queue_has_bound(p) ? weft__queue_take_bound(p) : g;
 }
 
 struct weft__g *weft__queue_take_oldest(struct weft__p *p)
@@ -128,6 +128,40 @@ static struct weft__g *take_next(struct weft__p *p)
         atomic_store_explicit(&p->run_next, NULL, memory_order_relaxed);
     }
     return g;
+}
+
+/* In the gate.  The unstarted ones go where those go that did not fit: they are to be taken up when
+ * a P has nothing else. */
+static bool empty(struct weft__p *p)
+{
+    struct weft__g *out[WEFT__BATCH_MAX];
+    struct weft__inject *in = &p->rt->inject;
+    struct weft__g *next = take_next(p);
+    bool had_some = next != NULL;
+    uint32_t n;
+    if (next != NULL) {
+        weft__inject_spill_woken(in, &next, 1);
+    }
+    while ((n = weft__runq_grab(&p->woken, out, WEFT__BATCH_MAX)) != 0) {
+        weft__inject_spill_woken(in, out, n);
+        had_some = true;
+    }
+    while ((n = weft__deque_grab(&p->unstarted, out, WEFT__BATCH_MAX)) != 0) {
+        weft__inject_spill_unstarted(in, out, n);
+        had_some = true;
+    }
+    return had_some;
+}
+
+void weft__queue_hand_over(struct weft__p *p)
+{
+    weft__gate_enter(p->gate);
+    bool had_some = empty(p);
+    weft__gate_leave(p->gate);
+    if (had_some) {
+        weft__perturb();
+        weft__idle_wake_one(p->rt);
+    }
 }
 
 uint32_t weft__queue_steal(struct weft__p *p, struct weft__g **out, bool with_next)

@@ -32,6 +32,13 @@ void weft__queue_tell_of_woken(struct weft__p *p);
 /* By the owner of p: the one of the unstarted that has waited longest; NULL if there is none. */
 struct weft__g *weft__queue_take_oldest(struct weft__p *p);
 
+/* By the owner of p, which stands down: what waits on it goes to the global queue, and another P is
+ * told. */
+void weft__queue_hand_over(struct weft__p *p);
+
+/* By the owner of p: one that can run on this P alone; NULL if there is none. */
+struct weft__g *weft__queue_take_bound(struct weft__p *p);
+
 /* By another P: take what waits on p, half of it, into out, which has room for WEFT__STEAL_MAX; and
  * what is in run-next, if there is nothing else and with_next.  How many. */
 #define WEFT__STEAL_MAX (WEFT__RUNQ_CAP / 2)

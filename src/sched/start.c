@@ -12,6 +12,7 @@
 #include "../base/text.h"
 #include "config.h"
 #include "lifecycle.h"
+#include "stand.h"
 #include "watch.h"
 
 static int p_init(struct weft_runtime *rt, int i)
@@ -57,6 +58,14 @@ static void say_refused(const char *what, const char *value, int rc)
     weft__text_add(&t, weft_strerror(rc));
     weft__text_add(&t, "; leave the choice to auto, or see what refuses it\n");
     (void)weft__text_write(&t, 2);
+}
+
+/* What quota and affinity allow. */
+static int count_cpus(void)
+{
+    int n = weft__cpus_usable(&weft__cpus_here);
+    n = n > 0 ? n : weft__sys_cpu_count();
+    return n < WEFT_PROCS_MAX ? n : WEFT_PROCS_MAX;
 }
 
 static int start_reactors(struct weft_runtime *rt, const struct weft_config *c, bool *was_said)
@@ -115,6 +124,8 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
     if (rc != 0) {
         return rc;
     }
+    bool follows = c.procs == 0 && !c.no_steal; /* work that stays on its P cannot be handed over */
+    c.procs = c.procs != 0 ? c.procs : count_cpus();
     struct weft_runtime *rt = weft__alloc_line(sizeof *rt);
     struct weft__p *ps = weft__alloc_line((size_t)c.procs * sizeof *ps);
     if (rt == NULL || ps == NULL) {
@@ -127,6 +138,8 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
     rt->may_steal = !c.no_steal;
     atomic_init(&rt->checks, weft__exceptions_are_there() ? CHECK_EXCEPTIONS : 0);
     rt->exits_on_deadlock = exits_on_deadlock;
+    rt->is_verbose = c.verbose;
+    weft__stand_begin(rt, follows);
     rt->with_signals = !c.no_signal_handlers;
     strncpy(rt->thread_name, c.thread_name, sizeof rt->thread_name - 1);
     weft__lock_init(&rt->m_lock, RANK_IDLE);
@@ -184,6 +197,13 @@ void weft__runtime_describe(const struct weft_runtime *rt, struct weft__text *t)
     weft__text_add(t, rt->stacks.guards.why);
     weft__text_add(t, "), ");
     weft__text_int(t, rt->procs);
-    weft__text_add(t, rt->procs == 1 ? " processor, stacks of " : " processors, stacks of ");
+    weft__text_add(t, rt->procs == 1 ? " processor" : " processors");
+    uint32_t n_standing = atomic_load_explicit(&rt->n_standing, memory_order_relaxed);
+    if (n_standing != (uint32_t)rt->procs) {
+        weft__text_add(t, " (");
+        weft__text_dec(t, n_standing);
+        weft__text_add(t, " at work, by quota or affinity)");
+    }
+    weft__text_add(t, ", stacks of ");
     weft__text_bytes(t, (uint64_t)1 << rt->stacks.default_shift);
 }

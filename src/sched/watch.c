@@ -8,7 +8,7 @@
 #include "../base/self.h"
 #include "../base/sys.h"
 #include "fault.h"
-#include "sched.h"
+#include "stand.h"
 
 #define WATCH_STACK_BYTES ((size_t)256 * 1024)
 
@@ -72,6 +72,9 @@ static void *watch_main(void *arg)
             if (again && look_ns == INT64_MAX) {
                 look_ns = weft__clock_ns() + WEFT__STALL_NS;
             }
+        }
+        if ((what & WATCH_CPUS) != 0) {
+            weft__stand_look();
         }
         if ((what & WATCH_LEAVE) != 0) {
             return NULL;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * watch.h - one thread a process that does what neither a coroutine nor a signal handler may: it
- * prints dumps and fault reports and looks closely when a runtime seems to be deadlocked.
+ * prints dumps and fault reports, looks closely when a runtime seems to be deadlocked, and reads
+ * how many processors may run.
  *
  * It sleeps without a time-out until somebody posts; all signals are blocked in it.  What it prints
  * is observe/'s business: the weft__report_ functions below are implemented there.
@@ -23,6 +24,7 @@ enum {
     WATCH_DEADLOCK = 2, /* a runtime asks for a look: rt->wants_look */
     WATCH_FAULT = 4,    /* a thread has recorded a fault and waits */
     WATCH_LEAVE = 8,
+    WATCH_CPUS = 16, /* it is time to look how many processors may run (stand.h) */
 };
 
 /* A runtime has started or is about to end.  begin starts the thread and the signal handlers with
