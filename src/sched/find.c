@@ -198,19 +198,18 @@ static bool can_be_robbed(const struct weft__p *victim, bool is_late, bool *with
 static struct weft__g *steal_from(struct weft__p *p, struct weft__p *victim, bool is_late)
 {
     struct weft__g *out[WEFT__STEAL_MAX];
-    bool with_next;
+    bool with_next, were_woken;
     uint32_t n = can_be_robbed(victim, is_late, &with_next)
-                     ? weft__queue_steal(victim, out, with_next)
+                     ? weft__queue_steal(victim, out, with_next, &were_woken)
                      : 0;
     if (n == 0) {
         return NULL;
     }
     weft__count_add(p->counts.steals, n);
-    /* Ours are empty, so they fit.  Of unstarted ones the oldest is pushed last, and so runs first;
-     * what is pushed may be stolen, run and have a stack at once, so all is asked before. */
-    bool have_begun = out[0]->stack != NULL;
+    /* Ours are empty, so they fit.  Of unstarted ones the oldest is pushed last, and so runs first.
+     */
     for (uint32_t i = 1; i < n; i++) {
-        if (have_begun) {
+        if (were_woken) {
             (void)weft__runq_push(&p->woken, out[i]);
         } else {
             (void)weft__deque_push(&p->unstarted, out[n - i]);

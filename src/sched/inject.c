@@ -20,10 +20,15 @@ static void update_counts(struct weft__inject *in)
     atomic_store_explicit(&in->overflow_count, in->overflow.count, memory_order_relaxed);
 }
 
+static void add(struct weft__inject *in, struct weft__g *g)
+{
+    weft__glist_add(g->stack != NULL ? &in->woken : &in->unstarted, g);
+}
+
 void weft__inject_add(struct weft__inject *in, struct weft__g *g)
 {
     weft__lock(&in->lock);
-    weft__glist_add(g->stack != NULL ? &in->woken : &in->unstarted, g);
+    add(in, g);
     update_counts(in);
     weft__unlock(&in->lock);
 }
@@ -32,7 +37,7 @@ void weft__inject_spill_woken(struct weft__inject *in, struct weft__g *const *g,
 {
     weft__lock(&in->lock);
     for (uint32_t i = 0; i < n; i++) {
-        weft__glist_add(&in->woken, g[i]);
+        add(in, g[i]);
     }
     update_counts(in);
     weft__unlock(&in->lock);

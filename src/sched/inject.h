@@ -71,7 +71,8 @@ void weft__inject_init(struct weft__inject *in);
 /* Append; g is unstarted if it has no stack. */
 void weft__inject_add(struct weft__inject *in, struct weft__g *g);
 
-/* The woken ones that a P had no room for. */
+/* The woken ones that a P had no room for; some of them have not begun, perhaps, and count as
+ * unstarted from then on. */
 void weft__inject_spill_woken(struct weft__inject *in, struct weft__g *const *g, uint32_t n);
 
 /* And the unstarted ones, 1 to WEFT__BATCH_MAX of them.  They are kept apart: they are taken back

@@ -164,10 +164,12 @@ void weft__queue_hand_over(struct weft__p *p)
     }
 }
 
-uint32_t weft__queue_steal(struct weft__p *p, struct weft__g **out, bool with_next)
+uint32_t weft__queue_steal(struct weft__p *p, struct weft__g **out, bool with_next,
+                           bool *were_woken)
 {
     weft__gate_seize(p->gate);
     uint32_t n = weft__runq_grab(&p->woken, out, WEFT__STEAL_MAX);
+    *were_woken = n != 0;
     if (n == 0) {
         n = weft__deque_grab(&p->unstarted, out, WEFT__STEAL_MAX);
     }

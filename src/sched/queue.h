@@ -39,10 +39,15 @@ void weft__queue_hand_over(struct weft__p *p);
 /* By the owner of p: one that can run on this P alone; NULL if there is none. */
 struct weft__g *weft__queue_take_bound(struct weft__p *p);
 
-/* By another P: take what waits on p, half of it, into out, which has room for WEFT__STEAL_MAX; and
- * what is in run-next, if there is nothing else and with_next.  How many. */
+/*
+ * By another P: take what waits on p, half of it, into out, which has room for WEFT__STEAL_MAX; and
+ * what is in run-next, if there is nothing else and with_next.  How many; and were they woken?
+ * Then some may have begun, and some not (a yield goes behind one of those).  Else none has: one
+ * that has must not get among them, since `next_batch` stands where its scope is.
+ */
 #define WEFT__STEAL_MAX (WEFT__RUNQ_CAP / 2)
-uint32_t weft__queue_steal(struct weft__p *p, struct weft__g **out, bool with_next);
+uint32_t weft__queue_steal(struct weft__p *p, struct weft__g **out, bool with_next,
+                           bool *were_woken);
 
 /* One that waits for a stack, for this P to try. */
 struct weft__g *weft__starved_take(struct weft__p *p);
