@@ -48,7 +48,8 @@ struct weft_config {
     int no_signal_handlers;    /* 1: install no SIGSEGV, SIGBUS and SIGQUIT handlers
                                    (WEFT_SIGNALS=0 does the same) */
     int verbose;               /* WEFT_VERBOSE=1: one line on stderr that says which reactor and
-                                   guard were taken, and why */
+                                   guard were taken, and why; and one when the number of processors
+                                   at work changes */
     int no_steal;              /* 1: processors take no work from each other (WEFT_STEAL=0) */
     int blocking_max;          /* WEFT_BLOCKING_MAX: threads for weft_blocking() at most, and calls
                                    between weft_blocking_enter() and leave; default 512 */

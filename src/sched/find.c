@@ -391,8 +391,8 @@ static struct weft__g *found(struct weft__p *p, struct weft__g *g)
 static WEFT__COLD void change_sides(struct weft__p *p)
 {
     p->is_down = !p->is_down;
+    p->poll_tick = p->tick + (p->is_down ? 0 : p->poll_interval);
     if (!p->is_down) {
-        p->poll_tick = p->tick + p->poll_interval;
         return;
     }
     if (p->is_spinning) {

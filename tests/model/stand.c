@@ -132,10 +132,18 @@ static void third_is_woken(void)
     MODEL_CHECK(take(procs_find(m)) == BOUND_TO_THIRD);
 }
 
-static void work_and_bound(void)
+/* Of two it tells of the first alone: whom it has woken for that looks for the other, too. */
+static void work_twice_and_bound(void)
 {
     weft__queue_woken(make(0), false);
+    weft__queue_woken(make(BOUND_TO_SECOND), false);
     place(BOUND_TO_THIRD, 2);
+}
+
+static void second_twice(void)
+{
+    second();
+    second();
 }
 
 /* What it has queued is not for itself. */
@@ -214,8 +222,8 @@ MODEL_TEST(work_that_comes_after_the_fall_is_found, .begin = begin_standing,
            .late = 1)
 
 MODEL_TEST(who_was_woken_and_stands_down_wakes_another, .begin = begin_down,
-           .thread = {work_and_bound, second, third_is_woken}, .end = each_was_taken_once,
-           .preemptions = 2, .late = 1)
+           .thread = {work_twice_and_bound, second_twice, third_is_woken},
+           .end = each_was_taken_once, .preemptions = 2, .late = 1)
 
 MODEL_TEST(what_is_handed_over_is_found, .begin = begin_down, .thread = {third_hands_over, second},
            .end = each_was_taken_once, .preemptions = 4, .late = 2)

@@ -67,12 +67,16 @@ TEST(the_least_of_all_quotas_and_the_affinity_counts)
 /* Goal: to have no descriptor left does not look as if there were no quota. */
 TEST(a_quota_that_cannot_be_read_is_not_taken_for_none)
 {
-    struct rlimit none = {0, 0};
+    struct rlimit old, none;
 
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &old), 0);
+    none = old;
+    none.rlim_cur = 0;
     quota_begin();
     quota_set("/a", "200000 100000\n");
     CHECK_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
     CHECK_EQ(weft__cpus_usable(&quota_at), -EMFILE);
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &old), 0);
     quota_end();
 }
 

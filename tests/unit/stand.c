@@ -40,12 +40,25 @@ static int standing(const struct weft_runtime *rt)
     return (int)stats.standing;
 }
 
+/* A bit for each that sleeps and stands down. */
+static uint64_t resting(struct weft_runtime *rt)
+{
+    return atomic_load(&rt->resting[0]);
+}
+
+static uint64_t all_from(int n)
+{
+    return (UINT64_C(1) << PROCS) - (UINT64_C(1) << n);
+}
+
+#define ALL_BUT_THE_LAST (all_from(2) & ~all_from(PROCS - 1))
+
 /* Waits until the number is set, and all that are to stand down sleep and know that they do. */
 static void await_standing(struct weft_runtime *rt, int n)
 {
     weft__stand_set(rt, n);
     CHECK_EQ(standing(rt), n);
-    while (atomic_load(&rt->n_resting) != (uint32_t)(rt->procs - n))
+    while (resting(rt) != all_from(n))
         sched_yield();
 }
 
@@ -102,6 +115,34 @@ TEST(the_number_follows_quota_and_affinity)
     CHECK_GE(stats.standing_changes, COUNT(all));
     CHECK_EQ(weft_runtime_stop(rt), 0);
     quota_end();
+}
+
+/* Goal: who wants to hear what is at work hears of each change, in one line. */
+TEST(a_change_is_told_to_who_wants_to_hear)
+{
+    static const struct expected fewer = {"/a", "250000 100000\n", 8, 3};
+    struct weft_config config = WEFT_CONFIG_INIT;
+    struct weft_runtime *rt;
+    char said[1000];
+    FILE *f = tmpfile();
+    const int old = dup(2);
+
+    CHECK(f != NULL && old >= 0);
+    quota_begin();
+    quota_set(fewer.cgroup, fewer.text);
+    config.procs = PROCS;
+    config.verbose = 1;
+    CHECK_GE(dup2(fileno(f), 2), 0);
+    CHECK_EQ(weft_runtime_start(&rt, &config), 0);
+    weft__stand_follow(rt, &quota_at, WEFT_MS);
+    CHECK_EQ(block_on(rt, await_count, (void *)(uintptr_t)&fewer), 0);
+    CHECK_EQ(weft_runtime_stop(rt), 0); /* after the line: the same thread sees to both */
+    CHECK_GE(dup2(old, 2), 0);
+    quota_end();
+    rewind(f);
+    said[fread(said, 1, sizeof said - 1, f)] = '\0';
+    CHECK(strstr(said, "\nweft: CPU quota or affinity: 3 of 8 processors run coroutines from now "
+                       "on\n") != NULL);
 }
 
 static int follows(void *arg)
@@ -316,7 +357,7 @@ static int stand_down_and_queue(void *arg)
 
     (void)arg;
     weft__stand_set(rt, 2);
-    while (!rt->p[PROCS - 1].is_down || atomic_load(&rt->n_resting) != PROCS - 3)
+    while (!rt->p[PROCS - 1].is_down || resting(rt) != ALL_BUT_THE_LAST)
         weft_yield();
     weft_wg_add(wg, 600);
     for (int i = 0; i < 600; i++)
@@ -398,7 +439,7 @@ static int wait_on_all(void *arg)
            weft__reactors_in_flight(&rt->reactors) != PROCS - 2)
         CHECK_EQ(weft_sleep(WEFT_MS), 0);
     weft__stand_set(rt, 2);
-    while (weft_thread_index() >= 2 || atomic_load(&rt->n_resting) != PROCS - 2)
+    while (weft_thread_index() >= 2 || resting(rt) != all_from(2))
         CHECK_EQ(weft_sleep(WEFT_MS), 0);
     for (int i = 2; i < PROCS; i++)
         CHECK_EQ(weft_write(pairs[i][1], "x", 1), 1);
@@ -466,7 +507,10 @@ static int yield_beside_many(void *arg)
     struct weft_wait_group *wg = weft_wg_make();
 
     (void)arg;
-    while (!rt->p[PROCS - 1].is_down || atomic_load(&rt->n_resting) != PROCS - 3)
+    while (atomic_load(&n_arrived) != 2)
+        weft_yield();
+    weft__stand_set(rt, 2);
+    while (!rt->p[PROCS - 1].is_down || resting(rt) != ALL_BUT_THE_LAST)
         weft_yield();
     weft_wg_add(wg, 1000);
     for (int i = 0; i < 1000; i++)
@@ -487,9 +531,6 @@ static int beside_two_hogs(void *arg)
     pinned = weft_go_with(yield_beside_many, NULL, .pinned = 1, .on_p = WEFT_ON_P(PROCS - 1));
     for (int i = 0; i < 2; i++)
         hogs[i] = weft_go_with(hog, NULL, .pinned = 1, .on_p = WEFT_ON_P(i));
-    while (atomic_load(&n_arrived) != 2)
-        CHECK_EQ(weft_sleep(WEFT_MS), 0);
-    weft__stand_set(weft_runtime_current(), 2);
     join(pinned);
     join(hogs[0]);
     join(hogs[1]);
@@ -522,8 +563,8 @@ static int wait_for_ever(void *unused)
 static int pinned_for_ever(void *unused)
 {
     (void)unused;
-    join(weft_go_with(wait_for_ever, NULL, .pinned = 1, .on_p = WEFT_ON_P(PROCS - 1)));
-    return 0;
+    weft_detach(weft_go_with(wait_for_ever, NULL, .pinned = 1, .on_p = WEFT_ON_P(PROCS - 1)));
+    return wait_for_ever(NULL);
 }
 
 /* Goal: a deadlock is found while processors stand down, also if the last one to sleep is one of
