@@ -203,22 +203,15 @@ TEST(an_idle_runtime_does_not_look)
     CHECK_EQ(weft_runtime_stop(rt), 0);
 }
 
-static char text[200];
-
-static int describe(void *arg)
-{
-    (void)arg;
-    return weft_runtime_describe(NULL, text, sizeof text);
-}
-
 TEST(the_description_tells_how_many_are_at_work)
 {
     struct weft_runtime *rt = start(PROCS);
+    char text[200];
 
-    CHECK_EQ(block_on(rt, describe, NULL), 0);
+    CHECK_EQ(weft_runtime_describe(rt, text, sizeof text), 0);
     CHECK(strstr(text, "8 processors, ") != NULL);
     await_standing(rt, 3);
-    CHECK_EQ(block_on(rt, describe, NULL), 0);
+    CHECK_EQ(weft_runtime_describe(rt, text, sizeof text), 0);
     CHECK(strstr(text, "8 processors (3 at work, by quota or affinity), ") != NULL);
     CHECK_EQ(weft_runtime_stop(rt), 0);
 }
