@@ -226,7 +226,7 @@ MODEL_TEST(who_was_woken_and_stands_down_wakes_another, .begin = begin_down,
            .end = each_was_taken_once, .preemptions = 2, .late = 1)
 
 MODEL_TEST(what_is_handed_over_is_found, .begin = begin_down, .thread = {third_hands_over, second},
-           .end = each_was_taken_once, .preemptions = 4, .late = 2)
+           .end = each_was_taken_once, .preemptions = 3, .late = 2)
 
 MODEL_TEST(what_is_next_is_handed_over, .begin = begin_down,
            .thread = {third_hands_next_over, second}, .end = each_was_taken_once, .preemptions = 3,
