@@ -60,7 +60,9 @@ enum weft_preset {
  */
 struct weft_config {
     size_t size;               /* sizeof(struct weft_config): lets the struct grow */
-    int procs;                 /* WEFT_PROCS: processors; default min(affinity, cgroup quota) */
+    int procs;                 /* WEFT_PROCS: processors; default min(affinity, cgroup quota), and
+                                   those at work follow it, between 2 and the number at the start
+                                   (README.md); a number that is asked for stays */
     enum weft_reactor reactor; /* WEFT_REACTOR: auto, io_uring, epoll */
     enum weft_guard guard;     /* WEFT_GUARD: auto, madvise, mprotect, canary */
     size_t stack_bytes;        /* WEFT_STACK: address space of a stack, guard included; default
@@ -74,7 +76,8 @@ struct weft_config {
     int no_signal_handlers;    /* 1: install no SIGSEGV, SIGBUS and SIGQUIT handlers
                                    (WEFT_SIGNALS=0 does the same) */
     int verbose;               /* WEFT_VERBOSE=1: one line on stderr that says which reactor and
-                                   guard were taken, and why */
+                                   guard were taken, and why; and one when the number of processors
+                                   at work changes */
     int no_steal;              /* 1: processors take no work from each other (WEFT_STEAL=0), and a
                                    coroutine stays on the one where it was spawned or placed,
                                    whoever wakes it, also while another computes there;
@@ -244,6 +247,8 @@ WEFT_API struct weft_runtime *weft_runtime_current(void);
  * weft_runtime_procs - how many processors (P) a runtime has.
  *
  * @rt  the runtime; NULL for the caller's.
+ *
+ * The number does not change; how many of them run coroutines now is in weft_runtime_stats().
  *
  * Returns    the number, at least 1; 0 if rt is NULL and the caller is a plain thread.
  * Errors     none

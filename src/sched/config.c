@@ -10,7 +10,6 @@
 #include "../base/sys.h"
 #include "../base/text.h"
 #include "../stack/stack.h"
-#include "cpus.h"
 #include "place.h"
 #include "preset.h"
 
@@ -246,23 +245,9 @@ static int resolve_cpus(const struct weft_config *c, struct weft__place *place)
     return rc;
 }
 
-/* How many processors there are if nobody says. */
-static int default_procs(const struct weft__place *place)
-{
-    int cpus = weft__cpu_set_count(&place->of_p);
-    if (cpus == 0) {
-        cpus = weft__cpu_set_count(&place->own);
-    }
-    cpus = weft__cpus_cut(cpus);
-    return cpus < WEFT_PROCS_MAX ? cpus : WEFT_PROCS_MAX;
-}
-
-static void apply_defaults(struct weft_config *c, const struct weft__place *place)
+static void apply_defaults(struct weft_config *c)
 {
     const struct weft__preset *preset = &weft__presets[c->preset];
-    if (c->procs == 0) {
-        c->procs = default_procs(place);
-    }
     if (c->stack_bytes == 0) {
         c->stack_bytes = STACK_BYTES_DEFAULT;
     }
@@ -312,7 +297,7 @@ int weft__config_resolve(struct weft_config *out, struct weft__place *place,
         rc = resolve_cpus(out, place);
     }
     if (rc == 0) {
-        apply_defaults(out, place);
+        apply_defaults(out);
     }
     return rc;
 }

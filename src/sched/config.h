@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* config.h - a configuration with everything decided: from the struct, the environment, the preset,
- * defaults. */
+ * defaults; but `procs` stays 0 if nobody asks for a number. */
 #ifndef WEFT_SCHED_CONFIG_H
 #define WEFT_SCHED_CONFIG_H
 

@@ -95,8 +95,7 @@ void weft__away_end(struct weft_runtime *rt)
     /* That P may have run the coroutine and be asleep again by now, and it asked for no look
      * because this was still under way: one of the two sees the other. */
     atomic_thread_fence(memory_order_seq_cst); /* [IDLE-DEKKER] */
-    if (atomic_load_explicit(&rt->n_idle, memory_order_relaxed) == (uint32_t)rt->procs &&
-        !weft__has_undelivered(rt)) {
+    if (weft__idle_count(rt) == (uint32_t)rt->procs && !weft__has_undelivered(rt)) {
         weft__watch_ask_deadlock(rt);
     }
 }
@@ -104,8 +103,7 @@ void weft__away_end(struct weft_runtime *rt)
 /* Asleep, with no queue, timer or operation that could end the sleep. */
 static bool is_quiet(struct weft_runtime *rt)
 {
-    if (weft__live_count(rt) == 0 ||
-        atomic_load_explicit(&rt->n_idle, memory_order_relaxed) != (uint32_t)rt->procs ||
+    if (weft__live_count(rt) == 0 || weft__idle_count(rt) != (uint32_t)rt->procs ||
         weft__has_undelivered(rt) ||
         atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0) {
         return false;

@@ -12,6 +12,7 @@
 #include "../base/random.h"
 #include "../base/sys.h"
 #include "queue.h"
+#include "stand.h"
 #include "watch.h"
 
 /* Rounds of a search before going to sleep, each over all other Ps; between them the CPU is given
@@ -102,7 +103,9 @@ static struct weft__g *take_global(struct weft__p *p, bool with_overflow)
     uint32_t n = atomic_load_explicit(&in->count, memory_order_relaxed);
     struct weft__g *out[WEFT__BATCH_MAX];
     if (n != 0) {
-        n = p->rt->may_steal ? n / (uint32_t)p->rt->procs + 1 : n;
+        n = p->rt->may_steal
+                ? n / atomic_load_explicit(&p->rt->n_standing, memory_order_relaxed) + 1
+                : n;
         n = weft__inject_take(in, out, n < GLOBAL_BATCH ? n : GLOBAL_BATCH);
     } else if (with_overflow && weft__inject_has_overflow(in)) {
         n = weft__inject_take_batch(in, out);
@@ -149,6 +152,7 @@ static struct weft__g *look_around(struct weft__p *p)
     if (p->polled_ns - p->hinted_ns >= WEFT__HINT_NS) {
         p->hinted_ns = p->polled_ns;
         p->may_hint = true;
+        weft__stand_ask(p->rt, p->polled_ns);
     }
     if ((weft__reactors_in_flight(&p->rt->reactors) != 0 ||
          atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed) != INT64_MAX) &&
@@ -268,8 +272,8 @@ static bool begin_search(struct weft__p *p)
     if (p->is_spinning || p->is_relief) {
         return true;
     }
-    uint32_t busy = (uint32_t)rt->procs - atomic_load_explicit(&rt->n_idle, memory_order_relaxed);
-    if (2 * atomic_load_explicit(&rt->n_spinning, memory_order_relaxed) >= busy) {
+    uint32_t n_spinning = atomic_load_explicit(&rt->n_spinning, memory_order_relaxed);
+    if (2 * n_spinning + weft__idle_count(rt) >= (uint32_t)rt->procs) {
         return false;
     }
     p->is_spinning = true;
@@ -343,10 +347,16 @@ static bool has_work(struct weft__p *p)
     if (p->is_relief) {
         return false;
     }
-    if (!weft__inject_is_empty(p->inject) || weft__inject_has_overflow(p->inject) ||
-        must_trim(p) ||
+    if (must_trim(p) ||
         atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0 ||
-        atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0) {
+        atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0 ||
+        weft__stand_has_changed(p)) {
+        return true;
+    }
+    if (p->is_down) {
+        return false; /* the rest is for others, who were told */
+    }
+    if (!weft__inject_is_empty(p->inject) || weft__inject_has_overflow(p->inject)) {
         return true;
     }
     for (int i = 0; i < weft__p_count(rt); i++) {
@@ -369,8 +379,8 @@ static bool has_work(struct weft__p *p)
 static bool become_looker(struct weft__p *p)
 {
     struct weft_runtime *rt = p->rt;
-    return rt->may_steal && !p->is_relief && !WEFT__TELL_ALWAYS &&
-           atomic_load_explicit(&rt->n_idle, memory_order_relaxed) < (uint32_t)rt->procs &&
+    return rt->may_steal && !p->is_relief && !p->is_down && !WEFT__TELL_ALWAYS &&
+           weft__idle_count(rt) < (uint32_t)rt->procs &&
            !atomic_exchange_explicit(&rt->has_looker, true, memory_order_relaxed);
 }
 
@@ -403,8 +413,7 @@ static void sleep_until_work(struct weft__p *p)
         int64_t look_ns = weft__clock_ns() + WEFT__LOOK_NS;
         deadline_ns = look_ns < deadline_ns ? look_ns : deadline_ns;
     }
-    if (deadline_ns == INT64_MAX &&
-        atomic_load_explicit(&rt->n_idle, memory_order_relaxed) == (uint32_t)rt->procs &&
+    if (deadline_ns == INT64_MAX && weft__idle_count(rt) == (uint32_t)rt->procs &&
         !weft__has_undelivered(rt) && weft__live_count(rt) != 0) {
         weft__watch_ask_deadlock(rt); /* it looks again, and more closely */
     }
@@ -421,6 +430,9 @@ static void sleep_until_work(struct weft__p *p)
     if (atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed) != INT64_MAX) {
         p->polled_ns = weft__clock_ns();
         (void)weft__timers_fire(p, p, p->polled_ns);
+    }
+    if (weft__stand_follows(rt)) { /* it may have been a long sleep */
+        weft__stand_ask(rt, weft__clock_ns());
     }
 }
 
@@ -451,19 +463,91 @@ static bool has_others(const struct weft__p *p)
     return false;
 }
 
+/* What waits on p is for others from now on, but for what only p may run. */
+static void hand_over(struct weft__p *p)
+{
+    if (weft__queue_give_away(p) != 0) {
+        weft__perturb();
+        weft__idle_wake_one(p->rt);
+    }
+}
+
 /* A relief P whose help is not wanted: what its timers and operations have made runnable is for
  * others, but for what only it may run. */
 static struct weft__g *rest(struct weft__p *p)
 {
-    if (weft__queue_give_away(p) != 0) {
-        weft__idle_wake_one(p->rt);
-    }
+    hand_over(p);
     if (weft__queue_has_bound(p)) {
         return weft__queue_take_bound(p);
     }
     weft__stack_cache_flush(&p->rt->stacks, &p->stack_cache);
     sleep_until_work(p);
     return NULL;
+}
+
+/*
+ * This P was told to stand down, or to stand again (stand.h).
+ *
+ * One that stands down may have been woken for work that is now another's to find, be the last
+ * searcher, to whom others have left theirs, or have been the looker, without whom idle Ps may not
+ * sleep.  Whichever it was, the next P woken is it from now on.
+ */
+static WEFT__COLD void change_sides(struct weft__p *p)
+{
+    p->is_down = !p->is_down;
+    p->poll_tick = p->tick + (p->is_down ? 0 : p->poll_interval);
+    if (!p->is_down) {
+        return;
+    }
+    if (p->is_spinning) {
+        p->is_spinning = false;
+        atomic_fetch_sub_explicit(&p->rt->n_spinning, 1, memory_order_relaxed);
+    }
+    weft__idle_wake_one(p->rt); /* its fence comes after the counts: [IDLE-DEKKER] */
+}
+
+/* A coroutine waits for a stack, and this P has one that it needs no more: true if it was given. */
+static bool pass_stack(struct weft__p *p)
+{
+    struct weft__g *g = weft__starved_take(p);
+    if (g == NULL) {
+        return false;
+    }
+    if (!weft__g_bind_stack(p, g)) {
+        weft__inject_starve(&p->rt->inject, g);
+        return false;
+    }
+    weft__queue_woken(g, false);
+    return true;
+}
+
+/*
+ * A turn of a P that stands down.  It is due for a poll at all times: so who leaves it for another
+ * coroutine leaves it for this context, and what he has made runnable is handed over here.  Of that
+ * others are told at once, since this P will not run it.
+ */
+static WEFT__COLD struct weft__g *find_bound(struct weft__p *p)
+{
+    p->tick++;
+    p->poll_tick = p->tick;
+    p->may_hint = true;
+    if (weft__queue_has_bound(p)) { /* else the sleep does it */
+        int64_t now_ns = weft__clock_ns();
+        if (now_ns - p->polled_ns >= POLL_NEAR_NS) {
+            p->polled_ns = now_ns;
+            weft__stand_ask(p->rt, now_ns);
+            poll(p, 0);
+        }
+    }
+    if (must_trim(p)) {
+        weft__p_trim(p);
+    }
+    hand_over(p);
+    struct weft__g *g = weft__queue_has_bound(p) ? weft__queue_take_bound(p) : NULL;
+    if (g == NULL && !pass_stack(p)) {
+        sleep_until_work(p);
+    }
+    return g;
 }
 
 static struct weft__g *find_candidate(struct weft__p *p)
@@ -476,6 +560,9 @@ static struct weft__g *find_candidate(struct weft__p *p)
     if (WEFT__UNLIKELY(p->is_relief) &&
         !atomic_load_explicit(&p->is_called, memory_order_relaxed)) {
         return rest(p);
+    }
+    if (WEFT__UNLIKELY(p->is_down)) {
+        return find_bound(p);
     }
     if (weft__p_must_poll(p) && (g = look_around(p)) != NULL) {
         return g;
@@ -514,6 +601,9 @@ struct weft__g *weft__find(struct weft__m *m)
         if (atomic_load_explicit(&p->rt->is_stopping, memory_order_relaxed) != 0 ||
             p->must_hand_off) {
             return NULL;
+        }
+        if (weft__stand_has_changed(p)) {
+            change_sides(p);
         }
         struct weft__g *g = find_candidate(p);
         if (g == NULL) {

@@ -107,6 +107,7 @@ struct weft__p {
     bool is_alone;       /* nobody else looks into its queues: it is the only P, or none steals */
     bool tells_later;    /* of what it queues now others are told at the end */
     bool is_spinning;    /* counted in rt->n_spinning */
+    bool is_down;        /* stands down: it runs what is bound to it alone (stand.h) */
     bool must_hand_off;  /* a test asked for another thread */
     int64_t polled_ns;   /* when it last polled */
     int64_t hinted_ns;   /* when may_hint was last set */
@@ -166,6 +167,8 @@ struct weft__block_wait {
 
 #define WEFT__IDLE_WORDS (WEFT_PROCS_MAX / 64)
 
+struct weft__cpus_at;
+
 struct weft_runtime {
     struct weft__p *p; /* `procs` of them */
     int procs;
@@ -178,12 +181,21 @@ struct weft_runtime {
     int64_t spin_ns; /* how long a P lingers after its search, before it sleeps */
     _Atomic uint32_t next_home; /* then: the P for what a plain thread spawns */
     bool exits_on_deadlock; /* plain weft_run: a deadlock ends the process */
+    bool is_verbose;
     _Atomic uint8_t checks; /* enum weft__checks: what a switch has to look at */
+
+    _Atomic uint32_t n_standing;   /* the Ps below run coroutines, the others stand down */
+    _Atomic int64_t stand_look_ns; /* when that number is due for a look; INT64_MAX: never */
+    int64_t stand_interval_ns;
+    const struct weft__cpus_at *cpus_at;
+    _Atomic uint64_t n_stand_changes;
 
     _Atomic uint64_t idle[WEFT__IDLE_WORDS] WEFT__ALIGNED_LINE; /* a bit a P that sleeps */
     _Atomic uint32_t n_idle;
     _Atomic uint32_t n_spinning;
     _Atomic bool has_looker; /* an idle P looks at the busy ones every WEFT__LOOK_NS */
+    _Atomic uint32_t n_resting;
+    _Atomic uint64_t resting[WEFT__IDLE_WORDS]; /* those that stand down have theirs here */
     struct weft__inject inject WEFT__ALIGNED_LINE;
 
     struct weft__place place;
@@ -272,6 +284,12 @@ bool weft__idle_is_set(const struct weft__p *p);
 
 /* start.c */
 int weft__p_init(struct weft__p *p, struct weft_runtime *rt, int i);
+/* How many Ps sleep, whether they stand or not; exact while none comes or goes. */
+static inline uint32_t weft__idle_count(const struct weft_runtime *rt)
+{
+    return atomic_load_explicit(&rt->n_idle, memory_order_relaxed) +
+           atomic_load_explicit(&rt->n_resting, memory_order_relaxed);
+}
 
 /* timers.c */
 void weft__timer_arm(struct weft__p *p, struct weft__wait *w);

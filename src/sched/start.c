@@ -13,6 +13,7 @@
 #include "config.h"
 #include "lifecycle.h"
 #include "preset.h"
+#include "stand.h"
 #include "watch.h"
 
 int weft__p_init(struct weft__p *p, struct weft_runtime *rt, int i)
@@ -67,6 +68,24 @@ static void say_refused(const char *what, const char *value, int rc)
     weft__text_add(&t, weft_strerror(rc));
     weft__text_add(&t, "; leave the choice to auto, or see what refuses it\n");
     (void)weft__text_write(&t, 2);
+}
+
+/* How many processors there are if nobody says: one a CPU, cut by the quota. */
+static int count_procs(const struct weft__place *place)
+{
+    int cpus = weft__cpu_set_count(&place->of_p);
+    if (cpus == 0) {
+        cpus = weft__cpu_set_count(&place->own);
+    }
+    int n = weft__cpus_cut(&weft__cpus_here, cpus);
+    n = n > 0 ? n : cpus; /* it cannot be told at the moment */
+    return n < 1 ? 1 : n < WEFT_PROCS_MAX ? n : WEFT_PROCS_MAX;
+}
+
+/* Only where work may be handed over, and a P has no CPU of its own. */
+static bool follows_quota(const struct weft_config *c, const struct weft__place *place)
+{
+    return c->procs == 0 && c->no_steal == WEFT_STEAL && weft__cpu_set_count(&place->of_p) == 0;
 }
 
 static int start_reactors(struct weft_runtime *rt, const struct weft_config *c, bool *was_said)
@@ -139,6 +158,8 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
     if (rc != 0) {
         return rc;
     }
+    bool follows = follows_quota(&c, &place);
+    c.procs = c.procs != 0 ? c.procs : count_procs(&place);
     struct weft_runtime *rt = weft__alloc_line(sizeof *rt);
     struct weft__p *ps = weft__alloc_line((size_t)c.procs * sizeof *ps);
     if (rt == NULL || ps == NULL) {
@@ -153,6 +174,8 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
     rt->place = place;
     atomic_init(&rt->checks, weft__exceptions_are_there() ? CHECK_EXCEPTIONS : 0);
     rt->exits_on_deadlock = exits_on_deadlock;
+    rt->is_verbose = c.verbose;
+    weft__stand_begin(rt, follows);
     weft__lock_init(&rt->m_lock, RANK_IDLE);
     weft__lock_init(&rt->waits_lock, RANK_START);
     weft__lock_init(&rt->fd_waits.lock, RANK_CHAN);
@@ -210,6 +233,13 @@ void weft__runtime_describe(const struct weft_runtime *rt, struct weft__text *t)
     weft__text_add(t, rt->stacks.guards.why);
     weft__text_add(t, "), ");
     weft__text_int(t, rt->procs);
-    weft__text_add(t, rt->procs == 1 ? " processor, stacks of " : " processors, stacks of ");
+    weft__text_add(t, rt->procs == 1 ? " processor" : " processors");
+    uint32_t n_standing = atomic_load_explicit(&rt->n_standing, memory_order_relaxed);
+    if (n_standing != (uint32_t)rt->procs) {
+        weft__text_add(t, " (");
+        weft__text_dec(t, n_standing);
+        weft__text_add(t, " at work, by quota or affinity)");
+    }
+    weft__text_add(t, ", stacks of ");
     weft__text_bytes(t, (uint64_t)1 << rt->stacks.default_shift);
 }

@@ -312,7 +312,7 @@ static WEFT__NOINLINE void yield_slow(struct weft__m *m, struct weft__g *g, stru
     if (next != NULL) {
         next = can_run(p, next) ? next : put_off(p, next);
     } else {
-        if (has_unstarted(p)) {
+        if (has_unstarted(p) && !p->is_down) { /* it would not run there */
             queue_an_unstarted(p);
         }
         next = successor(p);

@@ -10,6 +10,7 @@
 #include "fault.h"
 #include "lookout.h"
 #include "sched.h"
+#include "stand.h"
 #include "trace.h"
 
 #define WATCH_STACK_BYTES ((size_t)256 * 1024)
@@ -80,6 +81,9 @@ static void *watch_main(void *arg)
             if (again && look_ns == INT64_MAX) {
                 look_ns = weft__clock_ns() + WEFT__STALL_NS;
             }
+        }
+        if ((what & WATCH_CPUS) != 0) {
+            weft__stand_look();
         }
         if ((what & WATCH_LEAVE) != 0) {
             return NULL;

@@ -93,6 +93,8 @@ static void procs_begin(int n)
     procs_rt.procs = n;
     atomic_init(&procs_rt.n_ps, n);
     procs_rt.may_steal = true;
+    atomic_init(&procs_rt.n_standing, (uint32_t)n);
+    atomic_init(&procs_rt.stand_look_ns, INT64_MAX);
     procs_rt.reactors.driver = &procs_driver;
     procs_rt.reactors.count = n;
     procs_rt.reactors.reactors = procs_reactor;
