@@ -11,6 +11,7 @@
 #include "../base/clock.h"
 #include "../base/random.h"
 #include "../base/sys.h"
+#include "aside.h"
 #include "queue.h"
 #include "stand.h"
 #include "watch.h"
@@ -52,7 +53,7 @@ static void complete(struct weft__p *p, struct weft__op_list *done)
 }
 
 /* Look at the reactor and the timers; sleep in the reactor until deadline_ns unless it is 0. */
-static void poll(struct weft__p *p, int64_t deadline_ns)
+void weft__p_poll(struct weft__p *p, int64_t deadline_ns)
 {
     struct weft__op_list done;
     weft__op_list_init(&done);
@@ -139,11 +140,6 @@ static bool has_enough(struct weft__p *p)
     return true;
 }
 
-static inline bool must_trim(const struct weft__p *p)
-{
-    return WEFT__UNLIKELY(atomic_load_explicit(&p->wants_trim, memory_order_relaxed));
-}
-
 /* Look at everything that is not looked at on each turn. */
 static struct weft__g *look_around(struct weft__p *p)
 {
@@ -157,10 +153,10 @@ static struct weft__g *look_around(struct weft__p *p)
     if ((weft__reactors_in_flight(&p->rt->reactors) != 0 ||
          atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed) != INT64_MAX) &&
         !has_enough(p)) {
-        poll(p, 0);
+        weft__p_poll(p, 0);
     }
     plan_next_poll(p, last_ns);
-    if (must_trim(p)) {
+    if (weft__p_must_trim(p)) {
         weft__p_trim(p);
     }
     struct weft__g *g = take_global(p, false);
@@ -318,7 +314,7 @@ static struct weft__g *linger(struct weft__p *p)
     bool searches = rt->procs > 1 && rt->may_steal && begin_search(p);
     for (uint32_t round = 0;; round = (round + 1) % SPIN_ROUNDS(rt)) {
         struct weft__g *g;
-        poll(p, 0);
+        weft__p_poll(p, 0);
         if ((g = weft__queue_pick(p)) != NULL ||
             (g = searches ? search_round(p, round) : take_global(p, true)) != NULL) {
             return g;
@@ -347,7 +343,7 @@ static bool has_work(struct weft__p *p)
     if (p->is_relief) {
         return false;
     }
-    if (must_trim(p) ||
+    if (weft__p_must_trim(p) ||
         atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0 ||
         atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0 ||
         weft__stand_has_changed(p)) {
@@ -397,7 +393,7 @@ static void allow_hint(struct weft__p *p)
     p->may_hint = true;
 }
 
-static void sleep_until_work(struct weft__p *p)
+void weft__p_sleep(struct weft__p *p)
 {
     struct weft_runtime *rt = p->rt;
     weft__idle_announce(p);
@@ -463,93 +459,6 @@ static bool has_others(const struct weft__p *p)
     return false;
 }
 
-/* What waits on p is for others from now on, but for what only p may run. */
-static void hand_over(struct weft__p *p)
-{
-    if (weft__queue_give_away(p) != 0) {
-        weft__perturb();
-        weft__idle_wake_one(p->rt);
-    }
-}
-
-/* A relief P whose help is not wanted: what its timers and operations have made runnable is for
- * others, but for what only it may run. */
-static struct weft__g *rest(struct weft__p *p)
-{
-    hand_over(p);
-    if (weft__queue_has_bound(p)) {
-        return weft__queue_take_bound(p);
-    }
-    weft__stack_cache_flush(&p->rt->stacks, &p->stack_cache);
-    sleep_until_work(p);
-    return NULL;
-}
-
-/*
- * This P was told to stand down, or to stand again (stand.h).
- *
- * One that stands down may have been woken for work that is now another's to find, be the last
- * searcher, to whom others have left theirs, or have been the looker, without whom idle Ps may not
- * sleep.  Whichever it was, the next P woken is it from now on.
- */
-static WEFT__COLD void change_sides(struct weft__p *p)
-{
-    p->is_down = !p->is_down;
-    p->poll_tick = p->tick + (p->is_down ? 0 : p->poll_interval);
-    if (!p->is_down) {
-        return;
-    }
-    if (p->is_spinning) {
-        p->is_spinning = false;
-        atomic_fetch_sub_explicit(&p->rt->n_spinning, 1, memory_order_relaxed);
-    }
-    weft__idle_wake_one(p->rt); /* its fence comes after the counts: [IDLE-DEKKER] */
-}
-
-/* A coroutine waits for a stack, and this P has one that it needs no more: true if it was given. */
-static bool pass_stack(struct weft__p *p)
-{
-    struct weft__g *g = weft__starved_take(p);
-    if (g == NULL) {
-        return false;
-    }
-    if (!weft__g_bind_stack(p, g)) {
-        weft__inject_starve(&p->rt->inject, g);
-        return false;
-    }
-    weft__queue_woken(g, false);
-    return true;
-}
-
-/*
- * A turn of a P that stands down.  It is due for a poll at all times: so who leaves it for another
- * coroutine leaves it for this context, and what he has made runnable is handed over here.  Of that
- * others are told at once, since this P will not run it.
- */
-static WEFT__COLD struct weft__g *find_bound(struct weft__p *p)
-{
-    p->tick++;
-    p->poll_tick = p->tick;
-    p->may_hint = true;
-    if (weft__queue_has_bound(p)) { /* else the sleep does it */
-        int64_t now_ns = weft__clock_ns();
-        if (now_ns - p->polled_ns >= POLL_NEAR_NS) {
-            p->polled_ns = now_ns;
-            weft__stand_ask(p->rt, now_ns);
-            poll(p, 0);
-        }
-    }
-    if (must_trim(p)) {
-        weft__p_trim(p);
-    }
-    hand_over(p);
-    struct weft__g *g = weft__queue_has_bound(p) ? weft__queue_take_bound(p) : NULL;
-    if (g == NULL && !pass_stack(p)) {
-        sleep_until_work(p);
-    }
-    return g;
-}
-
 static struct weft__g *find_candidate(struct weft__p *p)
 {
     struct weft__g *g = p->pending;
@@ -559,10 +468,10 @@ static struct weft__g *find_candidate(struct weft__p *p)
     }
     if (WEFT__UNLIKELY(p->is_relief) &&
         !atomic_load_explicit(&p->is_called, memory_order_relaxed)) {
-        return rest(p);
+        return weft__find_at_rest(p);
     }
     if (WEFT__UNLIKELY(p->is_down)) {
-        return find_bound(p);
+        return weft__find_bound(p);
     }
     if (weft__p_must_poll(p) && (g = look_around(p)) != NULL) {
         return g;
@@ -571,7 +480,7 @@ static struct weft__g *find_candidate(struct weft__p *p)
         return g;
     }
     if (has_others(p)) { /* alone, the sleep does the same in one system call */
-        poll(p, 0);
+        weft__p_poll(p, 0);
         if ((g = weft__queue_pick(p)) != NULL || (g = search(p)) != NULL) {
             return g;
         }
@@ -585,10 +494,10 @@ static struct weft__g *find_candidate(struct weft__p *p)
         }
         weft__inject_starve(&p->rt->inject, g);
     }
-    if (must_trim(p)) {
+    if (weft__p_must_trim(p)) {
         weft__p_trim(p);
     } else if (!weft__stacks_trim(&p->rt->stacks, WEFT__STACK_HOT_MAX, TRIM_BATCH, NULL)) {
-        sleep_until_work(p);
+        weft__p_sleep(p);
     }
     return NULL;
 }
@@ -603,7 +512,7 @@ struct weft__g *weft__find(struct weft__m *m)
             return NULL;
         }
         if (weft__stand_has_changed(p)) {
-            change_sides(p);
+            weft__change_sides(p);
         }
         struct weft__g *g = find_candidate(p);
         if (g == NULL) {

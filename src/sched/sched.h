@@ -301,6 +301,10 @@ struct weft__g *weft__find(struct weft__m *m);
 
 /* trim.c: by the owner of p */
 void weft__p_trim(struct weft__p *p);
+static inline bool weft__p_must_trim(const struct weft__p *p)
+{
+    return WEFT__UNLIKELY(atomic_load_explicit(&p->wants_trim, memory_order_relaxed));
+}
 
 /* deadlock.c */
 bool weft__has_undelivered(const struct weft_runtime *rt);

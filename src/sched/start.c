@@ -135,7 +135,8 @@ static void say_what_is_at_work(const struct weft_runtime *rt)
 }
 
 /* What the configuration says of how Ps find and share their work, and of reports. */
-static void set_ways(struct weft_runtime *rt, const struct weft_config *c)
+static void set_ways(struct weft_runtime *rt, const struct weft_config *c,
+                     const struct weft__place *place, bool exits_on_deadlock)
 {
     const struct weft__preset *preset = &weft__presets[c->preset];
     rt->may_steal = c->no_steal == WEFT_STEAL;
@@ -144,6 +145,9 @@ static void set_ways(struct weft_runtime *rt, const struct weft_config *c)
     rt->tells_seldom = preset->tells_seldom;
     rt->with_signals = !c->no_signal_handlers;
     rt->reports_stalls = c->stall_report;
+    rt->is_verbose = c->verbose;
+    rt->place = *place;
+    rt->exits_on_deadlock = exits_on_deadlock;
     strncpy(rt->thread_name, c->thread_name, sizeof rt->thread_name - 1);
 }
 
@@ -170,12 +174,9 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
     rt->procs = c.procs;
     atomic_init(&rt->n_ps, c.procs);
     weft__fence_init();
-    set_ways(rt, &c);
-    rt->place = place;
-    atomic_init(&rt->checks, weft__exceptions_are_there() ? CHECK_EXCEPTIONS : 0);
-    rt->exits_on_deadlock = exits_on_deadlock;
-    rt->is_verbose = c.verbose;
+    set_ways(rt, &c, &place, exits_on_deadlock);
     weft__stand_begin(rt, follows);
+    atomic_init(&rt->checks, weft__exceptions_are_there() ? CHECK_EXCEPTIONS : 0);
     weft__lock_init(&rt->m_lock, RANK_IDLE);
     weft__lock_init(&rt->waits_lock, RANK_START);
     weft__lock_init(&rt->fd_waits.lock, RANK_CHAN);
