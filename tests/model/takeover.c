@@ -432,6 +432,7 @@ static void begin_relief(void)
 
     begin_with(2);
     procs_rt.procs = 1;
+    atomic_init(&procs_rt.n_standing, 1);
     procs_rt.relief[0] = p;
     procs_rt.relief_refused_ns = 0;
     procs_p[0].is_alone = true;

@@ -199,7 +199,8 @@ TEST(each_is_as_many_processors_as_cpus)
     all = cpus_now();
     unsetenv("WEFT_PROCS");
     config.cpus = "each";
-    CHECK_EQ(weft_run_config(tell_procs, NULL, &config), weft__cpus_cut(CPU_COUNT(&all)));
+    CHECK_EQ(weft_run_config(tell_procs, NULL, &config),
+             weft__cpus_cut(&weft__cpus_here, CPU_COUNT(&all)));
 }
 
 static int check_free_here(void *unused)
@@ -296,7 +297,7 @@ static int start_another(void *unused)
     check_bound();
     unsetenv("WEFT_PROCS");
     CHECK_EQ(weft_runtime_start(&rt, &config), 0);
-    CHECK_EQ(weft_runtime_procs(rt), weft__cpus_cut(n_cpus));
+    CHECK_EQ(weft_runtime_procs(rt), weft__cpus_cut(&weft__cpus_here, n_cpus));
     CHECK_EQ(weft_runtime_go(rt, see, &n_cpus), 0);
     while (atomic_load(&n_seen) < 1)
         CHECK_EQ(weft_sleep(WEFT_MS), 0);
