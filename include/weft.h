@@ -53,6 +53,7 @@
 #include <weft/io.h>
 #include <weft/net.h>
 #include <weft/blocking.h>
+#include <weft/memory.h>
 #include <weft/observe.h>
 
 #ifndef WEFT_NO_SHORT_NAMES

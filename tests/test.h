@@ -118,6 +118,14 @@ TEST_FN long test_scale(void)
     return test_env("WEFT_TEST_SCALE", 1);
 }
 
+/* Does qemu-user run this program?  Its own thread is one of the process, so that no deadlock is
+ * certain; and some system calls behave in another way. */
+TEST_FN bool test_is_emulated(void)
+{
+    const char *emulator = getenv("WEFT_EMULATOR");
+    return emulator != NULL && strstr(emulator, "qemu") != NULL;
+}
+
 TEST_FN int64_t test_now_ms(void)
 {
     struct timespec now;

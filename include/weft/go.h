@@ -19,9 +19,14 @@ struct weft_co; /* the handle of a coroutine, from weft_go_with(); see join and 
  * The coroutine is queued, not run at once.  It owns no stack until it first runs; if none can be
  * had then, it waits for one and is never dropped.
  *
+ * Where the runtime has a limit (weft_config.coroutines_max) and there are as many as may be, the
+ * call fails, or waits until it is its turn to have the place of one that ends, as `at_max` says.
+ *
  * Returns    0.
  * Errors     -ENOMEM  no memory for the descriptor (128 bytes)
- * Blocks     never.
+ *            -EAGAIN  there are as many coroutines as may be
+ *            -ETIMEDOUT, -ECANCELED  a surrounding scope ended while the call waited
+ * Blocks     the coroutine, never the thread, at a limit that says wait; else never.
  * Threads    a coroutine; a plain thread has weft_runtime_go().
  */
 WEFT_API int weft_go_at(void (*fn)(void *), void *arg, const char *site);
@@ -34,10 +39,11 @@ struct weft_go_opts {
     size_t stack_bytes; /* address space of its stack, guard included, rounded up to a power of
                            two; WEFT_STACK_BYTES_MIN..MAX; default the runtime's */
     int pinned;         /* 1: the same OS thread for life (thread-locals and foreign locks hold) */
-    int on_p;           /* WEFT_ON_P(k): starts on processor k; afterwards it may be stolen,
-                           unless pinned */
+    int on_p;           /* WEFT_ON_P(k): starts on processor k; afterwards it may be stolen, unless
+                           it is pinned or the runtime has no_steal */
     int own_fp;         /* 1: rounding mode and exception masks are its own (weft_own_fp()) */
     const char *site;   /* set by the macro */
+    int *error;         /* receives why NULL was returned; may be NULL */
 };
 #define WEFT_ON_P(k) ((k) + 1)
 
@@ -50,10 +56,10 @@ struct weft_go_opts {
  *
  * A bad option (stack size out of range, no such processor) is fatal.
  *
- * Returns    the handle, to be given to weft_join() or weft_detach() exactly once; NULL for lack
- *            of memory.
- * Errors     none as a code.
- * Blocks     never.
+ * Returns    the handle, to be given to weft_join() or weft_detach() exactly once; NULL if the
+ *            coroutine could not be started.
+ * Errors     in *opts->error: -ENOMEM, and those of weft_go_at() at a limit
+ * Blocks     as weft_go_at() does.
  * Threads    a coroutine.
  */
 WEFT_API_MUST struct weft_co *weft_go_opts(int (*fn)(void *), void *arg,

@@ -97,8 +97,11 @@ WEFT_API int weft_group_end(struct weft_group *g);
  * @opts      read, not kept.
  * @may_wait  whether to wait for room where as many run as may.
  *
+ * A child has a place in the group, and then, where the runtime has a limit, one of its places, and
+ * keeps both over its restarts.  The call waits for the runtime's only if at_max says so.
+ *
  * Returns    0.
- * Errors     -EAGAIN     as many run as may, and may_wait is false
+ * Errors     -EAGAIN     as many run as may, and may_wait is false; or the runtime refuses
  *            -ECANCELED  the group was cancelled, or a surrounding scope
  *            -ETIMEDOUT  the deadline of a surrounding scope passed first
  *            -ENOMEM     no memory

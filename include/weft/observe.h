@@ -47,6 +47,11 @@ struct weft_stats {
     uint64_t outside;          /* coroutines that have given their processor away (WEFT_BLOCKING) */
     uint64_t stalls;           /* times a coroutine kept its processor for 10 ms without a switch */
     uint64_t relief;           /* relief processors at work now, since all others are kept so */
+    uint64_t coroutines_max;   /* the limit of `live`; 0: none */
+    uint64_t spawns_waiting;   /* for a place */
+    uint64_t standing;         /* processors that run coroutines now: as many as quota and affinity
+                                  allow, of those that there were at the start */
+    uint64_t standing_changes; /* times that this number has changed */
 };
 
 /**

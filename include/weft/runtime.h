@@ -24,10 +24,34 @@ enum weft_guard {
     WEFT_GUARD_CANARY,   /* a pattern at the low end, checked at every switch out */
 };
 
+/* What the start of a coroutine does when there are as many as may be. */
+enum weft_at_max {
+    WEFT_AT_MAX_DEFAULT = 0, /* WEFT_COROUTINES_AT_MAX from the environment, else refuse */
+    WEFT_AT_MAX_REFUSE,      /* it fails with -EAGAIN */
+    WEFT_AT_MAX_WAIT,        /* it waits, in its turn, until one ends */
+};
+
+/* What a runtime is for: a preset gives other fields their defaults, and they win where they are
+ * set.  README.md says what each gains. */
+enum weft_preset {
+    WEFT_PRESET_DEFAULT = 0, /* WEFT_PRESET from the environment, else balanced */
+    WEFT_PRESET_BALANCED,
+    WEFT_PRESET_THROUGHPUT, /* little CPU time for each request, above all while CPUs are idle:
+                               processors wake each other seldom and sleep at once */
+    WEFT_PRESET_LATENCY,    /* short answers, for CPU time: spin_ns is 200 us */
+    WEFT_PRESET_CPU,        /* coroutines that compute: spin_ns is 1 ms, and the last coroutine of a
+                               processor that does not switch is taken from it at once */
+    WEFT_PRESET_PER_CORE,   /* one thread a CPU and no traffic between them: cpus is "each", and
+                               no_steal is 1 */
+};
+
 #define WEFT_PROCS_MAX 256
 #define WEFT_BLOCKING_THREADS_MAX 16384
 #define WEFT_STACK_BYTES_MIN ((size_t)16 * 1024)
 #define WEFT_STACK_BYTES_MAX ((size_t)1024 * 1024 * 1024)
+
+#define WEFT_STEAL (-1)     /* for no_steal */
+#define WEFT_SPIN_NONE (-1) /* for spin_ns */
 
 /*
  * Configuration.  Fill in what you want changed and leave the rest 0; `size` is set by
@@ -36,19 +60,28 @@ enum weft_guard {
  */
 struct weft_config {
     size_t size;               /* sizeof(struct weft_config): lets the struct grow */
-    int procs;                 /* WEFT_PROCS: processors; default min(affinity, cgroup quota) */
+    int procs;                 /* WEFT_PROCS: processors; default min(affinity, cgroup quota), and
+                                   those at work follow it, between 2 and the number at the start
+                                   (README.md); a number that is asked for stays */
     enum weft_reactor reactor; /* WEFT_REACTOR: auto, io_uring, epoll */
     enum weft_guard guard;     /* WEFT_GUARD: auto, madvise, mprotect, canary */
     size_t stack_bytes;        /* WEFT_STACK: address space of a stack, guard included; default
                                    262144, rounded up to a power of two; in the environment the
                                    suffixes K and M are understood */
-    const char *thread_name;   /* prefix of the names of the runtime's threads; default "weft" */
+    const char *thread_name;   /* prefix of the names of the runtime's threads, of which up to 11
+                                   bytes are kept; default "weft".  "weft-0" runs processor 0,
+                                   "weft-spare" none, "weft-out" a coroutine that has given its
+                                   processor away (WEFT_BLOCKING), "weft-job" blocking calls; the
+                                   process's one thread for reports is "weft-watch" */
     int no_signal_handlers;    /* 1: install no SIGSEGV, SIGBUS and SIGQUIT handlers
                                    (WEFT_SIGNALS=0 does the same) */
     int verbose;               /* WEFT_VERBOSE=1: one line on stderr that says which reactor and
-                                   guard were taken, and why */
-    int no_steal;              /* 1: processors take no work from each other (WEFT_STEAL=0); what
-                                   waits on one then waits while a coroutine computes there */
+                                   guard were taken, and why; and one when the number of processors
+                                   at work changes */
+    int no_steal;              /* 1: processors take no work from each other (WEFT_STEAL=0), and a
+                                   coroutine stays on the one where it was spawned or placed,
+                                   whoever wakes it, also while another computes there;
+                                   WEFT_STEAL: they do, whatever the preset says (WEFT_STEAL=1) */
     int stall_report;          /* WEFT_STALL_REPORT=1: a line and a call stack on stderr for each
                                    coroutine that keeps its processor for 10 ms without a call that
                                    can switch; SIGURG is sent to its thread for that, so a system
@@ -56,6 +89,24 @@ struct weft_config {
     int blocking_max;          /* WEFT_BLOCKING_MAX: threads for weft_blocking() at most, and calls
                                    between weft_blocking_enter() and leave; default 512 */
     int64_t blocking_idle_ns;  /* how long such a thread stays idle; default 10 s */
+    int coroutines_max;        /* WEFT_COROUTINES_MAX: how many there are at a time, the first one
+                                  of weft_run() included; default no limit */
+    enum weft_at_max at_max;   /* WEFT_COROUTINES_AT_MAX: refuse, wait */
+    enum weft_preset preset;   /* WEFT_PRESET: balanced, throughput, latency, cpu,
+                                   per_core */
+    const char *cpus;          /* WEFT_CPUS: "0-3,8", a list as `taskset -c` reads it: each
+                                   processor has one of these CPUs, in turn, and its thread runs
+                                   there alone; "each": the same with all CPUs that the process may
+                                   use; "any" (the default): they run where the kernel likes.
+                                   There are as many processors as CPUs, if procs is 0 and a
+                                   cgroup quota allows.  Threads for blocking calls, and those of
+                                   coroutines in WEFT_BLOCKING, may use all CPUs of the process;
+                                   a thread or a program that a coroutine starts by itself (but
+                                   not the child of a fork()) inherits the one CPU */
+    int64_t spin_ns;           /* WEFT_SPIN_US, in microseconds: how long a processor without work
+                                   goes on looking for some before its thread sleeps, up to
+                                   ten seconds; default WEFT_SPIN_NONE; it costs CPU time, and
+                                   saves the tens of microseconds that waking a thread takes */
 };
 
 #define WEFT_CONFIG_INIT                                                                           \
@@ -147,7 +198,9 @@ WEFT_API int weft_runtime_stop(struct weft_runtime *rt);
  * @result  receives fn's value when 0 is returned; may be NULL.
  *
  * Returns    0.
- * Errors     -EDEADLK   every coroutine of rt is parked and nothing can wake one; fn stays parked
+ * Errors     -EAGAIN    there are as many coroutines as may be (weft_config.coroutines_max)
+ *            -EDEADLK   every coroutine of rt is parked and nothing can wake one; fn stays parked,
+ *                       or still has no place
  *            -ENOMEM    no memory for the coroutine
  *            -EXDEV     called from a coroutine
  *            -ESHUTDOWN the runtime is being stopped
@@ -164,10 +217,16 @@ WEFT_API_MUST int weft_block_on(struct weft_runtime *rt, int (*fn)(void *), void
  * @arg   handed to fn.
  * @site  the spawn site for reports; a string that lives for ever.
  *
+ * Where rt has a limit and says wait, a coroutine of rt and a plain thread wait until it is their
+ * turn; a coroutine of another runtime is refused.
+ *
  * Returns    0.
- * Errors     -ENOMEM    no memory for the descriptor
+ * Errors     -EAGAIN    there are as many coroutines as may be (weft_config.coroutines_max)
+ *            -EDEADLK   on a plain thread that waits: nothing can end one of them
+ *            -ENOMEM    no memory for the descriptor
  *            -ESHUTDOWN the runtime is being stopped
- * Blocks     never.
+ *            -ETIMEDOUT, -ECANCELED  a surrounding scope of a coroutine that waits has ended
+ * Blocks     the coroutine, or the plain thread, at a limit that says wait; else never.
  * Threads    any thread, coroutines of this and of other runtimes included.
  */
 WEFT_API int weft_runtime_go_at(struct weft_runtime *rt, void (*fn)(void *), void *arg,
@@ -188,6 +247,8 @@ WEFT_API struct weft_runtime *weft_runtime_current(void);
  * weft_runtime_procs - how many processors (P) a runtime has.
  *
  * @rt  the runtime; NULL for the caller's.
+ *
+ * The number does not change; how many of them run coroutines now is in weft_runtime_stats().
  *
  * Returns    the number, at least 1; 0 if rt is NULL and the caller is a plain thread.
  * Errors     none

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sys.c - memory, threads, signals and the environment; sockets and files are in sys_fd.c. */
+/* sys.c - address space, threads, signals and the environment; sockets and files are in sys_fd.c,
+ * the heap is in memory.c. */
 #define _GNU_SOURCE
 #include "sys.h"
 
@@ -32,29 +33,6 @@ int weft__sys_fault_now(enum weft__call call)
     return weft__fault(call);
 }
 
-void *weft__alloc(size_t bytes)
-{
-    return weft__fault(WEFT__CALL_ALLOC) != 0 ? NULL : calloc(1, bytes);
-}
-
-void *weft__alloc_line(size_t bytes)
-{
-    if (weft__fault(WEFT__CALL_ALLOC) != 0) {
-        return NULL;
-    }
-    size_t rounded = (bytes + WEFT__CACHE_LINE - 1) / WEFT__CACHE_LINE * WEFT__CACHE_LINE;
-    void *p = aligned_alloc(WEFT__CACHE_LINE, rounded);
-    if (p != NULL) {
-        memset(p, 0, rounded);
-    }
-    return p;
-}
-
-void weft__free(void *p)
-{
-    free(p);
-}
-
 void *weft__sys_mmap(size_t bytes, int prot, int flags)
 {
     int fault = weft__fault(WEFT__CALL_MMAP);
@@ -85,6 +63,26 @@ int weft__sys_madvise(void *p, size_t bytes, int advice)
 int weft__sys_munlock(void *p, size_t bytes)
 {
     return weft__result(munlock(p, bytes));
+}
+
+size_t weft__sys_resident(void *p, size_t bytes)
+{
+    unsigned char pages[256];
+    size_t page_bytes = weft__sys_page_bytes();
+    size_t n_resident = 0;
+    for (size_t done = 0; done < bytes; done += sizeof pages * page_bytes) {
+        size_t part = bytes - done;
+        if (part > sizeof pages * page_bytes) {
+            part = sizeof pages * page_bytes;
+        }
+        if (mincore((char *)p + done, part, pages) != 0) {
+            break;
+        }
+        for (size_t i = 0; i < part / page_bytes; i++) {
+            n_resident += pages[i] & 1;
+        }
+    }
+    return n_resident * page_bytes;
 }
 
 size_t weft__sys_page_bytes(void)
@@ -215,9 +213,16 @@ int weft__sys_thread_start(uint64_t *thread, size_t stack_bytes, void *(*fn)(voi
     if (rc != 0) {
         return -rc;
     }
-    pthread_setname_np(t, name);
+    if (name != NULL) {
+        pthread_setname_np(t, name);
+    }
     *thread = (uint64_t)t;
     return 0;
+}
+
+void weft__sys_thread_name(const char *name)
+{
+    prctl(PR_SET_NAME, (unsigned long)name, 0, 0, 0);
 }
 
 int weft__sys_at_fork(void (*in_child)(void))
@@ -334,19 +339,34 @@ ssize_t weft__sys_read_file(const char *path, char *text, size_t bytes)
     return n < 0 ? n : (ssize_t)used;
 }
 
+int weft__sys_cpus_get(struct weft__cpu_set *set)
+{
+    memset(set, 0, sizeof *set); /* the kernel writes no more than it has */
+    int rc = weft__fault(WEFT__CALL_AFFINITY);
+    if (rc == 0) {
+        rc = weft__result((int)syscall(SYS_sched_getaffinity, 0, sizeof set->bits, set->bits));
+    }
+    return rc < 0 ? rc : 0;
+}
+
 int weft__sys_cpu_count(void)
 {
-    /* Larger than cpu_set_t, for machines with more than 1,024 CPUs. */
-    unsigned long mask[8192 / (8 * sizeof(unsigned long))];
-    long bytes = syscall(SYS_sched_getaffinity, 0, sizeof mask, mask);
-    if (bytes <= 0) {
-        return 1;
-    }
+    struct weft__cpu_set set;
     int count = 0;
-    for (size_t i = 0; i < (size_t)bytes / sizeof mask[0]; i++) {
-        count += __builtin_popcountl(mask[i]);
+    (void)weft__sys_cpus_get(&set);
+    for (size_t i = 0; i < WEFT__COUNT(set.bits); i++) {
+        count += __builtin_popcountl(set.bits[i]);
     }
     return count > 0 ? count : 1;
+}
+
+int weft__sys_cpus_set(const struct weft__cpu_set *set)
+{
+    int rc = weft__fault(WEFT__CALL_AFFINITY);
+    if (rc == 0) {
+        rc = weft__result((int)syscall(SYS_sched_setaffinity, 0, sizeof set->bits, set->bits));
+    }
+    return rc;
 }
 
 _Noreturn void weft__sys_exit(int status)

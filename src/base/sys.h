@@ -26,7 +26,7 @@ struct pollfd;
     X(MMAP)                                                                                        \
     X(MPROTECT) X(MADVISE) X(READ) X(WRITE) X(ACCEPT) X(CONNECT) X(SOCKET) X(BIND) X(LISTEN)       \
         X(SOCKOPT) X(POLL) X(EPOLL_CREATE) X(EPOLL_CTL) X(EPOLL_WAIT) X(EVENTFD) X(URING_SETUP)    \
-            X(URING_ENTER) X(THREAD) X(CLOSE) X(MEMBARRIER)
+            X(URING_ENTER) X(THREAD) X(CLOSE) X(MEMBARRIER) X(AFFINITY)
 enum weft__call {
 #define X(name) WEFT__CALL_##name,
     WEFT__CALLS(X)
@@ -42,7 +42,7 @@ extern _Atomic(weft__fault_fn *) weft__sys_fault;
 /* For the few calls that are made elsewhere (liburing, pthread). */
 int weft__sys_fault_now(enum weft__call call);
 
-/* Memory: zeroed, NULL for lack of it. */
+/* Memory from the allocator of the process (memory.c): zeroed, NULL for lack of it. */
 void *weft__alloc(size_t bytes);
 void *weft__alloc_line(size_t bytes); /* aligned to a cache line */
 void weft__free(void *p);
@@ -57,6 +57,7 @@ int weft__sys_munmap(void *p, size_t bytes);
 int weft__sys_mprotect(void *p, size_t bytes, int prot);
 int weft__sys_madvise(void *p, size_t bytes, int advice);
 int weft__sys_munlock(void *p, size_t bytes);
+size_t weft__sys_resident(void *p, size_t bytes); /* of whole pages, how many bytes have memory */
 size_t weft__sys_page_bytes(void);
 /* Would the kernel refuse to read this byte?  Tests a guard without touching it. */
 bool weft__sys_is_guarded(const void *p);
@@ -73,7 +74,9 @@ void weft__sys_nap(int64_t ns);
 int weft__sys_membarrier_register(void);
 int weft__sys_membarrier(void);
 int weft__sys_thread_start(uint64_t *thread, size_t stack_bytes, void *(*fn)(void *), void *arg,
-                           const char *name); /* all asynchronous signals blocked */
+                           const char *name); /* all asynchronous signals blocked; `name` as below,
+                                                 NULL if the thread gives itself one */
+void weft__sys_thread_name(const char *name);  /* of the calling thread; 15 bytes */
 void weft__sys_thread_join(uint64_t thread);
 void weft__sys_thread_detach(uint64_t thread);
 int weft__sys_at_fork(void (*in_child)(void));
@@ -141,8 +144,17 @@ const char *weft__sys_env(const char *name);
 uint64_t weft__sys_env_seed(const char *name);
 /* Read a small file of /proc or /sys as text; its length or -errno. */
 ssize_t weft__sys_read_file(const char *path, char *text, size_t bytes);
+
 /* CPUs this thread may run on. */
 int weft__sys_cpu_count(void);
+/* And which.  More than cpu_set_t holds, for machines with more than 1,024 CPUs. */
+#define WEFT__CPUS_MAX 8192
+#define WEFT__CPU_WORD_BITS (8 * sizeof(unsigned long))
+struct weft__cpu_set {
+    unsigned long bits[WEFT__CPUS_MAX / WEFT__CPU_WORD_BITS];
+};
+int weft__sys_cpus_get(struct weft__cpu_set *set); /* 0 or -errno */
+int weft__sys_cpus_set(const struct weft__cpu_set *set);
 _Noreturn void weft__sys_exit(int status); /* at once, no handlers */
 
 #endif

@@ -87,6 +87,7 @@ enum weft__wait_reason {
     WAIT_ONCE,
     WAIT_CHILDREN,
     WAIT_GROUP_ROOM,
+    WAIT_PLACE,
     WAIT_FUTURE,
     WAIT_FUTURE_ANY,
     WAIT_WAKER,
@@ -108,6 +109,8 @@ enum {
     G_FLAG_RESULT = 8, /* entry takes the form that returns an int; handle is set */
     G_FLAG_SCOPED = 16, /* it runs in the scope of its handle */
     G_FLAG_OWN_ERRNO = 32, /* errno is saved and restored at its switches */
+    G_FLAG_COUNTED = 64,   /* it has a place of its runtime's limit */
+    G_FLAG_STAYS = 128, /* runs on one P only, p_home: nobody steals in its runtime */
 };
 
 struct weft_runtime;
@@ -123,7 +126,7 @@ struct weft__g {
     _Atomic uint32_t state; /* enum weft__g_state */
     uint16_t flags;
     union {
-        uint16_t p_home;      /* for PINNED and PLACED */
+        uint16_t p_home;      /* for PINNED and STAYS, and one that was placed */
         uint16_t batch_count; /* of the first of a batch */
     };
     struct weft__g *next;            /* in the one queue or list that holds it */

@@ -51,7 +51,12 @@ void weft__slabs_free(struct weft__slabs *s)
 /* Under the lock.  Mapped, not allocated: only descriptors that were used take memory. */
 static struct weft__slab *slab_make(struct weft__slabs *s)
 {
-    struct weft__slab *slab =
+    struct weft__slab *slab = s->empty;
+    if (slab != NULL) {
+        s->empty = slab->next_empty;
+        return slab;
+    }
+    slab =
         weft__sys_mmap(sizeof *slab, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
     if (weft__sys_is_error(slab)) {
         return NULL;
@@ -103,12 +108,13 @@ struct weft__g *weft__g_get(struct weft__slabs *s, struct weft__g_cache *cache)
             cache->count--;
             return g;
         }
-        if (cache->slab != NULL) {
-            g = slab_cut(s, cache->slab);
-            if (g != NULL) {
-                return g;
+        struct weft__slab *slab = cache->slab;
+        if (slab != NULL) {
+            g = slab_cut(s, slab);
+            if (g == &slab->g[WEFT__SLAB_COUNT - 1]) {
+                cache->slab = NULL; /* before it can be empty: slab_trim.c */
             }
-            cache->slab = NULL;
+            return g;
         }
         if (!refill(s, cache, BATCH)) {
             return NULL;

@@ -2,8 +2,9 @@
 /*
  * slab.h - descriptors of coroutines: cut from slabs, recycled by each P without a lock.
  *
- * Slabs are never given back while the runtime lives, so that a stale pointer to a descriptor can
- * always be read: the dump walks all of them while the program runs.
+ * Slabs are never unmapped while the runtime lives, so that a stale pointer to a descriptor can
+ * always be read: the dump walks all of them while the program runs.  But the memory of one in
+ * which all are free can be given back; what is read there then is FREE.
  */
 #ifndef WEFT_CORO_SLAB_H
 #define WEFT_CORO_SLAB_H
@@ -15,6 +16,7 @@
 
 struct weft__slab {
     struct weft__slab *next;
+    struct weft__slab *next_empty;
     _Atomic uint32_t used; /* descriptors handed out at least once */
     struct weft__g g[WEFT__SLAB_COUNT];
 };
@@ -24,6 +26,8 @@ struct weft__slabs {
     struct weft__lock lock;           /* RANK_G; protects the free lists */
     _Atomic(struct weft__slab *) all; /* every slab, newest first; grows under the lock */
     struct weft__g *free;
+    struct weft__slab *empty; /* to be cut anew */
+    _Atomic bool is_trimming;
     char *free_names; /* blocks of WEFT__G_NAME_BYTES, linked through their start */
     struct weft__name_block *name_blocks;
     struct weft_runtime *rt;
@@ -47,6 +51,9 @@ void weft__g_put(struct weft__slabs *s, struct weft__g_cache *cache, struct weft
 struct weft__g *weft__g_get_shared(struct weft__slabs *s);
 void weft__g_put_shared(struct weft__slabs *s, struct weft__g *g);
 void weft__g_cache_flush(struct weft__slabs *s, struct weft__g_cache *cache);
+
+/* Give back the memory of slabs whose descriptors all are in the shared list; how much. */
+uint64_t weft__slabs_trim(struct weft__slabs *s);
 
 /* A block for a name, with the text cut to fit; NULL for lack of memory. */
 char *weft__g_name_make(struct weft__slabs *s, const char *text);

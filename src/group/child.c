@@ -9,6 +9,7 @@
 #include <weft/time.h>
 
 #include "../base/sys.h"
+#include "../sched/limit.h"
 #include "group.h"
 
 /* Under the lock: nobody cancels c any more. */
@@ -46,6 +47,7 @@ static void note_error(struct weft__group *g, int result)
 static void end(struct weft__child *c, int result)
 {
     struct weft__group *g = c->group;
+    weft__limit_end(weft__park_self(""));
     weft__lock(&g->lock);
     unlink_child(c);
     c->end.result = result;

@@ -6,6 +6,7 @@
 
 #include "../base/fatal.h"
 #include "../base/sys.h"
+#include "../sched/spawn.h"
 
 _Static_assert(sizeof(struct weft__group) <= sizeof(struct weft_group),
                "the public storage holds a group");
@@ -130,18 +131,20 @@ static void run_plain(void *child)
 }
 
 /* Start the coroutine: the plain way if nothing is wanted that takes a handle. */
-static int start(struct weft__child *c, const struct weft_child_opts *opts)
+static int start(struct weft__child *c, const struct weft_child_opts *opts, bool may_wait,
+                 const void *caller)
 {
     if (opts->name == NULL && opts->stack_bytes == 0 && opts->handle == NULL) {
-        return weft_go_at(run_plain, c, opts->site);
+        return weft__go(run_plain, c, opts->site, may_wait, caller);
     }
     struct weft_go_opts go_opts = {.size = sizeof go_opts,
                                    .name = opts->name,
                                    .stack_bytes = opts->stack_bytes,
                                    .site = opts->site};
-    struct weft_co *co = weft_go_opts(weft__child_main, c, &go_opts);
+    int rc;
+    struct weft_co *co = weft__go_opts(weft__child_main, c, &go_opts, may_wait, caller, &rc);
     if (co == NULL) {
-        return -ENOMEM;
+        return rc;
     }
     if (opts->handle != NULL) {
         *opts->handle = co;
@@ -172,7 +175,7 @@ int weft_group_go_opts(struct weft_group *group, int (*fn)(void *), void *arg,
     c->restarts = opts->restarts;
     c->backoff_ns = opts->backoff_ns > 0 ? opts->backoff_ns : 10 * WEFT_MS;
     c->backoff_max_ns = opts->backoff_max_ns > 0 ? opts->backoff_max_ns : 10 * WEFT_SEC;
-    rc = start(c, opts);
+    rc = start(c, opts, may_wait, __builtin_return_address(0));
     if (rc != 0) {
         weft__lock(&g->lock);
         weft__group_leave_locked(g);

@@ -81,6 +81,7 @@ static const char *const reasons[WAIT_REASON_COUNT] = {
     [WAIT_ONCE] = "once",
     [WAIT_CHILDREN] = "children of group",
     [WAIT_GROUP_ROOM] = "room in group",
+    [WAIT_PLACE] = "go(), at the limit of coroutines",
     [WAIT_FUTURE] = "future",
     [WAIT_FUTURE_ANY] = "any of several futures",
     [WAIT_WAKER] = "waker",

@@ -58,6 +58,10 @@ int weft_runtime_stats(const struct weft_runtime *rt, struct weft_stats *stats)
         .outside = atomic_load_explicit(&rt->n_outside, memory_order_relaxed),
         .stalls = atomic_load_explicit(&rt->stalls, memory_order_relaxed),
         .relief = count_relief(rt),
+        .coroutines_max = rt->limit.max,
+        .spawns_waiting = atomic_load_explicit(&rt->limit.n_waiting, memory_order_relaxed),
+        .standing = atomic_load_explicit(&rt->n_standing, memory_order_relaxed),
+        .standing_changes = atomic_load_explicit(&rt->n_stand_changes, memory_order_relaxed),
     };
     memcpy(stats, &s, stats->size < sizeof s ? stats->size : sizeof s);
     return 0;

@@ -167,7 +167,10 @@ static void *thread_main(void *arg)
 {
     struct weft__pool_thread *t = arg;
     struct weft__pool *pool = t->pool;
-    weft__fp_load(&pool->fp); /* not that of the coroutine by which it was started */
+    weft__fp_load(&pool->fp); /* not that of the coroutine by which it was started, */
+    if (pool->cpus != NULL) {
+        (void)weft__sys_cpus_set(pool->cpus); /* nor its CPU */
+    }
     weft__lock(&pool->lock);
     set(&pool->n_present, get(&pool->n_present) + 1);
     while (!pool->is_closed) {

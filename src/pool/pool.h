@@ -20,6 +20,7 @@
 
 #include "../arch/context.h"
 #include "../base/lock.h"
+#include "../base/sys.h"
 
 struct weft__job {
     struct weft__job *next, **prev_next; /* in the queue; prev_next is NULL when it is in none */
@@ -39,7 +40,9 @@ struct weft__pool {
     uint32_t threads_max;
     int64_t idle_ns;            /* how long an idle thread stays */
     char name[16];              /* of its threads */
-    struct weft__fp_control fp; /* and their floating-point environment */
+    struct weft__fp_control fp; /* and their floating-point environment, */
+    /* and the CPUs that they run on; NULL: those of whoever starts them. */
+    const struct weft__cpu_set *cpus;
 
     _Atomic uint32_t n_threads; /* a futex: that exist or are being started */
     _Atomic uint32_t n_present; /* those that certainly exist, for the verdict of deadlock.c */

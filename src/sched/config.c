@@ -10,11 +10,16 @@
 #include "../base/sys.h"
 #include "../base/text.h"
 #include "../stack/stack.h"
-#include "cpus.h"
+#include "place.h"
+#include "preset.h"
 
 #define STACK_BYTES_DEFAULT ((size_t)256 * 1024)
 #define BLOCKING_DEFAULT 512
+#define SPIN_MAX_NS ((int64_t)10000000000)
 #define BLOCKING_IDLE_DEFAULT_NS ((int64_t)10000000000)
+
+/* Of a number that may be 0: the environment does not say. */
+#define UNSET UINT64_MAX
 
 static int refuse(const char *name, const char *value, const char *allowed)
 {
@@ -87,6 +92,8 @@ static int env_number(const char *name, uint64_t min, uint64_t max, const char *
 
 #define PROCS_ALLOWED "a number of processors from 1 to 256"
 #define BLOCKING_ALLOWED "a number of threads from 1 to 16384"
+#define COROUTINES_ALLOWED "a number of coroutines from 1 to 2147483647"
+#define SPIN_ALLOWED "a time in microseconds, up to 10000000"
 #define STACK_ALLOWED "a size from 16K to 1024M, with or without the suffix K or M"
 
 static int check_given(const struct weft_config *c)
@@ -106,62 +113,163 @@ static int check_given(const struct weft_config *c)
     if (c->blocking_max < 0 || c->blocking_max > WEFT_BLOCKING_THREADS_MAX) {
         return refuse("weft_config.blocking_max", NULL, BLOCKING_ALLOWED);
     }
+    if (c->no_steal < WEFT_STEAL || c->no_steal > 1) {
+        return refuse("weft_config.no_steal", NULL, "0, 1 or WEFT_STEAL");
+    }
+    if ((int)c->preset < 0 || c->preset > WEFT_PRESET_PER_CORE) {
+        return refuse("weft_config.preset", NULL, "a value of enum weft_preset");
+    }
+    if (c->spin_ns < WEFT_SPIN_NONE || c->spin_ns > SPIN_MAX_NS) {
+        return refuse("weft_config.spin_ns", NULL, "a time up to ten seconds, or WEFT_SPIN_NONE");
+    }
     if (c->blocking_idle_ns < 0) {
         return refuse("weft_config.blocking_idle_ns", NULL, "a time in nanoseconds, or WEFT_NEVER");
     }
+    if (c->coroutines_max < 0) {
+        return refuse("weft_config.coroutines_max", NULL, COROUTINES_ALLOWED);
+    }
+    if ((int)c->at_max < 0 || c->at_max > WEFT_AT_MAX_WAIT) {
+        return refuse("weft_config.at_max", NULL, "a value of enum weft_at_max");
+    }
     return 0;
 }
 
+/* What the environment says; 0 where it says nothing, or UNSET where that is a value. */
+struct env {
+    int reactor, guard, at_max, preset;
+    uint64_t procs, stack, verbose, signals, steal, blocking, stall_report, coroutines, spin_us;
+};
+
 /* The environment is checked even where the configuration wins: a typing error must not hide. */
-static int apply_environment(struct weft_config *c)
+static int read_environment(struct env *e)
 {
     static const char *const reactors[] = {"auto", "io_uring", "epoll"};
     static const char *const guards[] = {"auto", "madvise", "mprotect", "canary"};
-    int reactor = 0;
-    int guard = 0;
-    uint64_t procs = 0;
-    uint64_t stack = 0;
-    uint64_t verbose = 0;
-    uint64_t signals = 1;
-    uint64_t steal = 1;
-    uint64_t blocking = 0;
-    uint64_t stall_report = 0;
-    if (env_word("WEFT_REACTOR", reactors, 3, "auto, io_uring or epoll", &reactor) != 0 ||
-        env_word("WEFT_GUARD", guards, 4, "auto, madvise, mprotect or canary", &guard) != 0 ||
-        env_number("WEFT_PROCS", 1, WEFT_PROCS_MAX, PROCS_ALLOWED, &procs) != 0 ||
+    static const char *const at_maxes[] = {"refuse", "wait"};
+    static const char *const presets[] = {"balanced", "throughput", "latency", "cpu", "per_core"};
+    *e = (struct env){.signals = 1, .steal = UNSET, .spin_us = UNSET};
+    if (env_word("WEFT_REACTOR", reactors, 3, "auto, io_uring or epoll", &e->reactor) != 0 ||
+        env_word("WEFT_GUARD", guards, 4, "auto, madvise, mprotect or canary", &e->guard) != 0 ||
+        env_number("WEFT_PROCS", 1, WEFT_PROCS_MAX, PROCS_ALLOWED, &e->procs) != 0 ||
         env_number("WEFT_STACK", WEFT_STACK_BYTES_MIN, WEFT_STACK_BYTES_MAX, STACK_ALLOWED,
-                   &stack) != 0 ||
-        env_number("WEFT_VERBOSE", 0, 1, "0 or 1", &verbose) != 0 ||
-        env_number("WEFT_SIGNALS", 0, 1, "0 or 1", &signals) != 0 ||
-        env_number("WEFT_STEAL", 0, 1, "0 or 1", &steal) != 0 ||
+                   &e->stack) != 0 ||
+        env_number("WEFT_VERBOSE", 0, 1, "0 or 1", &e->verbose) != 0 ||
+        env_number("WEFT_SIGNALS", 0, 1, "0 or 1", &e->signals) != 0 ||
+        env_number("WEFT_STEAL", 0, 1, "0 or 1", &e->steal) != 0 ||
         env_number("WEFT_BLOCKING_MAX", 1, WEFT_BLOCKING_THREADS_MAX, BLOCKING_ALLOWED,
-                   &blocking) != 0 ||
-        env_number("WEFT_STALL_REPORT", 0, 1, "0 or 1", &stall_report) != 0) {
+                   &e->blocking) != 0 ||
+        env_number("WEFT_STALL_REPORT", 0, 1, "0 or 1", &e->stall_report) != 0 ||
+        env_number("WEFT_COROUTINES_MAX", 1, INT32_MAX, COROUTINES_ALLOWED, &e->coroutines) != 0 ||
+        env_word("WEFT_COROUTINES_AT_MAX", at_maxes, 2, "refuse or wait", &e->at_max) != 0 ||
+        env_word("WEFT_PRESET", presets, 5, "balanced, throughput, latency, cpu or per_core",
+                 &e->preset) != 0 ||
+        env_number("WEFT_SPIN_US", 0, SPIN_MAX_NS / 1000, SPIN_ALLOWED, &e->spin_us) != 0) {
         return -EINVAL;
     }
-    if (c->reactor == WEFT_REACTOR_DEFAULT) {
-        c->reactor = reactor != 0 ? (enum weft_reactor)reactor : WEFT_REACTOR_AUTO;
-    }
-    if (c->guard == WEFT_GUARD_DEFAULT) {
-        c->guard = guard != 0 ? (enum weft_guard)guard : WEFT_GUARD_AUTO;
-    }
-    if (c->procs == 0) {
-        c->procs = (int)procs;
-    }
-    if (c->stack_bytes == 0) {
-        c->stack_bytes = (size_t)stack;
-    }
-    if (c->blocking_max == 0) {
-        c->blocking_max = (int)blocking;
-    }
-    c->verbose = c->verbose || verbose == 1;
-    c->no_signal_handlers = c->no_signal_handlers || signals == 0;
-    c->no_steal = c->no_steal || steal == 0;
-    c->stall_report = c->stall_report || stall_report == 1;
     return 0;
 }
 
-int weft__config_resolve(struct weft_config *out, const struct weft_config *given)
+/* Where the configuration says nothing. */
+static void apply_environment(struct weft_config *c, const struct env *e)
+{
+    if (c->reactor == WEFT_REACTOR_DEFAULT) {
+        c->reactor = e->reactor != 0 ? (enum weft_reactor)e->reactor : WEFT_REACTOR_AUTO;
+    }
+    if (c->guard == WEFT_GUARD_DEFAULT) {
+        c->guard = e->guard != 0 ? (enum weft_guard)e->guard : WEFT_GUARD_AUTO;
+    }
+    if (c->at_max == WEFT_AT_MAX_DEFAULT) {
+        c->at_max = e->at_max != 0 ? (enum weft_at_max)e->at_max : WEFT_AT_MAX_REFUSE;
+    }
+    if (c->preset == WEFT_PRESET_DEFAULT) {
+        c->preset = e->preset != 0 ? (enum weft_preset)e->preset : WEFT_PRESET_BALANCED;
+    }
+    if (c->procs == 0) {
+        c->procs = (int)e->procs;
+    }
+    if (c->stack_bytes == 0) {
+        c->stack_bytes = (size_t)e->stack;
+    }
+    if (c->blocking_max == 0) {
+        c->blocking_max = (int)e->blocking;
+    }
+    if (c->coroutines_max == 0) {
+        c->coroutines_max = (int)e->coroutines;
+    }
+    if (c->no_steal == 0 && e->steal != UNSET) {
+        c->no_steal = e->steal == 0 ? 1 : WEFT_STEAL;
+    }
+    if (c->spin_ns == 0 && e->spin_us != UNSET) {
+        c->spin_ns = e->spin_us == 0 ? WEFT_SPIN_NONE : (int64_t)e->spin_us * 1000;
+    }
+    c->verbose = c->verbose || e->verbose == 1;
+    c->no_signal_handlers = c->no_signal_handlers || e->signals == 0;
+    c->stall_report = c->stall_report || e->stall_report == 1;
+}
+
+/* A list of CPUs, or a word; what it says goes into place->of_p. */
+static int take_cpus(struct weft__place *place, const char *name, const char *value)
+{
+    char allowed[256];
+    struct weft__text t;
+    memset(&place->of_p, 0, sizeof place->of_p);
+    if (strcmp(value, "any") == 0) {
+        return 0;
+    }
+    if (strcmp(value, "each") == 0) {
+        place->of_p = place->own;
+        return 0;
+    }
+    if (weft__cpu_set_parse(&place->of_p, value) &&
+        weft__cpu_set_is_within(&place->of_p, &place->own)) {
+        return 0;
+    }
+    weft__text_init(&t, allowed, sizeof allowed);
+    weft__text_add(&t, "any, each, or a list such as 0-3,8 of CPUs that the process may use (");
+    weft__cpu_set_list(&place->own, &t);
+    weft__text_add(&t, ")");
+    return refuse(name, value, allowed);
+}
+
+static int resolve_cpus(const struct weft_config *c, struct weft__place *place)
+{
+    const char *env = weft__sys_env("WEFT_CPUS");
+    weft__place_init(place);
+    int rc = env != NULL ? take_cpus(place, "WEFT_CPUS", env) : 0;
+    if (rc == 0 && c->cpus != NULL) {
+        rc = take_cpus(place, "weft_config.cpus", c->cpus);
+    } else if (env == NULL && weft__presets[c->preset].binds) {
+        place->of_p = place->own;
+    }
+    place->is_used = place->is_used || weft__cpu_set_count(&place->of_p) > 0;
+    return rc;
+}
+
+static void apply_defaults(struct weft_config *c)
+{
+    const struct weft__preset *preset = &weft__presets[c->preset];
+    if (c->stack_bytes == 0) {
+        c->stack_bytes = STACK_BYTES_DEFAULT;
+    }
+    if (c->blocking_max == 0) {
+        c->blocking_max = BLOCKING_DEFAULT;
+    }
+    if (c->blocking_idle_ns == 0) {
+        c->blocking_idle_ns = BLOCKING_IDLE_DEFAULT_NS;
+    }
+    if (c->thread_name == NULL) {
+        c->thread_name = "weft";
+    }
+    if (c->no_steal == 0) {
+        c->no_steal = preset->no_steal ? 1 : WEFT_STEAL;
+    }
+    if (c->spin_ns == 0) {
+        c->spin_ns = preset->spin_ns;
+    }
+}
+
+int weft__config_resolve(struct weft_config *out, struct weft__place *place,
+                         const struct weft_config *given)
 {
     memset(out, 0, sizeof *out);
     if (given != NULL) {
@@ -179,28 +287,17 @@ int weft__config_resolve(struct weft_config *out, const struct weft_config *give
         }
     }
     out->size = sizeof *out;
+    struct env env;
     int rc = check_given(out);
     if (rc == 0) {
-        rc = apply_environment(out);
+        rc = read_environment(&env);
     }
-    if (rc != 0) {
-        return rc;
+    if (rc == 0) {
+        apply_environment(out, &env);
+        rc = resolve_cpus(out, place);
     }
-    if (out->procs == 0) {
-        int cpus = weft__cpus_usable();
-        out->procs = cpus < WEFT_PROCS_MAX ? cpus : WEFT_PROCS_MAX;
+    if (rc == 0) {
+        apply_defaults(out);
     }
-    if (out->stack_bytes == 0) {
-        out->stack_bytes = STACK_BYTES_DEFAULT;
-    }
-    if (out->blocking_max == 0) {
-        out->blocking_max = BLOCKING_DEFAULT;
-    }
-    if (out->blocking_idle_ns == 0) {
-        out->blocking_idle_ns = BLOCKING_IDLE_DEFAULT_NS;
-    }
-    if (out->thread_name == NULL) {
-        out->thread_name = "weft";
-    }
-    return 0;
+    return rc;
 }

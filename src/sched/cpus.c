@@ -2,14 +2,20 @@
 /* cpus.c - see cpus.h. */
 #include "cpus.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../base/sys.h"
 #include "../base/text.h"
 
-#define CGROUP_ROOT "/sys/fs/cgroup"
 #define PATH_BYTES 4096
+
+const struct weft__cpus_at weft__cpus_here = {
+    .own_cgroup = "/proc/self/cgroup",
+    .root = "/sys/fs/cgroup",
+    .affinity = weft__sys_cpu_count,
+};
 
 int weft__cpus_of_quota(const char *cpu_max)
 {
@@ -26,12 +32,19 @@ int weft__cpus_of_quota(const char *cpu_max)
     return cpus < 1 ? 1 : cpus > 1000000 ? 1000000 : (int)cpus;
 }
 
-/* The path of our cgroup, from the line "0::/path" of /proc/self/cgroup; NULL if there is none. */
-static char *own_cgroup(char *text, size_t bytes)
+/* Read a file that may be missing: then it is empty.  0 or -errno. */
+static int read_if_there(const char *path, char *text, size_t bytes)
 {
-    if (weft__sys_read_file("/proc/self/cgroup", text, bytes) <= 0) {
-        return NULL;
+    ssize_t n = weft__sys_read_file(path, text, bytes);
+    if (n <= 0) {
+        text[0] = 0;
     }
+    return n >= 0 || n == -ENOENT || n == -ENOTDIR || n == -EACCES ? 0 : (int)n;
+}
+
+/* The path of our cgroup, from the line "0::/path" of the text; NULL if there is none. */
+static char *own_cgroup(char *text)
+{
     for (char *line = text; line != NULL && *line != 0;) {
         char *end = strchr(line, '\n');
         if (end != NULL) {
@@ -45,25 +58,32 @@ static char *own_cgroup(char *text, size_t bytes)
     return NULL;
 }
 
-static int quota_at(const char *cgroup)
+static int quota_at(const char *root, const char *cgroup)
 {
     char path[PATH_BYTES];
     char line[128];
     struct weft__text t;
     weft__text_init(&t, path, sizeof path);
-    weft__text_add(&t, CGROUP_ROOT);
+    weft__text_add(&t, root);
     weft__text_add(&t, cgroup);
     weft__text_add(&t, "/cpu.max");
-    return weft__sys_read_file(path, line, sizeof line) > 0 ? weft__cpus_of_quota(line) : 0;
+    int rc = read_if_there(path, line, sizeof line);
+    return rc == 0 ? weft__cpus_of_quota(line) : rc;
 }
 
-int weft__cpus_usable(void)
+int weft__cpus_cut(const struct weft__cpus_at *at, int cpus)
 {
-    int cpus = weft__sys_cpu_count();
     char text[PATH_BYTES];
-    char *cgroup = own_cgroup(text, sizeof text);
+    int rc = read_if_there(at->own_cgroup, text, sizeof text);
+    if (rc != 0) {
+        return rc;
+    }
+    char *cgroup = own_cgroup(text);
     while (cgroup != NULL) {
-        int quota = quota_at(cgroup);
+        int quota = quota_at(at->root, cgroup);
+        if (quota < 0) {
+            return quota;
+        }
         if (quota > 0 && quota < cpus) {
             cpus = quota;
         }
@@ -74,4 +94,9 @@ int weft__cpus_usable(void)
         *slash = 0; /* its parent; "" is the root */
     }
     return cpus;
+}
+
+int weft__cpus_usable(const struct weft__cpus_at *at)
+{
+    return weft__cpus_cut(at, at->affinity());
 }

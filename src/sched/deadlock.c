@@ -95,8 +95,7 @@ void weft__away_end(struct weft_runtime *rt)
     /* That P may have run the coroutine and be asleep again by now, and it asked for no look
      * because this was still under way: one of the two sees the other. */
     atomic_thread_fence(memory_order_seq_cst); /* [IDLE-DEKKER] */
-    if (atomic_load_explicit(&rt->n_idle, memory_order_relaxed) == (uint32_t)rt->procs &&
-        !weft__has_undelivered(rt)) {
+    if (weft__idle_count(rt) == (uint32_t)rt->procs && !weft__has_undelivered(rt)) {
         weft__watch_ask_deadlock(rt);
     }
 }
@@ -104,9 +103,7 @@ void weft__away_end(struct weft_runtime *rt)
 /* Asleep, with no queue, timer or operation that could end the sleep. */
 static bool is_quiet(struct weft_runtime *rt)
 {
-    if (weft__live_count(rt) == 0 ||
-        atomic_load_explicit(&rt->n_idle, memory_order_relaxed) != (uint32_t)rt->procs ||
-        !weft__inject_is_empty(&rt->inject) || weft__inject_has_overflow(&rt->inject) ||
+    if (weft__live_count(rt) == 0 || weft__idle_count(rt) != (uint32_t)rt->procs ||
         weft__has_undelivered(rt) ||
         atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0) {
         return false;
@@ -114,7 +111,8 @@ static bool is_quiet(struct weft_runtime *rt)
     for (int i = 0; i < weft__p_count(rt); i++) {
         struct weft__p *p = weft__p_at(rt, i);
         if (!weft__idle_is_set(p) || weft__runq_count(&p->woken) != 0 ||
-            !weft__deque_is_empty(&p->unstarted) ||
+            !weft__deque_is_empty(&p->unstarted) || !weft__inject_is_empty(p->inject) ||
+            weft__inject_has_overflow(p->inject) ||
             atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0 ||
             atomic_load_explicit(&p->run_next, memory_order_relaxed) != NULL ||
             atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed) != INT64_MAX) {

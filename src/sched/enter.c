@@ -67,6 +67,16 @@ static void block_wait_remove(struct weft_runtime *rt, struct weft__block_wait *
     weft__sys_futex_wake(n_inside, INT32_MAX);
 }
 
+/* Its next wait is this one. */
+static void block_wait_next(struct weft_runtime *rt, struct weft__block_wait *b,
+                            struct weft__wait *w)
+{
+    weft__lock(&rt->waits_lock);
+    b->wait = w;
+    b->is_at_rest = false;
+    unlock_and_look(rt);
+}
+
 /* Wait on a plain thread until co is done; 0, or -EDEADLK if the watch thread says that it never
  * will be. */
 static int wait_until_done(struct weft_runtime *rt, struct weft_co *co,
@@ -94,6 +104,39 @@ static int wait_until_done(struct weft_runtime *rt, struct weft_co *co,
     return w->value;
 }
 
+/* A wait of this thread, which counts as waiting before there is anything to wait for: else a
+ * deadlock that comes at once would find a thread that might still do something. */
+#define THREAD_WAIT                                                                                \
+    {                                                                                              \
+        .g = NULL, .is_contested = true, .is_bounded = true, .deadline_ns = INT64_MAX              \
+    }
+
+/* Where rt has a limit, a place for a coroutine; s is the first wait of the entry. */
+static int take_place(struct weft_runtime *rt, struct weft__block_wait *entry,
+                      struct weft__start *s)
+{
+    int rc = rt->limit.max != 0 ? weft__limit_enter(&rt->limit, s, NULL) : 0;
+    if (rc == 1) {
+        block_wait_rest(rt, entry);
+        weft__watch_ask_deadlock(rt); /* its Ps may be asleep, and nobody else would ask */
+        rc = weft__limit_wait(&rt->limit, s);
+    }
+    return rc;
+}
+
+/* Start a coroutine that has a place, or needs none: fn with a handle, or plain without. */
+static int start_in(struct weft_runtime *rt, int (*fn)(void *), void (*plain)(void *), void *arg,
+                    const char *site, const char *name, struct weft_co *co)
+{
+    if (weft__spawn_foreign(rt, fn, plain, arg, site, name, co)) {
+        return 0;
+    }
+    if (rt->limit.max != 0) {
+        weft__limit_leave(&rt->limit);
+    }
+    return -ENOMEM;
+}
+
 static int run_in(struct weft_runtime *rt, int (*fn)(void *), void *arg, const char *site,
                   const char *name, int *result)
 {
@@ -101,13 +144,17 @@ static int run_in(struct weft_runtime *rt, int (*fn)(void *), void *arg, const c
     if (co == NULL) {
         return -ENOMEM;
     }
-    /* This thread counts as waiting before there is anything to wait for: else a deadlock that
-     * comes at once would find a thread that might still do something. */
-    struct weft__wait w = {.g = NULL, .is_contested = true, .deadline_ns = INT64_MAX};
-    struct weft__block_wait entry = {.wait = &w, .is_at_rest = false};
+    struct weft__wait w = THREAD_WAIT;
+    struct weft__start s = {.wait = THREAD_WAIT};
+    struct weft__block_wait entry = {.wait = &s.wait, .is_at_rest = false};
     block_wait_add(rt, &entry);
-    int rc = -ENOMEM;
-    if (weft__spawn_foreign(rt, fn, NULL, arg, site, name, co)) {
+    int rc = take_place(rt, &entry, &s);
+    block_wait_next(rt, &entry, &w);
+    if (rc == 0) {
+        rc = start_in(rt, fn, NULL, arg, site, name, co);
+    }
+    bool has_started = rc == 0;
+    if (has_started) {
         rc = wait_until_done(rt, co, &entry);
     }
     block_wait_remove(rt, &entry);
@@ -116,12 +163,35 @@ static int run_in(struct weft_runtime *rt, int (*fn)(void *), void *arg, const c
     } else if (rc == 0 && result != NULL) {
         *result = co->result;
     }
-    if (rc == -ENOMEM) {
-        weft__handle_drop(NULL, co);
-    } else {
+    if (has_started) {
         (void)weft__handle_release(co);
+    } else {
+        weft__handle_drop(NULL, co);
     }
     return rc;
+}
+
+/* weft_runtime_go() where there is a limit, on a plain thread. */
+static WEFT__COLD int go_limited(struct weft_runtime *rt, void (*fn)(void *), void *arg,
+                                 const char *site)
+{
+    struct weft__start s = {.wait = THREAD_WAIT};
+    struct weft__block_wait entry = {.wait = &s.wait, .is_at_rest = false};
+    block_wait_add(rt, &entry);
+    int rc = take_place(rt, &entry, &s);
+    if (rc == 0) {
+        rc = start_in(rt, NULL, fn, arg, site, NULL, NULL);
+    }
+    block_wait_remove(rt, &entry);
+    return rc;
+}
+
+/* And in a coroutine. */
+static WEFT__COLD int go_limited_inside(struct weft_runtime *rt, void (*fn)(void *), void *arg,
+                                        const char *site, const void *caller)
+{
+    int rc = weft__limit_take(&rt->limit, weft_runtime_current() == rt, caller);
+    return rc == 0 ? start_in(rt, NULL, fn, arg, site, NULL, NULL) : rc;
 }
 
 int weft_run_config(int (*app)(void *), void *arg, const struct weft_config *config)
@@ -184,6 +254,11 @@ int weft_runtime_go_at(struct weft_runtime *rt, void (*fn)(void *), void *arg, c
 {
     if (atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0) {
         return -ESHUTDOWN;
+    }
+    if (rt->limit.max != 0) {
+        return in_coroutine()
+                   ? go_limited_inside(rt, fn, arg, site, __builtin_return_address(0))
+                   : go_limited(rt, fn, arg, site);
     }
     return weft__spawn_foreign(rt, NULL, fn, arg, site, NULL, NULL) ? 0 : -ENOMEM;
 }

@@ -11,16 +11,18 @@
 #include "../base/clock.h"
 #include "../base/random.h"
 #include "../base/sys.h"
+#include "aside.h"
 #include "queue.h"
+#include "stand.h"
 #include "watch.h"
 
 /* Rounds of a search before going to sleep, each over all other Ps; between them the CPU is given
- * a pause.  About 20 us in all: what waking a sleeping CPU costs. */
-#define SPIN_ROUNDS WEFT__BOUND(40, 1)
+ * a pause.  preset.c says how many. */
+#define SPIN_ROUNDS(rt) WEFT__BOUND((rt)->search_rounds, 1)
 #define SPIN_PAUSES WEFT__BOUND(20, 0)
 /* What a P is about to run by itself is taken by others only when they still find it in a late
  * round, and it does not switch meanwhile. */
-#define SPIN_ROUND_LATE (SPIN_ROUNDS - 4)
+#define SPIN_ROUNDS_LATE 4u
 #define STUCK_PAUSES WEFT__BOUND(200, 1) /* some us */
 /* Polls aim at this distance in time: short turns are polled every WEFT__TURNS_GLOBAL of them, long
  * ones after each. */
@@ -51,7 +53,7 @@ static void complete(struct weft__p *p, struct weft__op_list *done)
 }
 
 /* Look at the reactor and the timers; sleep in the reactor until deadline_ns unless it is 0. */
-static void poll(struct weft__p *p, int64_t deadline_ns)
+void weft__p_poll(struct weft__p *p, int64_t deadline_ns)
 {
     struct weft__op_list done;
     weft__op_list_init(&done);
@@ -94,14 +96,17 @@ static struct weft__g *keep(struct weft__p *p, struct weft__g **out, uint32_t n)
     return n > 0 ? out[0] : NULL;
 }
 
-/* Our share of the global queue; and if there is nothing and it is asked for, of the overflow. */
+/* Our share of the global queue, or all of our own; and if there is nothing and it is asked for, of
+ * the overflow. */
 static struct weft__g *take_global(struct weft__p *p, bool with_overflow)
 {
-    struct weft__inject *in = &p->rt->inject;
+    struct weft__inject *in = p->inject;
     uint32_t n = atomic_load_explicit(&in->count, memory_order_relaxed);
     struct weft__g *out[WEFT__BATCH_MAX];
     if (n != 0) {
-        n = n / (uint32_t)p->rt->procs + 1;
+        n = p->rt->may_steal
+                ? n / atomic_load_explicit(&p->rt->n_standing, memory_order_relaxed) + 1
+                : n;
         n = weft__inject_take(in, out, n < GLOBAL_BATCH ? n : GLOBAL_BATCH);
     } else if (with_overflow && weft__inject_has_overflow(in)) {
         n = weft__inject_take_batch(in, out);
@@ -117,8 +122,8 @@ static struct weft__g *take_oldest(struct weft__p *p)
     }
     p->oldest_ns = p->polled_ns;
     struct weft__g *g = NULL;
-    if (weft__inject_has_overflow(&p->rt->inject)) {
-        g = weft__inject_take_oldest(&p->rt->inject);
+    if (weft__inject_has_overflow(p->inject)) {
+        g = weft__inject_take_oldest(p->inject);
     }
     return g != NULL ? g : weft__queue_take_oldest(p);
 }
@@ -143,13 +148,17 @@ static struct weft__g *look_around(struct weft__p *p)
     if (p->polled_ns - p->hinted_ns >= WEFT__HINT_NS) {
         p->hinted_ns = p->polled_ns;
         p->may_hint = true;
+        weft__stand_ask(p->rt, p->polled_ns);
     }
     if ((weft__reactors_in_flight(&p->rt->reactors) != 0 ||
          atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed) != INT64_MAX) &&
         !has_enough(p)) {
-        poll(p, 0);
+        weft__p_poll(p, 0);
     }
     plan_next_poll(p, last_ns);
+    if (weft__p_must_trim(p)) {
+        weft__p_trim(p);
+    }
     struct weft__g *g = take_global(p, false);
     return g != NULL ? g : take_oldest(p);
 }
@@ -196,19 +205,18 @@ static bool can_be_robbed(const struct weft__p *victim, bool is_late, bool *with
 static struct weft__g *steal_from(struct weft__p *p, struct weft__p *victim, bool is_late)
 {
     struct weft__g *out[WEFT__STEAL_MAX];
-    bool with_next;
+    bool with_next, were_woken;
     uint32_t n = can_be_robbed(victim, is_late, &with_next)
-                     ? weft__queue_steal(victim, out, with_next)
+                     ? weft__queue_steal(victim, out, with_next, &were_woken)
                      : 0;
     if (n == 0) {
         return NULL;
     }
     weft__count_add(p->counts.steals, n);
-    /* Ours are empty, so they fit.  Of unstarted ones the oldest is pushed last, and so runs first;
-     * what is pushed may be stolen, run and have a stack at once, so all is asked before. */
-    bool have_begun = out[0]->stack != NULL;
+    /* Ours are empty, so they fit.  Of unstarted ones the oldest is pushed last, and so runs first.
+     */
     for (uint32_t i = 1; i < n; i++) {
-        if (have_begun) {
+        if (were_woken) {
             (void)weft__runq_push(&p->woken, out[i]);
         } else {
             (void)weft__deque_push(&p->unstarted, out[n - i]);
@@ -231,7 +239,7 @@ static bool help(struct weft__p *p, struct weft__p *victim)
     return fired > 0 || done.first != NULL;
 }
 
-static struct weft__g *search_round(struct weft__p *p, int round)
+static struct weft__g *search_round(struct weft__p *p, uint32_t round)
 {
     struct weft_runtime *rt = p->rt;
     uint32_t n = (uint32_t)weft__p_count(rt);
@@ -241,8 +249,8 @@ static struct weft__g *search_round(struct weft__p *p, int round)
         if (victim == p) {
             continue;
         }
-        struct weft__g *g = steal_from(p, victim, round >= SPIN_ROUND_LATE);
-        if (g == NULL && round == SPIN_ROUNDS - 1 && help(p, victim)) {
+        struct weft__g *g = steal_from(p, victim, round + SPIN_ROUNDS_LATE >= SPIN_ROUNDS(rt));
+        if (g == NULL && round + 1 == SPIN_ROUNDS(rt) && help(p, victim)) {
             g = weft__queue_pick(p);
         }
         if (g != NULL) {
@@ -260,13 +268,20 @@ static bool begin_search(struct weft__p *p)
     if (p->is_spinning || p->is_relief) {
         return true;
     }
-    uint32_t busy = (uint32_t)rt->procs - atomic_load_explicit(&rt->n_idle, memory_order_relaxed);
-    if (2 * atomic_load_explicit(&rt->n_spinning, memory_order_relaxed) >= busy) {
+    uint32_t n_spinning = atomic_load_explicit(&rt->n_spinning, memory_order_relaxed);
+    if (2 * n_spinning + weft__idle_count(rt) >= (uint32_t)rt->procs) {
         return false;
     }
     p->is_spinning = true;
     atomic_fetch_add_explicit(&rt->n_spinning, 1, memory_order_relaxed);
     return true;
+}
+
+static void pause_between_rounds(void)
+{
+    for (int i = 0; i < SPIN_PAUSES; i++) {
+        weft__cpu_relax();
+    }
 }
 
 /* Search the other Ps for a bounded while. */
@@ -276,7 +291,7 @@ static struct weft__g *search(struct weft__p *p)
     if (!rt->may_steal || !begin_search(p)) {
         return NULL;
     }
-    for (int round = 0; round < SPIN_ROUNDS; round++) {
+    for (uint32_t round = 0; round < SPIN_ROUNDS(rt); round++) {
         struct weft__g *g = search_round(p, round);
         if (g != NULL) {
             return g;
@@ -284,11 +299,32 @@ static struct weft__g *search(struct weft__p *p)
         if (atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0) {
             return NULL;
         }
-        for (int i = 0; i < SPIN_PAUSES; i++) {
-            weft__cpu_relax();
-        }
+        pause_between_rounds();
     }
     return NULL;
+}
+
+/* Look at everything that would end a sleep, for as long as it was asked for: to wake a thread
+ * takes tens of microseconds, to find that there is something one.  Whether or not it may search as
+ * well: each P has fds, timers and callers of its own. */
+static struct weft__g *linger(struct weft__p *p)
+{
+    struct weft_runtime *rt = p->rt;
+    int64_t until_ns = weft__clock_ns() + rt->spin_ns;
+    bool searches = rt->procs > 1 && rt->may_steal && begin_search(p);
+    for (uint32_t round = 0;; round = (round + 1) % SPIN_ROUNDS(rt)) {
+        struct weft__g *g;
+        weft__p_poll(p, 0);
+        if ((g = weft__queue_pick(p)) != NULL ||
+            (g = searches ? search_round(p, round) : take_global(p, true)) != NULL) {
+            return g;
+        }
+        if (atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0 ||
+            weft__clock_ns() >= until_ns) {
+            return NULL;
+        }
+        pause_between_rounds();
+    }
 }
 
 /* Are there unstarted ones on q, for p to take?  A single one, and what is in run-next, will be run
@@ -307,9 +343,16 @@ static bool has_work(struct weft__p *p)
     if (p->is_relief) {
         return false;
     }
-    if (!weft__inject_is_empty(&rt->inject) || weft__inject_has_overflow(&rt->inject) ||
+    if (weft__p_must_trim(p) ||
         atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0 ||
-        atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0) {
+        atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0 ||
+        weft__stand_has_changed(p)) {
+        return true;
+    }
+    if (p->is_down) {
+        return false; /* the rest is for others, who were told */
+    }
+    if (!weft__inject_is_empty(p->inject) || weft__inject_has_overflow(p->inject)) {
         return true;
     }
     for (int i = 0; i < weft__p_count(rt); i++) {
@@ -332,12 +375,25 @@ static bool has_work(struct weft__p *p)
 static bool become_looker(struct weft__p *p)
 {
     struct weft_runtime *rt = p->rt;
-    return rt->may_steal && !p->is_relief && !WEFT__TELL_ALWAYS &&
-           atomic_load_explicit(&rt->n_idle, memory_order_relaxed) < (uint32_t)rt->procs &&
+    return rt->may_steal && !p->is_relief && !p->is_down && !WEFT__TELL_ALWAYS &&
+           weft__idle_count(rt) < (uint32_t)rt->procs &&
            !atomic_exchange_explicit(&rt->has_looker, true, memory_order_relaxed);
 }
 
-static void sleep_until_work(struct weft__p *p)
+/* After a sleep others have gone to sleep too, perhaps, and have to be told. */
+static void allow_hint(struct weft__p *p)
+{
+    if (p->rt->tells_seldom) {
+        int64_t now_ns = weft__clock_ns();
+        if (now_ns - p->hinted_ns < WEFT__HINT_NS) {
+            return;
+        }
+        p->hinted_ns = now_ns;
+    }
+    p->may_hint = true;
+}
+
+void weft__p_sleep(struct weft__p *p)
 {
     struct weft_runtime *rt = p->rt;
     weft__idle_announce(p);
@@ -353,8 +409,7 @@ static void sleep_until_work(struct weft__p *p)
         int64_t look_ns = weft__clock_ns() + WEFT__LOOK_NS;
         deadline_ns = look_ns < deadline_ns ? look_ns : deadline_ns;
     }
-    if (deadline_ns == INT64_MAX &&
-        atomic_load_explicit(&rt->n_idle, memory_order_relaxed) == (uint32_t)rt->procs &&
+    if (deadline_ns == INT64_MAX && weft__idle_count(rt) == (uint32_t)rt->procs &&
         !weft__has_undelivered(rt) && weft__live_count(rt) != 0) {
         weft__watch_ask_deadlock(rt); /* it looks again, and more closely */
     }
@@ -366,11 +421,14 @@ static void sleep_until_work(struct weft__p *p)
         atomic_store_explicit(&rt->has_looker, false, memory_order_relaxed);
     }
     weft__idle_end(p);
-    p->may_hint = true;
+    allow_hint(p);
     complete(p, &done);
     if (atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed) != INT64_MAX) {
         p->polled_ns = weft__clock_ns();
         (void)weft__timers_fire(p, p, p->polled_ns);
+    }
+    if (weft__stand_follows(rt)) { /* it may have been a long sleep */
+        weft__stand_ask(rt, weft__clock_ns());
     }
 }
 
@@ -401,21 +459,6 @@ static bool has_others(const struct weft__p *p)
     return false;
 }
 
-/* A relief P whose help is not wanted: what its timers and operations have made runnable is for
- * others, but for what only it may run. */
-static struct weft__g *rest(struct weft__p *p)
-{
-    if (weft__queue_give_away(p) != 0) {
-        weft__idle_wake_one(p->rt);
-    }
-    if (weft__queue_has_bound(p)) {
-        return weft__queue_take_bound(p);
-    }
-    weft__stack_cache_flush(&p->rt->stacks, &p->stack_cache);
-    sleep_until_work(p);
-    return NULL;
-}
-
 static struct weft__g *find_candidate(struct weft__p *p)
 {
     struct weft__g *g = p->pending;
@@ -425,7 +468,10 @@ static struct weft__g *find_candidate(struct weft__p *p)
     }
     if (WEFT__UNLIKELY(p->is_relief) &&
         !atomic_load_explicit(&p->is_called, memory_order_relaxed)) {
-        return rest(p);
+        return weft__find_at_rest(p);
+    }
+    if (WEFT__UNLIKELY(p->is_down)) {
+        return weft__find_bound(p);
     }
     if (weft__p_must_poll(p) && (g = look_around(p)) != NULL) {
         return g;
@@ -434,10 +480,13 @@ static struct weft__g *find_candidate(struct weft__p *p)
         return g;
     }
     if (has_others(p)) { /* alone, the sleep does the same in one system call */
-        poll(p, 0);
+        weft__p_poll(p, 0);
         if ((g = weft__queue_pick(p)) != NULL || (g = search(p)) != NULL) {
             return g;
         }
+    }
+    if (p->rt->spin_ns != 0 && !p->is_relief && (g = linger(p)) != NULL) {
+        return g;
     }
     if ((g = weft__starved_take(p)) != NULL) {
         if (weft__g_bind_stack(p, g)) {
@@ -445,8 +494,10 @@ static struct weft__g *find_candidate(struct weft__p *p)
         }
         weft__inject_starve(&p->rt->inject, g);
     }
-    if (!weft__stacks_trim(&p->rt->stacks, TRIM_BATCH)) {
-        sleep_until_work(p);
+    if (weft__p_must_trim(p)) {
+        weft__p_trim(p);
+    } else if (!weft__stacks_trim(&p->rt->stacks, WEFT__STACK_HOT_MAX, TRIM_BATCH, NULL)) {
+        weft__p_sleep(p);
     }
     return NULL;
 }
@@ -459,6 +510,9 @@ struct weft__g *weft__find(struct weft__m *m)
         if (atomic_load_explicit(&p->rt->is_stopping, memory_order_relaxed) != 0 ||
             p->must_hand_off) {
             return NULL;
+        }
+        if (weft__stand_has_changed(p)) {
+            weft__change_sides(p);
         }
         struct weft__g *g = find_candidate(p);
         if (g == NULL) {

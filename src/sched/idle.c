@@ -11,7 +11,7 @@
  *   who makes work visible            P going to sleep
  *   1 push to a queue                 1 announce: leave n_spinning, set the bit in rt->idle
  *   2 fence                           2 fence
- *   3 read n_spinning, n_idle         3 re-check every queue, the bound list, is_stopping
+ *   3 read n_spinning, n_idle         3 re-check every queue, bound list, n_standing, is_stopping
  *
  * A P makes work visible at every spawn and wake, and seldom goes to sleep: so its fence is the
  * light half of an asymmetric one and the sleeper's the heavy half (base/fence.h).  Plain threads,
@@ -20,6 +20,11 @@
  * At least one of the two reads (3) sees the other's write (1).  Acquire/release would let both
  * miss: each only orders a store after earlier ones, not a later load after a store.  A waker that
  * came between (2) and the sleep writes the reactor's wake, which the wait then finds pending.
+ *
+ * A P that stands down (stand.h) sleeps in another set, rt->resting: it is woken by name, for what
+ * is bound to it or when it is to stand again, and counts for nobody who looks for one to do work.
+ * In which set a P is it alone decides, while it is awake.  Who wakes it by name looks into both:
+ * of the last announcement that his work came too late for he sees the bit, in whichever set.
  *
  * Rejected: waking a P for each coroutine queued (a system call each, and a herd), and time-outs on
  * the sleep (they hide a lost wake-up and cost idle CPU).
@@ -82,6 +87,9 @@ static bool end_false_spin(struct weft_runtime *rt)
 
 void weft__idle_wake_one(struct weft_runtime *rt)
 {
+    if (!rt->may_steal) {
+        return; /* who has work for a P wakes that one */
+    }
 again:
     atomic_thread_fence(memory_order_seq_cst); /* [IDLE-DEKKER] */
     if (atomic_load_explicit(&rt->n_idle, memory_order_relaxed) == 0 ||
@@ -102,6 +110,20 @@ again:
     }
 }
 
+/* Nobody relies on it to look for work: it is not counted as a spinner. */
+static bool wake_resting(struct weft__p *p, uint64_t bit)
+{
+    _Atomic uint64_t *word = &p->rt->resting[p->index / 64];
+    /* acq_rel [IDLE-BIT] */
+    if ((atomic_load_explicit(word, memory_order_relaxed) & bit) == 0 ||
+        (atomic_fetch_and_explicit(word, ~bit, memory_order_acq_rel) & bit) == 0) {
+        return false;
+    }
+    atomic_fetch_sub_explicit(&p->rt->n_resting, 1, memory_order_relaxed);
+    wake_sleeper(p);
+    return true;
+}
+
 /* Wake this P if it sleeps: for what only it can do. */
 bool weft__idle_wake_p(struct weft__p *p)
 {
@@ -113,6 +135,9 @@ bool weft__idle_wake_p(struct weft__p *p)
     uint64_t bit = (uint64_t)1 << (p->index % 64);
     _Atomic uint64_t *word = &rt->idle[p->index / 64];
     atomic_thread_fence(memory_order_seq_cst); /* [IDLE-DEKKER] */
+    if (wake_resting(p, bit)) {
+        return true;
+    }
     if ((atomic_load_explicit(word, memory_order_relaxed) & bit) == 0) {
         return false;
     }
@@ -142,10 +167,17 @@ bool weft__idle_is_set(const struct weft__p *p)
         /* acquire [IDLE-BIT] */
         return atomic_load_explicit(&p->is_asleep, memory_order_acquire);
     }
+    uint32_t w = p->index / 64;
     /* acquire [IDLE-BIT]: with all that it counted before it went to sleep. */
-    return (atomic_load_explicit(&p->rt->idle[p->index / 64], memory_order_acquire) >>
-                (p->index % 64) &
-            1) != 0;
+    uint64_t bits = atomic_load_explicit(&p->rt->idle[w], memory_order_acquire) |
+                    atomic_load_explicit(&p->rt->resting[w], memory_order_acquire);
+    return (bits >> (p->index % 64) & 1) != 0;
+}
+
+/* Where p, which calls, has its bit when it sleeps. */
+static _Atomic uint64_t *own_word(struct weft__p *p)
+{
+    return &(p->is_down ? p->rt->resting : p->rt->idle)[p->index / 64];
 }
 
 /*
@@ -174,16 +206,16 @@ void weft__idle_announce(struct weft__p *p)
         atomic_fetch_sub_explicit(&rt->n_spinning, 1, memory_order_relaxed);
     }
     weft__perturb();
-    atomic_fetch_add_explicit(&rt->n_idle, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(p->is_down ? &rt->n_resting : &rt->n_idle, 1, memory_order_relaxed);
     weft__perturb();
     /* release [IDLE-BIT]: publishes what this P did to the one who wakes it. */
-    atomic_fetch_or_explicit(&rt->idle[p->index / 64], (uint64_t)1 << (p->index % 64),
-                             memory_order_release);
+    atomic_fetch_or_explicit(own_word(p), (uint64_t)1 << (p->index % 64), memory_order_release);
     weft__perturb();
-    /* [IDLE-DEKKER]: enough for one P alone.  Who adds a relief P says so, fences and then starts
-     * it: either we see that there is one, or it sees what we have announced. */
+    /* [IDLE-DEKKER]: enough for one P alone, and where nobody takes work from another, who wakes
+     * the one that has it.  Who adds a relief P says so, fences and then starts it: either we see
+     * that there is one, or it sees what we have announced. */
     atomic_thread_fence(memory_order_seq_cst);
-    if (weft__p_count(rt) > 1) {
+    if (rt->may_steal && weft__p_count(rt) > 1) {
         weft__fence_heavy(); /* [IDLE-DEKKER] */
     }
 }
@@ -199,11 +231,12 @@ void weft__idle_end(struct weft__p *p)
     }
     uint64_t bit = (uint64_t)1 << (p->index % 64);
     /* acquire [IDLE-BIT]: what the waker queued before it took the bit is visible. */
-    uint64_t old = atomic_fetch_and_explicit(&rt->idle[p->index / 64], ~bit, memory_order_acquire);
+    uint64_t old = atomic_fetch_and_explicit(own_word(p), ~bit, memory_order_acquire);
     if ((old & bit) != 0) {
-        atomic_fetch_sub_explicit(&rt->n_idle, 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(p->is_down ? &rt->n_resting : &rt->n_idle, 1,
+                                  memory_order_relaxed);
     } else {
-        p->is_spinning = true; /* whoever took the bit counted us in n_spinning */
+        p->is_spinning = !p->is_down; /* whoever took the bit counted us in n_spinning */
     }
     weft__lookout_rouse();
 }

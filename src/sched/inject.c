@@ -5,6 +5,7 @@
 void weft__inject_init(struct weft__inject *in)
 {
     weft__lock_init(&in->lock, RANK_INJECT);
+    in->p_home = 0;
     weft__glist_init(&in->woken);
     weft__glist_init(&in->unstarted);
     in->overflow = (struct weft__overflow){.first = NULL};
@@ -14,16 +15,28 @@ void weft__inject_init(struct weft__inject *in)
     atomic_init(&in->starved_count, 0);
 }
 
+/* The first of a batch has the batch's fields in the place of these. */
+static void restore(const struct weft__inject *in, struct weft__g *g)
+{
+    g->scope = NULL;
+    g->p_home = in->p_home;
+}
+
 static void update_counts(struct weft__inject *in)
 {
     atomic_store_explicit(&in->count, in->woken.count + in->unstarted.count, memory_order_relaxed);
     atomic_store_explicit(&in->overflow_count, in->overflow.count, memory_order_relaxed);
 }
 
+static void add(struct weft__inject *in, struct weft__g *g)
+{
+    weft__glist_add(g->stack != NULL ? &in->woken : &in->unstarted, g);
+}
+
 void weft__inject_add(struct weft__inject *in, struct weft__g *g)
 {
     weft__lock(&in->lock);
-    weft__glist_add(g->stack != NULL ? &in->woken : &in->unstarted, g);
+    add(in, g);
     update_counts(in);
     weft__unlock(&in->lock);
 }
@@ -32,7 +45,7 @@ void weft__inject_spill_woken(struct weft__inject *in, struct weft__g *const *g,
 {
     weft__lock(&in->lock);
     for (uint32_t i = 0; i < n; i++) {
-        weft__glist_add(&in->woken, g[i]);
+        add(in, g[i]);
     }
     update_counts(in);
     weft__unlock(&in->lock);
@@ -77,10 +90,10 @@ uint32_t weft__inject_take(struct weft__inject *in, struct weft__g **out, uint32
 }
 
 /* A batch that is taken out of the list: into out. */
-static uint32_t unpack(struct weft__g *g, struct weft__g **out)
+static uint32_t unpack(struct weft__inject *in, struct weft__g *g, struct weft__g **out)
 {
     uint32_t n = 0;
-    g->scope = NULL; /* it was next_batch */
+    restore(in, g);
     for (; g != NULL; g = g->next) {
         out[n++] = g;
     }
@@ -98,7 +111,7 @@ uint32_t weft__inject_take_batch(struct weft__inject *in, struct weft__g **out)
         update_counts(in);
     }
     weft__unlock(&in->lock);
-    return first != NULL ? unpack(first, out) : 0;
+    return first != NULL ? unpack(in, first, out) : 0;
 }
 
 struct weft__g *weft__inject_take_oldest(struct weft__inject *in)
@@ -118,7 +131,7 @@ struct weft__g *weft__inject_take_oldest(struct weft__inject *in)
         o->first = next != NULL ? next : g->next_batch;
         o->count--;
         update_counts(in);
-        g->scope = NULL;
+        restore(in, g);
     }
     weft__unlock(&in->lock);
     return g;

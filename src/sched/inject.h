@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * inject.h - the global queue: what comes from plain threads and other runtimes, what did not fit
- * into a P's own queues, and the coroutines that wait for a stack.
+ * into a P's own queues, and the coroutines that wait for a stack.  Where nobody steals each P has
+ * one of its own, also for what other Ps make runnable; the runtime's is for stacks alone.
  */
 #ifndef WEFT_SCHED_INJECT_H
 #define WEFT_SCHED_INJECT_H
@@ -57,6 +58,7 @@ struct weft__overflow {
 
 struct weft__inject {
     struct weft__lock lock; /* RANK_INJECT; protects the lists */
+    uint16_t p_home;        /* of the P whose it is, if it is one's */
     struct weft__glist woken;
     struct weft__glist unstarted;
     struct weft__overflow overflow;
@@ -71,7 +73,8 @@ void weft__inject_init(struct weft__inject *in);
 /* Append; g is unstarted if it has no stack. */
 void weft__inject_add(struct weft__inject *in, struct weft__g *g);
 
-/* The woken ones that a P had no room for. */
+/* The woken ones that a P had no room for; some of them have not begun, perhaps, and count as
+ * unstarted from then on. */
 void weft__inject_spill_woken(struct weft__inject *in, struct weft__g *const *g, uint32_t n);
 
 /* And the unstarted ones, 1 to WEFT__BATCH_MAX of them.  They are kept apart: they are taken back

@@ -139,13 +139,14 @@ static bool look_at_runtime(struct weft_runtime *rt, int64_t now_ns)
     if (atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0) {
         return false; /* a hog is all that can be left there */
     }
+    int n_standing = (int)atomic_load_explicit(&rt->n_standing, memory_order_relaxed);
     bool serves =
         rt->may_steal && atomic_load_explicit(&weft__lookout_serves, memory_order_relaxed);
     for (int i = 0; i < weft__p_count(rt); i++) {
         struct weft__p *p = weft__p_at(rt, i);
         is_busy = look_at(p, now_ns) || is_busy;
         if (!p->look.is_hogged || now_ns - p->look.since_ns < WEFT__RELIEF_NS) {
-            has_free = has_free || !p->is_relief;
+            has_free = has_free || i < n_standing; /* the others run what is bound to them alone */
         }
         if (p->look.is_hogged && serves) {
             serve(p, now_ns);

@@ -53,6 +53,7 @@ static void ctx_init(struct weft__m *m)
 static void run(struct weft__m *m)
 {
     struct weft__g *g;
+    weft__place_on_p(m);
     weft__gate_set_self(m->p->gate);
     atomic_store_explicit(&m->p->thread_id, m->thread_id, memory_order_relaxed);
     while (m->p != NULL && (g = weft__find(m)) != NULL) {
@@ -65,6 +66,7 @@ static void run(struct weft__m *m)
 static void wait_for_p(struct weft__m *m)
 {
     struct weft_runtime *rt = m->rt;
+    weft__place_spare(m);
     for (;;) {
         /* acquire [M-ASSIGN]: all that the last M did with the P is visible. */
         if (atomic_load_explicit(&m->assigned, memory_order_acquire) != 0) {
@@ -136,19 +138,15 @@ int weft__m_start(struct weft_runtime *rt, struct weft__p *p)
     }
     m->rt = rt;
     m->p = p;
+    m->cpu = WEFT__PLACE_UNKNOWN;
+    m->role = WEFT__PLACE_UNKNOWN;
     p->m = m;
-    char name[16];
-    struct weft__text t;
-    weft__text_init(&t, name, sizeof name);
-    weft__text_add(&t, rt->thread_name);
-    weft__text_add(&t, "-");
-    weft__text_dec(&t, p->index);
     weft__lock(&rt->m_lock);
     m->next = rt->ms;
     rt->ms = m;
     weft__unlock(&rt->m_lock);
     atomic_fetch_add_explicit(&rt->n_running_ms, 1, memory_order_relaxed);
-    int rc = weft__sys_thread_start(&m->thread, M_STACK_BYTES, m_main, m, name);
+    int rc = weft__sys_thread_start(&m->thread, M_STACK_BYTES, m_main, m, NULL);
     if (rc == 0) {
         atomic_fetch_add_explicit(&rt->n_threads, 1, memory_order_relaxed);
     }

@@ -18,6 +18,8 @@ struct weft__m {
     struct weft__fp_control fp; /* the thread's floating-point environment */
     uint64_t thread;
     int thread_id; /* the kernel's */
+    int cpu;  /* place.h: what its thread is bound to, */
+    int role; /* and called after */
     _Atomic uint32_t assigned; /* 1: `p` was given to this spare M, or it must leave */
     struct weft__m *next;      /* in the runtime's list of all Ms */
     struct weft__m *next_spare;

@@ -57,7 +57,12 @@ void weft_blocking_enter(void)
     weft__m_set_outside(m);
     weft__m_set_self(NULL);
     weft__gate_set_self(NULL);
-    if (may_give_away(rt, m->p) && !weft__m_give_away(m)) {
+    if (!may_give_away(rt, m->p)) {
+        return;
+    }
+    if (weft__m_give_away(m)) {
+        weft__place_outside(m);
+    } else {
         atomic_fetch_sub_explicit(&rt->n_outside, 1, memory_order_relaxed);
     }
 }

@@ -10,7 +10,7 @@ static WEFT__COLD void spill_woken(struct weft__p *p, struct weft__g *g)
     struct weft__g *out[WEFT__RUNQ_CAP / 2 + 1];
     uint32_t n = weft__runq_grab(&p->woken, out, WEFT__RUNQ_CAP / 2);
     out[n++] = g;
-    weft__inject_spill_woken(&p->rt->inject, out, n);
+    weft__inject_spill_woken(p->inject, out, n);
 }
 
 static WEFT__COLD void spill_unstarted(struct weft__p *p, struct weft__g *g)
@@ -18,7 +18,7 @@ static WEFT__COLD void spill_unstarted(struct weft__p *p, struct weft__g *g)
     struct weft__g *out[WEFT__BATCH_MAX];
     uint32_t n = weft__deque_grab(&p->unstarted, out, WEFT__BATCH_MAX);
     if (n != 0) { /* else thieves have made room meanwhile */
-        weft__inject_spill_unstarted(&p->rt->inject, out, n);
+        weft__inject_spill_unstarted(p->inject, out, n);
     }
     (void)weft__deque_push(&p->unstarted, g);
 }
@@ -130,10 +130,12 @@ static struct weft__g *take_next(struct weft__p *p)
     return g;
 }
 
-uint32_t weft__queue_steal(struct weft__p *p, struct weft__g **out, bool with_next)
+uint32_t weft__queue_steal(struct weft__p *p, struct weft__g **out, bool with_next,
+                           bool *were_woken)
 {
     weft__gate_seize(p->gate);
     uint32_t n = weft__runq_grab(&p->woken, out, WEFT__STEAL_MAX);
+    *were_woken = n != 0;
     if (n == 0) {
         n = weft__deque_grab(&p->unstarted, out, WEFT__STEAL_MAX);
     }
@@ -183,12 +185,12 @@ uint32_t weft__queue_take_away(struct weft__p *p)
     return n;
 }
 
-/* Pinned ones go back to where they belong. */
+/* Those that may run nowhere else go back to where they belong. */
 struct weft__g *weft__starved_take(struct weft__p *p)
 {
     struct weft__g *g;
     while ((g = weft__inject_take_starved(&p->rt->inject)) != NULL &&
-           (g->flags & G_FLAG_PINNED) != 0 && g->p_home != p->index) {
+           (g->flags & (G_FLAG_PINNED | G_FLAG_STAYS)) != 0 && g->p_home != p->index) {
         weft__queue_bound(weft__p_at(p->rt, g->p_home), g);
     }
     return g;
@@ -208,12 +210,24 @@ static void tell_of_one(struct weft__p *p)
     p->hint_tick = p->tick;
 }
 
+void weft__queue_at_home(struct weft__g *g)
+{
+    struct weft__p *home = &g->rt->p[g->p_home];
+    weft__inject_add(home->inject, g); /* g may run and end at once */
+    (void)weft__idle_wake_p(home);
+}
+
 void weft__queue_woken(struct weft__g *g, bool run_next)
 {
     struct weft_runtime *rt = g->rt;
     struct weft__m *m = weft__m_self();
     if (WEFT__UNLIKELY((g->flags & G_FLAG_PINNED) != 0)) {
         weft__queue_bound(weft__p_at(rt, g->p_home), g);
+        return;
+    }
+    if ((g->flags & G_FLAG_STAYS) != 0 &&
+        (m == NULL || m->p == NULL || m->p != &rt->p[g->p_home])) {
+        weft__queue_at_home(g);
         return;
     }
     if (WEFT__UNLIKELY(m == NULL || m->p == NULL || m->rt != rt) ||

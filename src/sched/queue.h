@@ -21,8 +21,10 @@
 #include "sched.h"
 
 /* By any thread: to a P of its runtime if this is one (to the front if run_next), else to the
- * global queue; pinned and placed ones to their own P. */
+ * global queue; those that may run on one P only to that one. */
 void weft__queue_woken(struct weft__g *g, bool run_next);
+/* One that stays on its P, by whoever does not run that one, or before it has begun. */
+void weft__queue_at_home(struct weft__g *g);
 void weft__queue_unstarted(struct weft__p *p, struct weft__g *g);
 void weft__queue_bound(struct weft__p *p, struct weft__g *g);
 
@@ -32,10 +34,15 @@ void weft__queue_tell_of_woken(struct weft__p *p);
 /* By the owner of p: the one of the unstarted that has waited longest; NULL if there is none. */
 struct weft__g *weft__queue_take_oldest(struct weft__p *p);
 
-/* By another P: take what waits on p, half of it, into out, which has room for WEFT__STEAL_MAX; and
- * what is in run-next, if there is nothing else and with_next.  How many. */
+/*
+ * By another P: take what waits on p, half of it, into out, which has room for WEFT__STEAL_MAX; and
+ * what is in run-next, if there is nothing else and with_next.  How many; and were they woken?
+ * Then some may have begun, and some not (a yield goes behind one of those).  Else none has: one
+ * that has must not get among them, since `next_batch` stands where its scope is.
+ */
 #define WEFT__STEAL_MAX (WEFT__RUNQ_CAP / 2)
-uint32_t weft__queue_steal(struct weft__p *p, struct weft__g **out, bool with_next);
+uint32_t weft__queue_steal(struct weft__p *p, struct weft__g **out, bool with_next,
+                           bool *were_woken);
 
 /* All that waits on p, but for what only p may run, goes to the global queue: by its owner, or by a
  * thread that runs no P.  How many. */
@@ -82,10 +89,16 @@ static inline bool weft__queue_may_hint(const struct weft__p *p)
 }
 void weft__queue_hint(struct weft__p *p);
 
-/* May g be put into the queues of the P that it is made runnable on? */
-static inline bool weft__queue_is_here(const struct weft__g *g)
+/* May g, which runs on this P, be put into its queues? */
+static inline bool weft__queue_may_yield(const struct weft__g *g)
 {
     return (g->flags & G_FLAG_PINNED) == 0 && !weft__perturb_migrates();
+}
+
+/* May any g be put into the queues of any P that it is made runnable on? */
+static inline bool weft__queue_is_here(const struct weft__g *g)
+{
+    return (g->flags & (G_FLAG_PINNED | G_FLAG_STAYS)) == 0 && !weft__perturb_migrates();
 }
 
 /*

@@ -23,7 +23,9 @@
 #include "deque.h"
 #include "handle.h"
 #include "inject.h"
+#include "limit.h"
 #include "machine.h"
+#include "place.h"
 #include "runq.h"
 #include "wait.h"
 
@@ -92,6 +94,7 @@ struct weft__p {
     struct weft__gate *gate; /* what our coroutines make is biased to it (base/lock.h) */
     struct weft__g *pending; /* to run next, by the M: it needs a stack first */
     uint32_t index;
+    int cpu; /* that its thread is bound to; -1: to none */
     uint32_t tick;           /* turns so far */
     uint32_t poll_tick;      /* the turn at which to look at reactor, timers, global queue */
     uint32_t poll_interval;  /* turns between two of them */
@@ -101,14 +104,18 @@ struct weft__p {
     uint32_t spent_tick; /* in this turn */
     uint32_t hint_tick;  /* the turn in which weft__queue_tell_of_one() was last called */
     bool may_hint;       /* and nobody was told for a while */
-    bool is_alone;       /* the runtime has one P: nobody else looks into its queues */
+    bool is_alone;       /* nobody else looks into its queues: it is the only P, or none steals */
     bool tells_later;    /* of what it queues now others are told at the end */
     bool is_spinning;    /* counted in rt->n_spinning */
+    bool is_down;        /* stands down: it runs what is bound to it alone (stand.h) */
     bool must_hand_off;  /* a test asked for another thread */
     int64_t polled_ns;   /* when it last polled */
     int64_t hinted_ns;   /* when may_hint was last set */
     int64_t oldest_ns;   /* when the oldest unstarted coroutine last had its turn */
     uint64_t random;
+    /* What a coroutine that is spawned here begins with: flags, p_home and stack_shift. */
+    uint16_t birth_flags, birth_home;
+    uint8_t birth_shift;
     uint64_t id_next, id_end; /* coroutine numbers set aside for this P */
     struct weft__g_cache g_cache;
     struct weft__stack_cache stack_cache;
@@ -120,9 +127,13 @@ struct weft__p {
     struct weft__runq woken;
     struct weft__deque unstarted;
 
+    struct weft__inject *inject; /* the runtime's, or this: */
+    struct weft__inject own_inject;
+
     struct weft__lock bound_lock; /* RANK_BOUND; protects bound */
     struct weft__glist bound;     /* pinned and placed coroutines: nobody else may take them */
     _Atomic uint32_t bound_count;
+    _Atomic bool wants_trim; /* its caches shall be given back: trim.c */
     _Atomic uint32_t pinned_count; /* live pinned coroutines: while there are some, P keeps its M */
 
     struct weft__lock wheel_lock WEFT__ALIGNED_LINE; /* RANK_WHEEL; protects wheel */
@@ -156,21 +167,38 @@ struct weft__block_wait {
 
 #define WEFT__IDLE_WORDS (WEFT_PROCS_MAX / 64)
 
+struct weft__cpus_at;
+
 struct weft_runtime {
     struct weft__p *p; /* `procs` of them */
     int procs;
     _Atomic int n_ps;                             /* and the relief Ps, which come later */
     struct weft__p *relief[WEFT__RELIEF_MAX];     /* those below n_ps - procs; by the look-out */
-    bool may_steal;
+    bool may_steal; /* if not, a coroutine stays on the P where it was spawned or placed */
+    /* preset.h */
+    bool tells_seldom;
+    uint32_t search_rounds;
+    int64_t spin_ns; /* how long a P lingers after its search, before it sleeps */
+    _Atomic uint32_t next_home; /* then: the P for what a plain thread spawns */
     bool exits_on_deadlock; /* plain weft_run: a deadlock ends the process */
+    bool is_verbose;
     _Atomic uint8_t checks; /* enum weft__checks: what a switch has to look at */
+
+    _Atomic uint32_t n_standing;   /* the Ps below run coroutines, the others stand down */
+    _Atomic int64_t stand_look_ns; /* when that number is due for a look; INT64_MAX: never */
+    int64_t stand_interval_ns;
+    const struct weft__cpus_at *cpus_at;
+    _Atomic uint64_t n_stand_changes;
 
     _Atomic uint64_t idle[WEFT__IDLE_WORDS] WEFT__ALIGNED_LINE; /* a bit a P that sleeps */
     _Atomic uint32_t n_idle;
     _Atomic uint32_t n_spinning;
     _Atomic bool has_looker; /* an idle P looks at the busy ones every WEFT__LOOK_NS */
+    _Atomic uint32_t n_resting;
+    _Atomic uint64_t resting[WEFT__IDLE_WORDS]; /* those that stand down have theirs here */
     struct weft__inject inject WEFT__ALIGNED_LINE;
 
+    struct weft__place place;
     struct weft__reactor_group reactors;
     struct weft__stacks stacks;
     struct weft__slabs slabs;
@@ -198,6 +226,8 @@ struct weft_runtime {
     _Atomic bool wants_look; /* the watch thread shall look for a deadlock */
     struct weft__fd_waits fd_waits;
     struct weft__pool pool;
+    struct weft__limit limit;
+    _Atomic uint32_t trims_due; /* Ps that have yet to answer to wants_trim */
     _Atomic uint64_t away_begun; /* away.h */
     _Atomic uint64_t away_ended;
     _Atomic uint32_t n_outside; /* coroutines whose P was given away */
@@ -254,6 +284,12 @@ bool weft__idle_is_set(const struct weft__p *p);
 
 /* start.c */
 int weft__p_init(struct weft__p *p, struct weft_runtime *rt, int i);
+/* How many Ps sleep, whether they stand or not; exact while none comes or goes. */
+static inline uint32_t weft__idle_count(const struct weft_runtime *rt)
+{
+    return atomic_load_explicit(&rt->n_idle, memory_order_relaxed) +
+           atomic_load_explicit(&rt->n_resting, memory_order_relaxed);
+}
 
 /* timers.c */
 void weft__timer_arm(struct weft__p *p, struct weft__wait *w);
@@ -262,6 +298,13 @@ int weft__timers_fire(struct weft__p *self, struct weft__p *p, int64_t now_ns);
 
 /* find.c */
 struct weft__g *weft__find(struct weft__m *m);
+
+/* trim.c: by the owner of p */
+void weft__p_trim(struct weft__p *p);
+static inline bool weft__p_must_trim(const struct weft__p *p)
+{
+    return WEFT__UNLIKELY(atomic_load_explicit(&p->wants_trim, memory_order_relaxed));
+}
 
 /* deadlock.c */
 bool weft__has_undelivered(const struct weft_runtime *rt);

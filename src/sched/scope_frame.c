@@ -12,14 +12,26 @@
 
 #define PAUSES WEFT__BOUND(200, 1)
 
-/* When did it end?  INT64_MAX: it has not. */
+/* When did it end?  INT64_MAX: it has not.  A cancel that can be seen is one of the past, and so is
+ * a deadline before it, also where now_ns was read before. */
 static int64_t ended_ns(const struct weft__scope_frame *s, int64_t now_ns)
 {
     int64_t cancelled_ns = atomic_load_explicit(&s->cancelled_ns, memory_order_relaxed);
-    if (s->deadline_ns <= now_ns && s->deadline_ns < cancelled_ns) {
-        return s->deadline_ns;
+    if (s->deadline_ns >= cancelled_ns) {
+        return cancelled_ns;
     }
-    return cancelled_ns;
+    return s->deadline_ns <= now_ns || cancelled_ns != INT64_MAX ? s->deadline_ns : INT64_MAX;
+}
+
+/* The deadline was first, and it stays so: a cancel that has noted its time, but not told it, comes
+ * too late.  False if one of before has told it by now. */
+static bool settle_for_deadline(struct weft__scope_frame *s)
+{
+    int64_t cancelled_ns = INT64_MAX;
+    return atomic_compare_exchange_strong_explicit(&s->cancelled_ns, &cancelled_ns,
+                                                   WEFT__SCOPE_TOO_LATE, memory_order_relaxed,
+                                                   memory_order_relaxed) ||
+           cancelled_ns > s->deadline_ns;
 }
 
 /* The innermost that has ended, of those that count; NULL if none has. */
@@ -68,7 +80,8 @@ int weft__scope_answer(struct weft__g *g)
             s->cause = seen_as;
         }
     }
-    return ended_ns(cause, now_ns) == cause->deadline_ns ? -ETIMEDOUT : -ECANCELED;
+    bool is_late = ended_ns(cause, now_ns) == cause->deadline_ns && settle_for_deadline(cause);
+    return is_late ? -ETIMEDOUT : -ECANCELED;
 }
 
 bool weft__scope_wait_begin(struct weft__g *g, struct weft__wait *w, struct weft__op *op)
@@ -112,9 +125,10 @@ void weft__scope_pop(struct weft__scope_frame *s)
 
 void weft__scope_mark(struct weft__scope_frame *s)
 {
-    if (atomic_load_explicit(&s->cancelled_ns, memory_order_relaxed) == INT64_MAX) {
-        atomic_store_explicit(&s->cancelled_ns, weft__clock_ns(), memory_order_relaxed);
-    }
+    int64_t not_yet = INT64_MAX, now_ns = weft__clock_ns();
+    weft__perturb();
+    (void)atomic_compare_exchange_strong_explicit(&s->cancelled_ns, &not_yet, now_ns,
+                                                  memory_order_relaxed, memory_order_relaxed);
     weft__perturb();
     atomic_store_explicit(&s->root->has_cancelled, true, memory_order_relaxed);
 }

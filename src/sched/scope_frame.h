@@ -35,13 +35,16 @@ enum weft__scope_kind {
     SCOPE_BASE,   /* of a handle, or of a child of a group: all of its coroutine's code is inside */
 };
 
+#define WEFT__SCOPE_TOO_LATE (INT64_MAX - 1)
+
 struct weft__scope_frame {
     struct weft__scope_frame *parent;
     struct weft__scope_frame *root;   /* the outermost of the coroutine; NULL: not open */
     struct weft__g *g;                /* whose it is; of a root not before the coroutine begins */
     int64_t deadline_ns;              /* its own */
     int64_t nearest_ns;               /* of its own and those around it that count */
-    _Atomic int64_t cancelled_ns;     /* when it was cancelled; INT64_MAX: it was not */
+    _Atomic int64_t cancelled_ns;     /* when it was cancelled; INT64_MAX: it was not; or
+                                         WEFT__SCOPE_TOO_LATE: the deadline has answered before */
     _Atomic(struct weft__wait *) wait; /* root: the wait that the coroutine is in */
     _Atomic uint32_t is_busy;          /* root: a canceller looks at the coroutine */
     _Atomic bool has_cancelled;        /* root: a frame of the coroutine was cancelled */

@@ -9,6 +9,7 @@
 #include "../base/self.h"
 #include "../coro/locals.h"
 #include "queue.h"
+#include "spawn.h"
 
 /* Numbers are unique in the process.  A P sets a block of them aside; a plain thread, which spawns
  * seldom, takes a whole one each time. */
@@ -29,15 +30,17 @@ uint64_t weft__id_take(struct weft__p *p)
     return p->id_next++;
 }
 
-/* What every new coroutine has; the entry and the flags are the caller's to set. */
-static inline void fill(struct weft__g *g, void *arg, const char *site, uint64_t id)
+/* What every new coroutine has; the entry and further flags are the caller's to set. */
+static inline void fill(struct weft__g *g, const struct weft__p *home, void *arg, const char *site,
+                        uint64_t id)
 {
-    g->flags = 0;
+    g->flags = home->birth_flags;
+    g->p_home = home->birth_home;
     g->stack = NULL;
     g->scope = NULL;
     g->arg = arg;
     g->handle = NULL;
-    g->stack_shift = g->rt->stacks.default_shift;
+    g->stack_shift = home->birth_shift;
     atomic_store_explicit(&g->wait, NULL, memory_order_relaxed);
     atomic_store_explicit(&g->id, id, memory_order_relaxed);
     atomic_store_explicit(&g->site, site, memory_order_relaxed);
@@ -57,23 +60,58 @@ static inline bool inherit(struct weft__p **p, struct weft__g *child)
     return is_done;
 }
 
-int weft_go_at(void (*fn)(void *), void *arg, const char *site)
+/* Where there is a limit, a place for one more coroutine.  Whoever waits for it may come back on
+ * another P. */
+static inline int take_place(struct weft__p **p, bool may_wait, const void *caller)
+{
+    if (WEFT__LIKELY(((*p)->birth_flags & G_FLAG_COUNTED) == 0)) {
+        return 0;
+    }
+    int rc = weft__limit_take(&(*p)->rt->limit, may_wait, caller);
+    *p = weft__m_self()->p;
+    return rc;
+}
+
+/* What was taken for one that is not started after all; g may be NULL. */
+static WEFT__COLD void take_back(struct weft__p *p, struct weft__g *g)
+{
+    if (g != NULL) {
+        weft__g_put(&p->rt->slabs, &p->g_cache, g);
+    }
+    if ((p->birth_flags & G_FLAG_COUNTED) != 0) {
+        weft__limit_leave(&p->rt->limit);
+    }
+}
+
+static WEFT__ALWAYS_INLINE int spawn(void (*fn)(void *), void *arg, const char *site, bool may_wait,
+                                     const void *caller)
 {
     struct weft__m *m = weft__m_in_coroutine("weft_go() (on a plain thread: weft_runtime_go())");
     struct weft__p *p = m->p;
+    int rc = take_place(&p, may_wait, caller);
+    if (WEFT__UNLIKELY(rc != 0)) {
+        return rc;
+    }
     struct weft__g *g = weft__g_get(&p->rt->slabs, &p->g_cache);
-    if (WEFT__UNLIKELY(g == NULL)) {
+    if (WEFT__UNLIKELY(g == NULL || !inherit(&p, g))) {
+        take_back(p, g);
         return -ENOMEM;
     }
-    if (WEFT__UNLIKELY(!inherit(&p, g))) {
-        weft__g_put(&p->rt->slabs, &p->g_cache, g);
-        return -ENOMEM;
-    }
-    fill(g, arg, site, weft__id_take(p));
+    fill(g, p, arg, site, weft__id_take(p));
     g->entry.plain = fn;
     weft__count(p->counts.spawned);
     weft__queue_unstarted(p, g);
     return 0;
+}
+
+int weft_go_at(void (*fn)(void *), void *arg, const char *site)
+{
+    return spawn(fn, arg, site, true, __builtin_return_address(0));
+}
+
+int weft__go(void (*fn)(void *), void *arg, const char *site, bool may_wait, const void *caller)
+{
+    return spawn(fn, arg, site, may_wait, caller);
 }
 
 static void check_options(const struct weft_runtime *rt, const struct weft_go_opts *opts)
@@ -89,12 +127,19 @@ static void check_options(const struct weft_runtime *rt, const struct weft_go_op
     }
 }
 
-struct weft_co *weft_go_opts(int (*fn)(void *), void *arg, const struct weft_go_opts *opts)
+static WEFT__ALWAYS_INLINE struct weft_co *spawn_opts(int (*fn)(void *), void *arg,
+                                                      const struct weft_go_opts *opts,
+                                                      bool may_wait, const void *caller, int *error)
 {
     struct weft__m *m = weft__m_in_coroutine("weft_go()");
     struct weft__p *p = m->p;
     struct weft_runtime *rt = p->rt;
     check_options(rt, opts);
+    int rc = take_place(&p, may_wait, caller);
+    if (WEFT__UNLIKELY(rc != 0)) {
+        *error = rc;
+        return NULL;
+    }
     struct weft_co *co = weft__handle_make(p);
     struct weft__g *g = co != NULL ? weft__g_get(&rt->slabs, &p->g_cache) : NULL;
     char *name = NULL;
@@ -104,12 +149,12 @@ struct weft_co *weft_go_opts(int (*fn)(void *), void *arg, const struct weft_go_
     if (g == NULL || (opts->name != NULL && name == NULL) || !inherit(&p, g)) {
         goto out_of_memory;
     }
-    fill(g, arg, opts->site != NULL ? opts->site : "?", weft__id_take(p));
+    fill(g, p, arg, opts->site != NULL ? opts->site : "?", weft__id_take(p));
     g->entry.with_result = fn;
     g->handle = co;
     co->g = g;
-    g->flags = (uint16_t)(G_FLAG_RESULT | G_FLAG_SCOPED | (opts->pinned ? G_FLAG_PINNED : 0) |
-                          (opts->own_fp ? G_FLAG_OWN_FP : 0));
+    g->flags |= (uint16_t)(G_FLAG_RESULT | G_FLAG_SCOPED | (opts->pinned ? G_FLAG_PINNED : 0) |
+                           (opts->own_fp ? G_FLAG_OWN_FP : 0));
     g->fp = p->m->fp;
     atomic_store_explicit(&g->name, name, memory_order_relaxed);
     if (opts->stack_bytes != 0) {
@@ -132,17 +177,42 @@ out_of_memory:
     if (name != NULL) {
         weft__g_name_free(&rt->slabs, name);
     }
-    if (g != NULL) {
-        weft__g_put(&rt->slabs, &p->g_cache, g);
-    }
+    take_back(p, g);
     if (co != NULL) {
         weft__handle_drop(p, co);
     }
+    *error = -ENOMEM;
     return NULL;
 }
 
-/* Start a coroutine from a thread that runs no P of rt: fn with a handle, or plain without.  False
- * for lack of memory. */
+/* The P for a coroutine that nobody's P has spawned; any, where it may be stolen. */
+static struct weft__p *choose_home(struct weft_runtime *rt)
+{
+    if (rt->may_steal) {
+        return &rt->p[0];
+    }
+    uint32_t k = atomic_fetch_add_explicit(&rt->next_home, 1, memory_order_relaxed);
+    return &rt->p[k % (uint32_t)rt->procs];
+}
+
+struct weft_co *weft_go_opts(int (*fn)(void *), void *arg, const struct weft_go_opts *opts)
+{
+    int error;
+    struct weft_co *co = spawn_opts(fn, arg, opts, true, __builtin_return_address(0), &error);
+    if (WEFT__UNLIKELY(co == NULL && opts->error != NULL)) {
+        *opts->error = error;
+    }
+    return co;
+}
+
+struct weft_co *weft__go_opts(int (*fn)(void *), void *arg, const struct weft_go_opts *opts,
+                              bool may_wait, const void *caller, int *error)
+{
+    return spawn_opts(fn, arg, opts, may_wait, caller, error);
+}
+
+/* Start a coroutine from a thread that runs no P of rt: fn with a handle, or plain without.  Where
+ * there is a limit, its place was taken before.  False for lack of memory. */
 bool weft__spawn_foreign(struct weft_runtime *rt, int (*fn)(void *), void (*plain)(void *),
                          void *arg, const char *site, const char *name, struct weft_co *co)
 {
@@ -156,11 +226,11 @@ bool weft__spawn_foreign(struct weft_runtime *rt, int (*fn)(void *), void (*plai
         weft__g_put_shared(&rt->slabs, g);
         return false;
     }
-    fill(g, arg, site, take_id_block());
+    fill(g, choose_home(rt), arg, site, take_id_block());
     atomic_store_explicit(&g->name, kept_name, memory_order_relaxed);
     if (fn != NULL) {
         g->entry.with_result = fn;
-        g->flags = G_FLAG_RESULT;
+        g->flags |= G_FLAG_RESULT;
         g->handle = co;
         co->g = g;
     } else {
@@ -170,8 +240,12 @@ bool weft__spawn_foreign(struct weft_runtime *rt, int (*fn)(void *), void (*plai
     /* Counted first, so that it is there when the coroutine asks.  A look at a deadlock between
      * this and the next line finds a caller that is not at rest, or a foreign thread. */
     atomic_fetch_add_explicit(&rt->foreign_spawned, 1, memory_order_relaxed);
-    weft__inject_add(&rt->inject, g);
-    weft__idle_wake_one(rt);
+    if (rt->may_steal) {
+        weft__inject_add(&rt->inject, g);
+        weft__idle_wake_one(rt);
+    } else {
+        weft__queue_at_home(g);
+    }
     weft__foreign_wake_end();
     return true;
 }

@@ -12,6 +12,8 @@
 #include "../base/text.h"
 #include "config.h"
 #include "lifecycle.h"
+#include "preset.h"
+#include "stand.h"
 #include "watch.h"
 
 int weft__p_init(struct weft__p *p, struct weft_runtime *rt, int i)
@@ -20,7 +22,15 @@ int weft__p_init(struct weft__p *p, struct weft_runtime *rt, int i)
     p->index = (uint32_t)i;
     p->is_relief = i >= rt->procs;
     atomic_init(&p->is_asleep, p->is_relief);
-    p->is_alone = i == 0 && rt->procs == 1;
+    p->cpu = weft__place_cpu(&rt->place, p->is_relief ? -1 : i);
+    p->is_alone = (i == 0 && rt->procs == 1) || !rt->may_steal;
+    p->birth_flags = (uint16_t)((rt->may_steal ? 0 : G_FLAG_STAYS) |
+                                (rt->limit.max != 0 ? G_FLAG_COUNTED : 0));
+    p->birth_home = (uint16_t)i;
+    p->birth_shift = rt->stacks.default_shift;
+    weft__inject_init(&p->own_inject);
+    p->own_inject.p_home = (uint16_t)i;
+    p->inject = rt->may_steal ? &rt->inject : &p->own_inject;
     p->poll_interval = WEFT__TURNS_GLOBAL;
     p->poll_tick = p->poll_interval;
     p->polled_ns = weft__clock_ns();
@@ -58,6 +68,24 @@ static void say_refused(const char *what, const char *value, int rc)
     weft__text_add(&t, weft_strerror(rc));
     weft__text_add(&t, "; leave the choice to auto, or see what refuses it\n");
     (void)weft__text_write(&t, 2);
+}
+
+/* How many processors there are if nobody says: one a CPU, cut by the quota. */
+static int count_procs(const struct weft__place *place)
+{
+    int cpus = weft__cpu_set_count(&place->of_p);
+    if (cpus == 0) {
+        cpus = weft__cpu_set_count(&place->own);
+    }
+    int n = weft__cpus_cut(&weft__cpus_here, cpus);
+    n = n > 0 ? n : cpus; /* it cannot be told at the moment */
+    return n < 1 ? 1 : n < WEFT_PROCS_MAX ? n : WEFT_PROCS_MAX;
+}
+
+/* Only where work may be handed over, and a P has no CPU of its own. */
+static bool follows_quota(const struct weft_config *c, const struct weft__place *place)
+{
+    return c->procs == 0 && c->no_steal == WEFT_STEAL && weft__cpu_set_count(&place->of_p) == 0;
 }
 
 static int start_reactors(struct weft_runtime *rt, const struct weft_config *c, bool *was_said)
@@ -106,16 +134,36 @@ static void say_what_is_at_work(const struct weft_runtime *rt)
     (void)weft__text_write(&t, 2);
 }
 
+/* What the configuration says of how Ps find and share their work, and of reports. */
+static void set_ways(struct weft_runtime *rt, const struct weft_config *c,
+                     const struct weft__place *place, bool exits_on_deadlock)
+{
+    const struct weft__preset *preset = &weft__presets[c->preset];
+    rt->may_steal = c->no_steal == WEFT_STEAL;
+    rt->spin_ns = c->spin_ns == WEFT_SPIN_NONE ? 0 : c->spin_ns;
+    rt->search_rounds = preset->search_rounds;
+    rt->tells_seldom = preset->tells_seldom;
+    rt->with_signals = !c->no_signal_handlers;
+    rt->reports_stalls = c->stall_report;
+    rt->is_verbose = c->verbose;
+    rt->place = *place;
+    rt->exits_on_deadlock = exits_on_deadlock;
+    strncpy(rt->thread_name, c->thread_name, sizeof rt->thread_name - 1);
+}
+
 int weft__runtime_start(struct weft_runtime **out, const struct weft_config *given,
                         bool exits_on_deadlock, bool *was_said)
 {
     struct weft_config c;
+    struct weft__place place;
     weft__refuse_in_child("a runtime is started" WEFT__IN_CHILD);
-    int rc = weft__config_resolve(&c, given);
+    int rc = weft__config_resolve(&c, &place, given);
     *was_said = rc != 0;
     if (rc != 0) {
         return rc;
     }
+    bool follows = follows_quota(&c, &place);
+    c.procs = c.procs != 0 ? c.procs : count_procs(&place);
     struct weft_runtime *rt = weft__alloc_line(sizeof *rt);
     struct weft__p *ps = weft__alloc_line((size_t)c.procs * sizeof *ps);
     if (rt == NULL || ps == NULL) {
@@ -126,12 +174,9 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
     rt->procs = c.procs;
     atomic_init(&rt->n_ps, c.procs);
     weft__fence_init();
-    rt->may_steal = !c.no_steal;
+    set_ways(rt, &c, &place, exits_on_deadlock);
+    weft__stand_begin(rt, follows);
     atomic_init(&rt->checks, weft__exceptions_are_there() ? CHECK_EXCEPTIONS : 0);
-    rt->exits_on_deadlock = exits_on_deadlock;
-    rt->with_signals = !c.no_signal_handlers;
-    rt->reports_stalls = c.stall_report;
-    strncpy(rt->thread_name, c.thread_name, sizeof rt->thread_name - 1);
     weft__lock_init(&rt->m_lock, RANK_IDLE);
     weft__lock_init(&rt->waits_lock, RANK_START);
     weft__lock_init(&rt->fd_waits.lock, RANK_CHAN);
@@ -139,7 +184,9 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
     weft__inject_init(&rt->inject);
     weft__slabs_init(&rt->slabs, rt);
     weft__fp_save(&rt->fp);
+    weft__limit_init(&rt->limit, c.coroutines_max, c.at_max == WEFT_AT_MAX_WAIT);
     weft__pool_init(&rt->pool, (uint32_t)c.blocking_max, c.blocking_idle_ns, rt->thread_name);
+    rt->pool.cpus = rt->place.is_used ? &rt->place.own : NULL;
     if ((rc = start_stacks(rt, &c, was_said)) != 0) {
         goto out_free;
     }
@@ -187,6 +234,13 @@ void weft__runtime_describe(const struct weft_runtime *rt, struct weft__text *t)
     weft__text_add(t, rt->stacks.guards.why);
     weft__text_add(t, "), ");
     weft__text_int(t, rt->procs);
-    weft__text_add(t, rt->procs == 1 ? " processor, stacks of " : " processors, stacks of ");
+    weft__text_add(t, rt->procs == 1 ? " processor" : " processors");
+    uint32_t n_standing = atomic_load_explicit(&rt->n_standing, memory_order_relaxed);
+    if (n_standing != (uint32_t)rt->procs) {
+        weft__text_add(t, " (");
+        weft__text_dec(t, n_standing);
+        weft__text_add(t, " at work, by quota or affinity)");
+    }
+    weft__text_add(t, ", stacks of ");
     weft__text_bytes(t, (uint64_t)1 << rt->stacks.default_shift);
 }

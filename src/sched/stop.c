@@ -147,6 +147,7 @@ int64_t weft__runtime_stop(struct weft_runtime *rt, int64_t deadline_ns)
     weft__idle_wake_all(rt);
     wake_spares(rt);
     weft__pool_close(&rt->pool);
+    weft__limit_close(&rt->limit);
     if (!wait_for_all(rt, deadline_ns)) {
         leave_ms(rt);
         return -ETIMEDOUT;

@@ -83,7 +83,7 @@ static WEFT__COLD void pass_on(struct weft__p *p, struct weft__stack *stack)
     }
     weft__stack_put(&p->rt->stacks, &p->stack_cache, stack);
     if (starved != NULL) {
-        weft__inject_add(&p->rt->inject, starved); /* find a place and try again */
+        weft__inject_add(p->inject, starved); /* find a place and try again */
     }
 }
 
@@ -291,8 +291,8 @@ void weft__switch_park(struct weft__m *m, struct weft__g *g)
 static WEFT__COLD void queue_an_unstarted(struct weft__p *p)
 {
     struct weft__g *g = weft__queue_take_oldest(p);
-    if (g == NULL && weft__inject_has_overflow(&p->rt->inject)) {
-        g = weft__inject_take_oldest(&p->rt->inject);
+    if (g == NULL && weft__inject_has_overflow(p->inject)) {
+        g = weft__inject_take_oldest(p->inject);
     }
     if (g != NULL) {
         weft__queue_woken(g, false);
@@ -302,7 +302,7 @@ static WEFT__COLD void queue_an_unstarted(struct weft__p *p)
 static inline bool has_unstarted(const struct weft__p *p)
 {
     return !weft__deque_is_empty(&p->unstarted) ||
-           WEFT__UNLIKELY(weft__inject_has_overflow(&p->rt->inject));
+           WEFT__UNLIKELY(weft__inject_has_overflow(p->inject));
 }
 
 /* The rest of weft__switch_yield(), `next` as in park_slow(). */
@@ -312,7 +312,7 @@ static WEFT__NOINLINE void yield_slow(struct weft__m *m, struct weft__g *g, stru
     if (next != NULL) {
         next = can_run(p, next) ? next : put_off(p, next);
     } else {
-        if (has_unstarted(p)) {
+        if (has_unstarted(p) && !p->is_down) { /* it would not run there */
             queue_an_unstarted(p);
         }
         next = successor(p);
@@ -340,7 +340,7 @@ void weft__switch_yield(struct weft__m *m, struct weft__g *g)
     if (may_leave_short(m, p) && !has_unstarted(p)) {
         p->tick++;
         next = weft__queue_pick_short(p);
-        if (is_short(g, next) && weft__queue_is_here(g)) {
+        if (is_short(g, next) && weft__queue_may_yield(g)) {
             atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_relaxed);
             if (WEFT__LIKELY(weft__runq_push(&p->woken, g))) {
                 weft__perturb();
@@ -380,6 +380,16 @@ static WEFT__COLD void leave_locks(struct weft__g *g)
     weft__held_outlive(g);
 }
 
+/* Others may have them now. */
+static WEFT__COLD void give_up_places(struct weft_runtime *rt, struct weft__g *g)
+{
+    if ((g->flags & G_FLAG_PINNED) != 0) {
+        struct weft__p *home = weft__p_at(rt, g->p_home);
+        atomic_fetch_sub_explicit(&home->pinned_count, 1, memory_order_relaxed);
+    }
+    weft__limit_end(g);
+}
+
 /* What a coroutine owes to others when it ends. */
 static inline void settle(struct weft__m *m, struct weft__g *g, int result)
 {
@@ -394,6 +404,9 @@ static inline void settle(struct weft__m *m, struct weft__g *g, int result)
     if (WEFT__UNLIKELY(g->held != NULL)) {
         leave_locks(g);
     }
+    if (WEFT__UNLIKELY((g->flags & (G_FLAG_PINNED | G_FLAG_COUNTED)) != 0)) {
+        give_up_places(p->rt, g); /* first: who joins it finds its place free */
+    }
     if (g->handle != NULL) {
         weft__handle_finish(g->handle, result);
         g->handle = NULL;
@@ -402,10 +415,6 @@ static inline void settle(struct weft__m *m, struct weft__g *g, int result)
     if (WEFT__UNLIKELY(name != NULL)) {
         atomic_store_explicit(&g->name, NULL, memory_order_relaxed);
         weft__g_name_free(&p->rt->slabs, name);
-    }
-    if (WEFT__UNLIKELY((g->flags & G_FLAG_PINNED) != 0)) {
-        struct weft__p *home = weft__p_at(p->rt, g->p_home);
-        atomic_fetch_sub_explicit(&home->pinned_count, 1, memory_order_relaxed);
     }
     weft__count(p->counts.ended);
 }

@@ -10,6 +10,7 @@
 #include "fault.h"
 #include "lookout.h"
 #include "sched.h"
+#include "stand.h"
 #include "trace.h"
 
 #define WATCH_STACK_BYTES ((size_t)256 * 1024)
@@ -81,6 +82,9 @@ static void *watch_main(void *arg)
                 look_ns = weft__clock_ns() + WEFT__STALL_NS;
             }
         }
+        if ((what & WATCH_CPUS) != 0) {
+            weft__stand_look();
+        }
         if ((what & WATCH_LEAVE) != 0) {
             return NULL;
         }
@@ -110,6 +114,7 @@ static void poison_child(void)
     atomic_store_explicit(&weft__is_forked, true, memory_order_relaxed);
     weft__fault_handlers_remove(); /* they ask the watch thread */
     if (m != NULL && m->cur != NULL) {
+        weft__place_in_child(m);
         leave_coroutine(m);
     }
     for (struct weft_runtime *rt = weft__runtimes; rt != NULL; rt = rt->next) {

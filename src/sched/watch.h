@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * watch.h - one thread a process that does what neither a coroutine nor a signal handler may: it
- * prints dumps and fault reports and looks closely when a runtime seems to be deadlocked.  It is
- * the look-out as well (lookout.h).
+ * prints dumps and fault reports, looks closely when a runtime seems to be deadlocked, and reads
+ * how many processors may run.  It is the look-out as well (lookout.h).
  *
  * When nothing runs it sleeps without a time-out until somebody posts; all signals are blocked in
  * it.  What it prints
@@ -26,6 +26,7 @@ enum {
     WATCH_FAULT = 4,    /* a thread has recorded a fault and waits */
     WATCH_LEAVE = 8,
     WATCH_LOOK = 16, /* a P is busy while the look-out sleeps */
+    WATCH_CPUS = 32, /* it is time to look how many processors may run (stand.h) */
 };
 
 /* A runtime has started or is about to end.  begin starts the thread and the signal handlers with

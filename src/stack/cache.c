@@ -135,32 +135,45 @@ void weft__stack_cache_flush(struct weft__stacks *s, struct weft__stack_cache *c
     flush(s, cache, cache->count);
 }
 
-static void give_memory_back(struct weft__stack *stack)
+/* Returns how much that was, if it is asked for. */
+static uint64_t give_memory_back(struct weft__stack *stack, bool counts)
 {
     char *end = (char *)(((uintptr_t)stack->top + 1023) & ~(uintptr_t)1023); /* without colour */
-    (void)weft__sys_madvise(stack->low, (size_t)(end - stack->low), MADV_DONTNEED);
+    size_t bytes = (size_t)(end - stack->low);
+    uint64_t given = counts ? weft__sys_resident(stack->low, bytes) : 0;
+    return weft__sys_madvise(stack->low, bytes, MADV_DONTNEED) == 0 ? given : 0;
 }
 
-bool weft__stacks_trim(struct weft__stacks *s, int max)
+/* One of those beyond `keep`; NULL if there is none. */
+static struct weft__stack *take_hot(struct weft__stacks *s, uint32_t keep)
 {
     int c = s->default_shift - WEFT__STACK_SHIFT_MIN;
+    if (atomic_load_explicit(&s->hot_count, memory_order_relaxed) <= keep) {
+        return NULL;
+    }
+    weft__lock(&s->lock);
+    struct weft__stack *stack = pop(&s->hot[c]);
+    for (int i = WEFT__STACK_CLASSES - 1; stack == NULL && i >= 0; i--) {
+        stack = pop(&s->hot[i]);
+    }
+    if (stack != NULL) {
+        atomic_fetch_sub_explicit(&s->hot_count, 1, memory_order_relaxed);
+    }
+    weft__unlock(&s->lock);
+    return stack;
+}
+
+bool weft__stacks_trim(struct weft__stacks *s, uint32_t keep, uint32_t max, uint64_t *given)
+{
     while (max-- > 0) {
-        if (atomic_load_explicit(&s->hot_count, memory_order_relaxed) <= WEFT__STACK_HOT_MAX) {
-            return false;
-        }
-        weft__lock(&s->lock);
-        struct weft__stack *stack = pop(&s->hot[c]);
-        for (int i = WEFT__STACK_CLASSES - 1; stack == NULL && i >= 0; i--) {
-            stack = pop(&s->hot[i]);
-        }
-        if (stack != NULL) {
-            atomic_fetch_sub_explicit(&s->hot_count, 1, memory_order_relaxed);
-        }
-        weft__unlock(&s->lock);
+        struct weft__stack *stack = take_hot(s, keep);
         if (stack == NULL) {
             return false;
         }
-        give_memory_back(stack); /* without the lock: a system call */
+        uint64_t bytes = give_memory_back(stack, given != NULL); /* without the lock */
+        if (given != NULL) {
+            *given += bytes;
+        }
         weft__lock(&s->lock);
         push(&s->cold[stack->shift - WEFT__STACK_SHIFT_MIN], stack);
         weft__unlock(&s->lock);

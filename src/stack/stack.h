@@ -113,8 +113,9 @@ static inline bool weft__stack_put_hot(const struct weft__stacks *s,
 /* Hand a P's cache over to the shared list. */
 void weft__stack_cache_flush(struct weft__stacks *s, struct weft__stack_cache *cache);
 
-/* Give back the memory of at most `max` hot stacks beyond the bound; true if more are left. */
-bool weft__stacks_trim(struct weft__stacks *s, int max);
+/* Give back the memory of at most `max` shared hot stacks, and keep that of `keep`; false if there
+ * are no more.  What it was is added to *given, unless that is NULL. */
+bool weft__stacks_trim(struct weft__stacks *s, uint32_t keep, uint32_t max, uint64_t *given);
 
 /* The stack whose guard or usable part holds an address, found without a lock: for the report of a
  * fault.  NULL if it is none of ours.  *in_guard says which part. */

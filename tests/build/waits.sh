@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Goal: no call that can block is missing in the table of tests/unit/waits.h, and none is in it
-# that does not exist.
+# that does not exist; each row says what a close of the thing does that the call waits for.
 # Method: the names whose doc comment has another word than "never" after `Blocks`, against the rows
-# of the table and the list of those that are left out, with the reason.
+# of the table and the list of those that are left out, with the reason.  Each row ends with a
+# close and its result, or with the reason why there is none; where that names a test, it exists.
 set -u
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -27,8 +28,24 @@ while read -r name; do
     echo "FAIL $name is in $table, but no header says that it can block"
     n_failed=$((n_failed + 1))
 done < <(comm -13 "$work/blocking" "$work/listed")
-if [ "$n_passed" -le 20 ]; then
-    echo "FAIL only $n_passed names were found"
+
+# One row a line.
+sed -n '/rows\[\] = {/,/^};/p' "$table" | sed -e ':a' -e '/},$/!{N;s/\n */ /;ba' -e '}' |
+    grep -o '{"weft_.*' >"$work/rows"
+while read -r row; do
+    if ! [[ $row =~ \ CLOSED\([a-z_]+,\ [^,]+,\ (KEPT|GONE)\)\},$ ||
+        $row =~ \ NOT_CLOSED\(\"[^\"]+\"\)\},$ ]]; then
+        echo "FAIL the row says nothing of a close: $row"
+        n_failed=$((n_failed + 1))
+    fi
+    for test in $(grep -oE 'tests/[a-z_/]+\.c' <<<"$row"); do
+        [ -e "$test" ] && continue
+        echo "FAIL there is no $test: $row"
+        n_failed=$((n_failed + 1))
+    done
+done <"$work/rows"
+if [ "$n_passed" -le 20 ] || [ "$(wc -l <"$work/rows")" -le 20 ]; then
+    echo "FAIL only $n_passed names and $(wc -l <"$work/rows") rows were found"
     n_failed=$((n_failed + 1))
 fi
 echo "$n_passed passed, $n_failed failed, 0 skipped"

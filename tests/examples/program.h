@@ -28,7 +28,8 @@ struct program {
     int port; /* of a server */
 };
 
-TEST_FN const char *program_path(const char *name)
+/* NULL: it was not built. */
+TEST_FN const char *program_find(const char *name)
 {
     static char path[4096];
     const char *examples = getenv("WEFT_EXAMPLES_DIR");
@@ -38,8 +39,15 @@ TEST_FN const char *program_path(const char *name)
         snprintf(path, sizeof(path), "%s/%s", examples, name);
     else
         snprintf(path, sizeof(path), "%s/examples/%s", build != NULL ? build : "build", name);
-    if (access(path, X_OK) != 0)
-        TEST_FAIL("there is no %s: make examples", path);
+    return access(path, X_OK) == 0 ? path : NULL;
+}
+
+TEST_FN const char *program_path(const char *name)
+{
+    const char *path = program_find(name);
+
+    if (path == NULL)
+        TEST_FAIL("there is no example %s: make examples", name);
     return path;
 }
 

@@ -2,8 +2,8 @@
 /*
  * calls.c - the k-th call of each kind fails: no crash, no hang, no leak, every error is a code.
  *
- * Method: the two files that hold the fault door are compiled into this program with the door open;
- * the rest of the library comes from the archive and calls through them.  A scenario (start, spawn,
+ * Method: the files that hold the fault door are compiled into this program with the door open; the
+ * rest of the library comes from the archive and calls through them.  A scenario (start, spawn,
  * channels, futures, locals, cleanups, blocking calls, an echo over TCP and UNIX, foreign fds,
  * stop) runs in a forked child for every kind of call and k = 1, 2, ... until a run ends in which
  * nothing was left to fail; once with a single failure, and for kinds whose failure can last also
@@ -39,10 +39,11 @@ static void *note_free(void *p)
 #define calloc(n, bytes) note_alloc(calloc(n, bytes))
 #define aligned_alloc(align, bytes) note_alloc(aligned_alloc(align, bytes))
 #define free(p) free(note_free(p))
-#include "base/sys.c"
+#include "base/memory.c"
 #undef calloc
 #undef aligned_alloc
 #undef free
+#include "base/sys.c"
 #undef FAULT
 #include "base/sys_fd.c"
 

@@ -39,7 +39,8 @@
  * it.  Two uses of plain data in the sources that no such chain orders are a bug, also where this
  * machine would never show it (explorer/plain.h): so a missing lock and an order that is too weak
  * show at once.  The model's own data has to be in a struct model_cell to be looked after likewise;
- * a cell inside a lock tests exclusion and visibility in one.
+ * a cell inside a lock tests exclusion and visibility in one.  Memory that is freed, or of a stack
+ * that is left (model_let_go()), is over: to use it later, or with no order before that, is a bug.
  *
  * What is left out.  A state is known by what each thread has read from whom, and by what memory
  * and the buffers hold; one that was seen before with as much left of both bounds is not gone
@@ -115,6 +116,9 @@ struct model_event {
     uint64_t hash;
 };
 
+/* The memory of something that the running thread has freed, or left on its stack, is over. */
+#define model_let_go(at, bytes) model_do_let_go((at), (bytes), __builtin_return_address(0))
+
 #define model_event_init(event) (*(event) = (struct model_event){0})
 #define model_event_set(event) model_event_do_set((event), MODEL_AT(#event))
 #define model_event_wait(event) model_event_do_wait((event), MODEL_AT(#event))
@@ -124,6 +128,8 @@ struct model_event {
 #include "explorer/path.h"
 
 #include "explorer/threads.h"
+
+#include "explorer/gone.h"
 
 #include "explorer/memory.h"
 

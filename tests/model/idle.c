@@ -42,6 +42,20 @@ static void begin_with_real_fences(void)
     atomic_init(&weft__fence_is_asymmetric, false);
 }
 
+/* Nobody steals: each P has a queue for what others make runnable. */
+static void begin_apart(void)
+{
+    begin_with(2);
+    procs_rt.may_steal = false;
+    for (int i = 0; i < 2; i++) {
+        struct weft__p *p = &procs_p[i];
+        weft__inject_init(&p->own_inject);
+        p->own_inject.p_home = (uint16_t)i;
+        p->inject = &p->own_inject;
+        p->is_alone = true;
+    }
+}
+
 static void begin_three(void)
 {
     begin_with(3);
@@ -150,6 +164,22 @@ static void maker_of_bound(void)
     weft__queue_bound(&procs_p[1], g);
 }
 
+/* One that stays on the second P, woken by a coroutine of the first or by a plain thread. */
+static void wake_one_that_stays(void)
+{
+    struct weft__g *g = make(0);
+
+    g->flags = G_FLAG_STAYS;
+    g->p_home = 1;
+    weft__queue_woken(g, true);
+}
+
+static void waker_of_one_that_stays(void)
+{
+    procs_run(0);
+    wake_one_that_stays();
+}
+
 static void stopper(void)
 {
     atomic_store_explicit(&procs_rt.is_stopping, 1, memory_order_seq_cst);
@@ -179,6 +209,14 @@ MODEL_TEST(one_of_a_plain_thread_is_found, .begin = begin_two, .thread = {plain_
 
 MODEL_TEST(a_bound_one_is_found_by_its_own, .begin = begin_two, .thread = {maker_of_bound, finder},
            .end = each_was_taken_once, .preemptions = 6, .late = 4)
+
+MODEL_TEST(one_that_stays_is_found_by_its_own, .begin = begin_apart,
+           .thread = {waker_of_one_that_stays, finder}, .end = each_was_taken_once,
+           .preemptions = 6, .late = 4)
+
+MODEL_TEST(one_that_stays_is_found_though_a_thread_woke_it, .begin = begin_apart,
+           .thread = {wake_one_that_stays, finder}, .end = each_was_taken_once, .preemptions = 6,
+           .late = 4)
 
 MODEL_TEST(each_finds_one_of_two, .begin = begin_two, .thread = {maker_and_finder, finder},
            .end = each_was_taken_once, .preemptions = 3, .late = 2)

@@ -322,6 +322,45 @@ TEST(who_waits_for_ever_is_found)
     CHECK(fails(spin, do_nothing));
 }
 
+/* ---- memory that is over ---- */
+
+static uint64_t memory[2];
+
+static void read_then_say(void)
+{
+    (void)model_rmw(&memory[0], 8, MODEL_ADD, 1, memory_order_relaxed, MODEL_AT("memory"));
+    model_plain_use(&memory[1], 8, false, __builtin_return_address(0));
+    STORE_RELEASE(x, 1);
+}
+
+static void say_then_write(void)
+{
+    STORE_RELEASE(x, 1);
+    (void)model_rmw(&memory[0], 8, MODEL_ADD, 1, memory_order_relaxed, MODEL_AT("memory"));
+}
+
+static void say_then_read(void)
+{
+    STORE_RELEASE(x, 1);
+    model_plain_use(&memory[1], 8, false, __builtin_return_address(0));
+}
+
+static void let_go_when_told(void)
+{
+    (void)model_rmw(&memory[0], 8, MODEL_ADD, 1, memory_order_relaxed, MODEL_AT("memory"));
+    while (LOAD_ACQUIRE(x) == 0)
+        weft__sys_yield_cpu();
+    model_let_go(memory, sizeof memory);
+}
+
+/* Goal: who uses memory after it was freed, or may, is found. */
+TEST(who_uses_what_is_over_is_found)
+{
+    CHECK(!fails(read_then_say, let_go_when_told));
+    CHECK(fails(say_then_write, let_go_when_told));
+    CHECK(fails(say_then_read, let_go_when_told));
+}
+
 /* ---- what is left out ---- */
 
 #define RESULTS_MAX 4096

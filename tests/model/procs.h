@@ -73,6 +73,7 @@ static void procs_begin_p(int i)
     p->random = (uint64_t)i + 1;
     p->poll_tick = p->poll_interval = WEFT__TURNS_GLOBAL;
     p->reactor = &procs_reactor[i];
+    p->inject = &procs_rt.inject;
     weft__glist_init(&p->bound);
     weft__lock_init(&p->bound_lock, RANK_BOUND);
     atomic_init(&p->wheel_next_ns, INT64_MAX);
@@ -92,6 +93,8 @@ static void procs_begin(int n)
     procs_rt.procs = n;
     atomic_init(&procs_rt.n_ps, n);
     procs_rt.may_steal = true;
+    atomic_init(&procs_rt.n_standing, (uint32_t)n);
+    atomic_init(&procs_rt.stand_look_ns, INT64_MAX);
     procs_rt.reactors.driver = &procs_driver;
     procs_rt.reactors.count = n;
     procs_rt.reactors.reactors = procs_reactor;

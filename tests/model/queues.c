@@ -37,6 +37,7 @@ static void begin(void)
     p.rt = &rt;
     p.gate = &gate;
     p.is_alone = true;
+    p.inject = &rt.inject;
     m = (struct weft__m){.p = &p, .rt = &rt};
     atomic_init(&weft__fence_is_asymmetric, true);
 }
@@ -107,7 +108,8 @@ static void each_was_taken_once(void)
 static void steal(bool with_next)
 {
     struct weft__g *out[WEFT__STEAL_MAX];
-    uint32_t n = weft__queue_steal(&p, out, with_next);
+    bool were_woken;
+    uint32_t n = weft__queue_steal(&p, out, with_next, &were_woken);
 
     for (uint32_t i = 0; i < n; i++)
         take(out[i]);

@@ -101,3 +101,41 @@ MODEL_TEST(a_cancel_loses_no_value, .begin = begin, .thread = {receiver, cancell
 MODEL_TEST(a_cancel_meets_the_next_wait, .begin = begin,
            .thread = {receiver_twice, canceller, sender}, .end = nothing_is_lost, .preemptions = 3,
            .late = 2)
+
+/* ---- a deadline that passes while the scope is cancelled ---- */
+
+static void begin_bounded(void)
+{
+    atomic_init(&model_passed_ns, 0);
+    rig_begin(3);
+    rig_be(0);
+    weft_scope_begin_until(&scope, MODEL_BEGIN_NS + 1);
+    /* A scope inside was cancelled long ago, so each question looks for marks. */
+    atomic_init(&rig_g[0].scope->root->has_cancelled, true);
+}
+
+static void asker(void)
+{
+    rig_enter();
+    const int first = weft_scope_status();
+    const int second = weft_scope_status();
+
+    MODEL_CHECK(first == 0 || second == first);
+}
+
+static void time_passes(void)
+{
+    model_pass_time(2);
+}
+
+static void close_bounded(void)
+{
+    rig_be(0);
+    MODEL_CHECK(weft_scope_status() != 0);
+    (void)weft_scope_end(&scope);
+}
+
+/* Goal: whichever came first answers, and goes on to. */
+MODEL_TEST(a_scope_says_the_same_for_ever, .begin = begin_bounded,
+           .thread = {asker, plain_canceller, time_passes}, .end = close_bounded, .preemptions = 4,
+           .late = 3)

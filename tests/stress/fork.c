@@ -3,6 +3,8 @@
  * fork.c - a coroutine forks again and again while others exchange bytes and values.  Whatever the
  * child tries, it ends in a line, and the parent notices nothing: each byte and value arrives once,
  * in order, though the child has the parent's rings, its epoll sets and its locks as they were.
+ *
+ * matrix: short
  */
 #include <fcntl.h>
 #include <sys/resource.h>

@@ -192,10 +192,11 @@ static atomic_long n_stolen;
 static void *steal_next(void *unused)
 {
     struct weft__g *out[WEFT__STEAL_MAX];
+    bool were_woken;
 
     (void)unused;
     while (!atomic_load_explicit(&is_over, memory_order_relaxed))
-        atomic_fetch_add(&n_stolen, weft__queue_steal(processor, out, true));
+        atomic_fetch_add(&n_stolen, weft__queue_steal(processor, out, true, &were_woken));
     return NULL;
 }
 

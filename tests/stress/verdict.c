@@ -2,6 +2,8 @@
 /*
  * verdict.c - what the look at a deadlock goes by, while threads that could still end the wait come
  * and go.
+ *
+ * matrix: short
  */
 #include <pthread.h>
 #include <sched.h>

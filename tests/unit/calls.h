@@ -185,6 +185,28 @@ static int64_t wake_and_wait(void)
     return weft_waker_wait(w);
 }
 
+static void *allocate(void *user, size_t bytes, size_t alignment)
+{
+    (void)user;
+    return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+}
+
+static void release(void *user, void *memory)
+{
+    (void)user;
+    free(memory);
+}
+
+/* It is too late where anything has been made. */
+static int64_t set_allocator(void)
+{
+    static const struct weft_allocator a = {
+        .size = sizeof a, .allocate = allocate, .release = release};
+    int rc = weft_set_allocator(&a);
+
+    return rc == -EBUSY ? 0 : rc;
+}
+
 static atomic_bool has_been_signalled;
 
 static void *signal_until_seen(void *cond)
@@ -303,6 +325,9 @@ ROW("weft_cancel of-one-who-waits", ANY_THREAD, 0, 0, FATAL,
     WITH(t->sleeper, DONE(weft_cancel(t->sleeper))))
 ROW("weft_cancel of-one-who-reads", ANY_THREAD, 0, 0, FATAL,
     WITH(t->reader, DONE(weft_cancel(t->reader))))
+ROW("weft_set_allocator", EVERYWHERE, 0, 0, 0, set_allocator())
+ROW("weft_trim", ANY_THREAD, 1, -EINVAL, -EINVAL, weft_trim(NULL) >= 0 ? 1 : weft_trim(NULL))
+ROW("weft_trim of-one", ANY_THREAD, 1, 1, FATAL, WITH(t->rt, weft_trim(t->rt) >= 0))
 ROW("weft_dump", ANY_THREAD, 1, 1, 1, weft_dump(t->pipe[1]) >= 0)
 
 /* ---- scopes and groups ---- */

@@ -8,8 +8,10 @@
 #include "co_test.h"
 
 static const char *const variables[] = {
-    "WEFT_PROCS",   "WEFT_REACTOR", "WEFT_GUARD",        "WEFT_STACK",       "WEFT_VERBOSE",
-    "WEFT_SIGNALS", "WEFT_STEAL",   "WEFT_BLOCKING_MAX", "WEFT_STALL_REPORT"};
+    "WEFT_PROCS",        "WEFT_REACTOR",        "WEFT_GUARD",  "WEFT_STACK",
+    "WEFT_VERBOSE",      "WEFT_SIGNALS",        "WEFT_STEAL",  "WEFT_BLOCKING_MAX",
+    "WEFT_STALL_REPORT", "WEFT_COROUTINES_MAX", "WEFT_PRESET", "WEFT_COROUTINES_AT_MAX",
+    "WEFT_CPUS",         "WEFT_SPIN_US"};
 
 static void clear_environment(void)
 {
@@ -85,6 +87,21 @@ static const struct bad bad[] = {
     {"WEFT_BLOCKING_MAX", "16385", "from 1 to 16384"},
     {"WEFT_BLOCKING_MAX", "many", "from 1 to 16384"},
     {"WEFT_STALL_REPORT", "2", "0 or 1"},
+    {"WEFT_COROUTINES_MAX", "0", "from 1 to 2147483647"},
+    {"WEFT_COROUTINES_MAX", "2147483648", "from 1 to 2147483647"},
+    {"WEFT_COROUTINES_MAX", "none", "from 1 to 2147483647"},
+    {"WEFT_COROUTINES_AT_MAX", "block", "refuse or wait"},
+    {"WEFT_PRESET", "fast", "balanced, throughput, latency, cpu or per_core"},
+    {"WEFT_PRESET", "", "balanced, throughput, latency, cpu or per_core"},
+    {"WEFT_SPIN_US", "-1", "microseconds, up to 10000000"},
+    {"WEFT_SPIN_US", "10000001", "microseconds, up to 10000000"},
+    {"WEFT_SPIN_US", "1ms", "microseconds, up to 10000000"},
+    {"WEFT_CPUS", "", "a list such as 0-3,8 of CPUs that the process may use ("},
+    {"WEFT_CPUS", "all", "any, each, or a list"},
+    {"WEFT_CPUS", "0-", "a list such as 0-3,8"},
+    {"WEFT_CPUS", "0,each", "a list such as 0-3,8"},
+    {"WEFT_CPUS", "8191", "a list such as 0-3,8"}, /* no machine at hand has it */
+    {"WEFT_CPUS", "0-8192", "a list such as 0-3,8"},
 };
 
 TEST(a_bad_environment_is_one_line_and_125)
@@ -126,6 +143,15 @@ TEST(a_bad_field_is_one_line_that_names_it)
         {{.size = sizeof(struct weft_config), .blocking_max = -1}, "blocking_max"},
         {{.size = sizeof(struct weft_config), .blocking_max = 16385}, "blocking_max"},
         {{.size = sizeof(struct weft_config), .blocking_idle_ns = -1}, "blocking_idle_ns"},
+        {{.size = sizeof(struct weft_config), .coroutines_max = -1}, "coroutines_max"},
+        {{.size = sizeof(struct weft_config), .at_max = (enum weft_at_max)3}, "at_max"},
+        {{.size = sizeof(struct weft_config), .preset = (enum weft_preset)6}, "preset"},
+        {{.size = sizeof(struct weft_config), .spin_ns = -2}, "spin_ns"},
+        {{.size = sizeof(struct weft_config), .spin_ns = 10 * WEFT_SEC + 1}, "spin_ns"},
+        {{.size = sizeof(struct weft_config), .no_steal = 2}, "no_steal"},
+        {{.size = sizeof(struct weft_config), .no_steal = -2}, "no_steal"},
+        {{.size = sizeof(struct weft_config), .cpus = ""}, "weft_config.cpus="},
+        {{.size = sizeof(struct weft_config), .cpus = "8191"}, "weft_config.cpus=8191"},
         {{.size = 0, .procs = 1}, "size"},
         {{.size = SIZE_MAX, .procs = 1}, "size"},
     };

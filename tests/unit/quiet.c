@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* quiet.c - a runtime whose connections have nothing to say costs nothing. */
+/*
+ * quiet.c - a runtime whose connections have nothing to say costs nothing.
+ *
+ * matrix: short
+ */
 #define _GNU_SOURCE
 #include <sys/resource.h>
 

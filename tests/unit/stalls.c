@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* stalls.c - coroutines that keep their processors are counted and, on request, reported. */
+/*
+ * stalls.c - coroutines that keep their processors are counted and, on request, reported.
+ *
+ * matrix: short
+ */
 #include <unistd.h>
 
 #include "net_test.h"

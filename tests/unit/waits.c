@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * waits.c - every call that can block (waits.h), and all that can end it: what it waits for,
- * a deadline, a cancel, several at once, nested scopes, shields.  Whatever ends it, nothing is lost
- * and nothing is left behind: each test ends by taking the whole world apart.
+ * a deadline, a cancel, a close, several at once, nested scopes, shields.  Whatever ends it,
+ * nothing is lost and nothing is left behind: each test ends by taking the whole world apart.
  */
 #include "waits.h"
 
@@ -147,6 +147,48 @@ CO_TEST(a_cancel_from_a_plain_thread_ends_every_call)
     return 0;
 }
 
+static void close_ends(struct world *w, const struct row *row)
+{
+    struct caller c = {.world = w, .row = row};
+
+    if (row->closing.close == NULL) {
+        CHECK(row->closing.none != NULL);
+        return;
+    }
+    struct weft_co *co = weft_go_with(make_the_call, &c);
+    let_it_wait(&c);
+    row->closing.close(w);
+    join(co);
+    expect_rc(row, c.rc, row->closing.rc);
+    CHECK_EQ(c.status, 0);
+    expect_rc(row, row->call(w), row->closing.rc);
+    CHECK_EQ(weft_chan_len(w->full), 1); /* what was not sent is not there, what was is */
+}
+
+CO_TEST(a_close_ends_every_call_and_those_to_come)
+{
+    for_each_row(close_ends);
+    return 0;
+}
+
+static void close_after(struct world *w, const struct row *row)
+{
+    if (row->closing.close == NULL || row->release == NULL)
+        return;
+    row->release(w);
+    row->closing.close(w);
+    if (row->closing.before == KEPT)
+        expect_success(w, row, row->call(w));
+    else
+        expect_rc(row, row->call(w), row->closing.rc);
+}
+
+CO_TEST(what_came_before_a_close_is_given_where_the_row_says_so)
+{
+    for_each_row(close_after);
+    return 0;
+}
+
 /* Goal: where what a call waits for and a cancel come at the same moment, it either succeeds, or it
  * fails and what it waited for is still there. */
 static void both(struct world *w, const struct row *row)
@@ -175,6 +217,31 @@ CO_TEST(of_two_that_end_a_call_at_once_one_wins_and_nothing_is_lost)
 {
     for (int i = 0; i < 4; i++)
         for_each_row(both);
+    return 0;
+}
+
+static void close_and_cancel(struct world *w, const struct row *row)
+{
+    struct caller c = {.world = w, .row = row};
+    pthread_t th;
+
+    if (row->closing.close == NULL)
+        return;
+    struct weft_co *co = weft_go_with(make_the_call, &c);
+    let_it_wait(&c);
+    CHECK_EQ(pthread_create(&th, NULL, cancel_on_a_thread, co), 0);
+    row->closing.close(w);
+    CHECK_EQ(pthread_join(th, NULL), 0);
+    join(co);
+    if (c.rc != row->closing.rc)
+        expect_rc(row, c.rc, -ECANCELED);
+    expect_rc(row, row->call(w), row->closing.rc);
+}
+
+CO_TEST(of_a_close_and_a_cancel_at_once_one_wins)
+{
+    for (int i = 0; i < 4; i++)
+        for_each_row(close_and_cancel);
     return 0;
 }
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * waits.h - every call of the library that can block, where it would for ever, and what makes it
- * go on: the rows of the table that tests/unit/waits.c walks.
+ * waits.h - every call of the library that can block, where it would for ever, what makes it go on,
+ * and what a close of the thing does that it waits for: the rows of the table that
+ * tests/unit/waits.c walks.
  *
  * tests/build/waits.sh compares the rows with the `Blocks` fields of the headers, so that no call
- * is forgotten.  Those that have no row, and why:
+ * is forgotten, and sees that each row says what a close does, or why there is none.  The calls
+ * that have no row, and why:
  *
- *   not in the table: weft_chan_send_foreign weft_chan_recv_foreign (plain threads, under no scope)
+ *   not in the table: weft_chan_send_foreign weft_chan_recv_foreign (threads, no scope; their close
+ *                     is in chan_foreign.c)
  *   not in the table: weft_once_do (nobody may go on without the work: no scope ends it)
  *   not in the table: weft_group_end (no child outlives its group: no scope ends it)
  *   not in the table: weft_group_wait (waits on, for the children that it cancels: group.c)
@@ -15,54 +18,33 @@
  *   not in the table: weft_call_on_big_stack weft_defer_end weft_exit (as the functions called do)
  *   not in the table: weft_close (ends by itself)
  *   not in the table: weft_yield (a turn)
+ *   not in the table: weft_go_at weft_go_opts weft_runtime_go_at (at a limit alone: limit.c)
  *   not in the table: weft_dump weft_run weft_run_config weft_runtime_start weft_runtime_stop
  *   not in the table: weft_block_on (they block threads)
  */
 #ifndef WEFT_TESTS_WAITS_H
 #define WEFT_TESTS_WAITS_H
 
-#include <fcntl.h>
 #include <poll.h>
-#include <sys/socket.h>
 
-#include "co_test.h"
+#include "waits_world.h"
 
-/* All that the calls wait for, none of it ready. */
-struct world {
-    chan *empty, *full, *gate; /* the gate closed, the holder and the children end */
-    struct weft_mutex *held;
-    struct weft_wait_group *wg;
-    struct weft_rwlock *written; /* by the holder */
-    struct weft_cond *cond;
-    struct weft_mutex *cond_mutex;
-    bool has_changed; /* guarded by cond_mutex */
-    struct weft_sem *sem;
-    struct weft_barrier *barrier;
-    struct weft_co *comer; /* to the barrier; NULL: nobody comes */
-    struct weft_event *event;
-    struct weft_co *holder; /* NULL: it was joined */
-    atomic_bool is_joining; /* by the call under test */
-    struct weft_ticker *slow;
-    struct weft_oneshot *oneshot;
-    struct weft_broadcast *broadcast;
-    struct weft_subscriber *subscriber;
-    struct weft_watch *watch;
-    struct weft_group group;
-    struct weft_promise *promise;
-    struct weft_future *future;
-    struct weft_waker *waker;
-    int fd[2];         /* nothing to be read from [1] */
-    int jam[2];        /* no room to write to [0] */
-    int listener;      /* nobody comes */
-    int crowd, pushed; /* a listener whose backlog is full, and one who waits in it */
-    char crowd_name[64];
+/* What ends the thing that a call waits for, by those who do not wait. */
+struct closing {
+    void (*close)(struct world *w); /* NULL: nothing does */
+    ssize_t rc;                     /* what the call then gives, that one and all later ones */
+    enum { GONE, KEPT } before;     /* is what came before the close still given? */
+    const char *none;               /* why nothing does */
 };
+#define CLOSED(how, then, what_came) {.close = how, .rc = then, .before = what_came}
+#define NOT_CLOSED(why) {.none = why}
 
 struct row {
     const char *name; /* the call, and perhaps where it is made, after a space */
     ssize_t (*call)(struct world *w);
-    void (*release)(struct world *w);         /* makes it go on; NULL: nothing can */
+    void (*release)(struct world *w);        /* makes it go on; NULL: nothing can */
     void (*after)(struct world *w, ssize_t); /* what a call that went on leaves to be done */
+    struct closing closing;
 };
 
 /* ---- the calls ---- */
@@ -184,14 +166,18 @@ static ssize_t call_select(struct world *w)
 {
     struct weft_case cases[] = {weft_case_recv(w->empty, NULL), weft_case_send(w->full, NULL),
                                 weft_case_readable(w->fd[1])};
-    return chan_select(cases, COUNT(cases));
+    int chosen = chan_select(cases, COUNT(cases));
+    return chosen < 0 ? chosen : cases[chosen].rc;
 }
 
-static int wait_at_the_gate(void *arg)
+static ssize_t call_select_shapes(struct world *w)
 {
-    WEFT_SHIELD (s, WEFT_NEVER)
-        CHECK_EQ(chan_recv(arg, NULL), -EPIPE);
-    return 0;
+    uint64_t version = 1;
+    struct weft_case cases[] = {weft_case_oneshot(w->oneshot, NULL),
+                                weft_case_broadcast(w->subscriber, NULL),
+                                weft_case_watch(w->watch, NULL, &version)};
+    int chosen = chan_select(cases, COUNT(cases));
+    return chosen < 0 ? chosen : cases[chosen].rc;
 }
 
 static ssize_t call_group_go(struct world *w)
@@ -218,7 +204,8 @@ static ssize_t call_future_all(struct world *w)
 static ssize_t call_future_any(struct world *w)
 {
     struct weft_future *futures[] = {w->future, NULL, w->future};
-    return weft_future_await_any(futures, COUNT(futures));
+    int rc = weft_future_await_any(futures, COUNT(futures));
+    return rc < 0 ? rc : weft_future_try_await(futures[rc], NULL);
 }
 
 static ssize_t call_waker(struct world *w)
@@ -230,7 +217,8 @@ static ssize_t call_select_waker(struct world *w)
 {
     struct weft_case cases[] = {weft_case_recv(w->empty, NULL), weft_case_waker(w->waker),
                                 weft_case_future(w->future, NULL)};
-    return chan_select(cases, COUNT(cases));
+    int chosen = chan_select(cases, COUNT(cases));
+    return chosen < 0 ? chosen : cases[chosen].rc;
 }
 
 static ssize_t call_read(struct world *w)
@@ -421,156 +409,153 @@ static void close_result(struct world *w, ssize_t rc)
     CHECK_EQ(weft_close((int)rc), 0);
 }
 
-static const struct row rows[] = {
-    {"weft_chan_recv", call_chan_recv, fill_empty, NULL},
-    {"weft_chan_recv of-NULL", call_chan_recv_null, NULL, NULL},
-    {"weft_chan_send", call_chan_send, take_full, NULL},
-    {"weft_oneshot_recv", call_oneshot, send_oneshot, NULL},
-    {"weft_subscriber_recv", call_subscriber, send_broadcast, NULL},
-    {"weft_watch_wait", call_watch, set_watch, NULL},
-    {"weft_select", call_select, write_a_byte, NULL},
-    {"weft_sleep", call_sleep, NULL, NULL},
-    {"weft_sleep_until", call_sleep_until, NULL, NULL},
-    {"weft_ticker_wait", call_ticker, NULL, NULL},
-    {"weft_join", call_join, open_gate, NULL},
-    {"weft_mutex_lock", call_mutex, open_gate, NULL},
-    {"weft_rwlock_read_lock", call_read_lock, open_gate, NULL},
-    {"weft_rwlock_write_lock", call_write_lock, open_gate, NULL},
-    {"weft_cond_wait", call_cond, change, NULL},
-    {"weft_sem_acquire", call_sem, release_permit, NULL},
-    {"weft_barrier_wait", call_barrier, come, NULL},
-    {"weft_event_wait", call_event, set_event, NULL},
-    {"weft_wg_wait", call_wait_group, finish_work, NULL},
-    {"weft_group_go_opts", call_group_go, open_gate, NULL},
-    {"weft_group_next", call_group_next, open_gate, NULL},
-    {"weft_future_await", call_future_await, keep_promise, NULL},
-    {"weft_future_await_all", call_future_all, keep_promise, NULL},
-    {"weft_future_await_any", call_future_any, keep_promise, NULL},
-    {"weft_waker_wait", call_waker, wake, NULL},
-    {"weft_select of-a-waker", call_select_waker, wake, NULL},
-    {"weft_read", call_read, write_a_byte, NULL},
-    {"weft_read_full", call_read_full, write_a_byte, NULL},
-    {"weft_readv", call_readv, write_a_byte, NULL},
-    {"weft_wait_fd", call_wait_fd, write_a_byte, NULL},
-    {"weft_write", call_write, drain_jam, NULL},
-    {"weft_write_full", call_write_full, drain_jam, NULL},
-    {"weft_writev", call_writev, drain_jam, NULL},
-    {"weft_writev_full", call_writev_full, drain_jam, NULL},
-    {"weft_accept", call_accept, connect_to_listener, close_result},
-    {"weft_dial", call_dial, take_from_crowd, close_result},
-    {"weft_dial_addr", call_dial_addr, take_from_crowd, close_result},
-};
+/* ---- what closes the things that they wait for ---- */
 
-/* ---- the world ---- */
-
-static int hold(void *arg)
+static void close_empty(struct world *w)
 {
-    struct world *w = arg;
-
-    CHECK_EQ(weft_rwlock_write_lock(w->written), 0);
-    CHECK_EQ(weft_mutex_lock(w->held), 0);
-    CHECK_EQ(chan_recv(w->gate, NULL), -EPIPE);
-    weft_rwlock_write_unlock(w->written);
-    weft_mutex_unlock(w->held);
-    return 0;
+    CHECK_EQ(chan_close(w->empty), 0);
 }
 
-static void build_sockets(struct world *w)
+static void close_full(struct world *w)
 {
-    static atomic_int n;
-    char block[4096] = "";
-
-    CHECK_EQ(weft_socket_pair(w->fd), 0);
-    CHECK_EQ(weft_socket_pair(w->jam), 0);
-    WEFT_DEADLINE (at_once, 0)
-        while (weft_write(w->jam[0], block, sizeof block) > 0)
-            ;
-    WEFT_DEADLINE (at_once, 0)
-        while (weft_write(w->jam[0], block, 1) > 0)
-            ;
-    w->listener = weft_listen("127.0.0.1:0");
-    CHECK_GE(w->listener, 0);
-    snprintf(w->crowd_name, sizeof w->crowd_name, "unix:@weft-waits-%d-%d", getpid(),
-             atomic_fetch_add(&n, 1));
-    w->crowd = weft_listen(w->crowd_name);
-    CHECK_GE(w->crowd, 0);
-    CHECK_EQ(listen(w->crowd, 0), 0);
-    w->pushed = weft_dial(w->crowd_name);
-    CHECK_GE(w->pushed, 0);
+    CHECK_EQ(chan_close(w->full), 0);
 }
 
-static void build(struct world *w)
+static void close_sender(struct world *w)
 {
-    w->empty = chan_make(0, 1);
-    w->full = chan_make(0, 1);
-    CHECK_EQ(chan_send(w->full, NULL), 0);
-    w->gate = chan_make(0, 0);
-    w->held = weft_mutex_make();
-    w->written = weft_rwlock_make();
-    w->cond = weft_cond_make();
-    w->cond_mutex = weft_mutex_make();
-    w->has_changed = false;
-    w->sem = weft_sem_make(0);
-    w->barrier = weft_barrier_make(2);
-    w->comer = NULL;
-    w->event = weft_event_make();
-    w->wg = weft_wg_make();
-    weft_wg_add(w->wg, 1);
-    w->promise = weft_promise_make(0);
-    w->future = weft_promise_future(w->promise);
-    w->waker = weft_waker_make();
-    w->slow = weft_ticker_make(WEFT_SEC * 1000, WEFT_TICK_SKIP);
-    atomic_init(&w->is_joining, false);
-    w->holder = weft_go_with(hold, w, .name = "holder");
-    while (weft_mutex_try_lock(w->held) == 0) {
-        weft_mutex_unlock(w->held);
-        weft_yield();
-    }
-    weft_group_begin(&w->group, &(struct weft_group_opts){
-                                    .size = sizeof(struct weft_group_opts),
-                                    .limit = 1,
-                                    .keep_ends = 1,
-                                });
-    CHECK_EQ(weft_group_go(&w->group, wait_at_the_gate, w->gate), 0);
-    w->oneshot = weft_oneshot_make(0);
-    w->broadcast = weft_broadcast_make(0, 1);
-    w->subscriber = weft_broadcast_subscribe(w->broadcast);
-    w->watch = weft_watch_make(0, NULL);
-    build_sockets(w);
+    weft_oneshot_close_send(w->sender);
+    w->sender = NULL;
 }
 
-static void destroy(struct world *w)
+static void close_broadcast(struct world *w)
 {
-    chan_close(w->gate);
-    if (w->holder != NULL)
-        join(w->holder);
-    CHECK_EQ(weft_group_end(&w->group), 0);
-    chan_unref(w->empty);
-    chan_unref(w->full);
-    chan_unref(w->gate);
-    if (w->comer != NULL)
-        join(w->comer);
-    weft_mutex_free(w->held);
-    weft_rwlock_free(w->written);
-    weft_cond_free(w->cond);
-    weft_mutex_free(w->cond_mutex);
-    weft_sem_free(w->sem);
-    weft_barrier_free(w->barrier);
-    weft_event_free(w->event);
-    weft_wg_free(w->wg);
+    CHECK_EQ(weft_broadcast_close(w->broadcast), 0);
+}
+
+static void close_watch(struct world *w)
+{
+    CHECK_EQ(weft_watch_close(w->watch), 0);
+}
+
+static void cancel_group(struct world *w)
+{
+    weft_group_cancel(&w->group);
+}
+
+static void drop_promise(struct world *w)
+{
     weft_promise_unref(w->promise);
-    weft_future_unref(w->future);
-    weft_waker_unref(w->waker);
-    weft_ticker_free(w->slow);
-    weft_oneshot_close_send(w->oneshot);
-    weft_oneshot_close_recv(w->oneshot);
-    weft_broadcast_unsubscribe(w->subscriber);
-    weft_broadcast_unref(w->broadcast);
-    weft_watch_unref(w->watch);
-    const int fds[] = {w->fd[0],    w->fd[1], w->jam[0], w->jam[1],
-                       w->listener, w->crowd, w->pushed};
-    for (int i = 0; i < COUNT(fds); i++)
-        CHECK_EQ(weft_close(fds[i]), 0);
+    w->promise = NULL;
 }
+
+static void cancel_future(struct world *w)
+{
+    int rc = weft_future_cancel(w->future);
+    CHECK(rc == 0 || rc == -EALREADY);
+}
+
+/* The number is not used again here: who comes too late for the wait meets a closed fd as well. */
+static void close_fd(struct world *w, int fd)
+{
+    CHECK_EQ(weft_close(fd), 0);
+    w->closed_fd = fd;
+}
+
+static void close_reader(struct world *w)
+{
+    close_fd(w, w->fd[1]);
+}
+
+static void close_peer(struct world *w)
+{
+    close_fd(w, w->fd[0]);
+}
+
+static void close_jam(struct world *w)
+{
+    close_fd(w, w->jam[0]);
+}
+
+static void close_listener(struct world *w)
+{
+    close_fd(w, w->listener);
+}
+
+static void close_crowd(struct world *w)
+{
+    close_fd(w, w->crowd);
+}
+
+static const struct row rows[] = {
+    {"weft_chan_recv", call_chan_recv, fill_empty, NULL, CLOSED(close_empty, -EPIPE, KEPT)},
+    {"weft_chan_recv of-NULL", call_chan_recv_null, NULL, NULL, NOT_CLOSED("there is no channel")},
+    {"weft_chan_send", call_chan_send, take_full, NULL, CLOSED(close_full, -EPIPE, GONE)},
+    {"weft_oneshot_recv", call_oneshot, send_oneshot, NULL, CLOSED(close_sender, -EPIPE, KEPT)},
+    {"weft_subscriber_recv", call_subscriber, send_broadcast, NULL,
+     CLOSED(close_broadcast, -EPIPE, KEPT)},
+    {"weft_watch_wait", call_watch, set_watch, NULL, CLOSED(close_watch, -EPIPE, KEPT)},
+    {"weft_select a-receive", call_select, fill_empty, NULL, CLOSED(close_empty, -EPIPE, KEPT)},
+    {"weft_select a-send", call_select, take_full, NULL, CLOSED(close_full, -EPIPE, GONE)},
+    {"weft_select an-fd", call_select, write_a_byte, NULL, CLOSED(close_reader, -EBADF, GONE)},
+    {"weft_select a-oneshot", call_select_shapes, send_oneshot, NULL,
+     CLOSED(close_sender, -EPIPE, KEPT)},
+    {"weft_select a-broadcast", call_select_shapes, send_broadcast, NULL,
+     CLOSED(close_broadcast, -EPIPE, KEPT)},
+    {"weft_select a-watch", call_select_shapes, set_watch, NULL, CLOSED(close_watch, -EPIPE, KEPT)},
+    {"weft_select a-future", call_select_waker, keep_promise, NULL,
+     CLOSED(drop_promise, -EPIPE, KEPT)},
+    {"weft_select a-waker", call_select_waker, wake, NULL,
+     NOT_CLOSED("to free it in use is fatal: tests/child/waker_unref_in_use.c")},
+    {"weft_sleep", call_sleep, NULL, NULL, NOT_CLOSED("a time comes or does not")},
+    {"weft_sleep_until", call_sleep_until, NULL, NULL, NOT_CLOSED("a time comes or does not")},
+    {"weft_ticker_wait", call_ticker, NULL, NULL, NOT_CLOSED("a ticker is a time")},
+    {"weft_join", call_join, open_gate, NULL,
+     NOT_CLOSED("the end of the coroutine is what it waits for")},
+    {"weft_mutex_lock", call_mutex, open_gate, NULL,
+     NOT_CLOSED("to free it in use is fatal: tests/child/mutex_freed_while_held.c")},
+    {"weft_rwlock_read_lock", call_read_lock, open_gate, NULL,
+     NOT_CLOSED("to free it in use is fatal: tests/child/rwlock_freed_while_read.c")},
+    {"weft_rwlock_write_lock", call_write_lock, open_gate, NULL,
+     NOT_CLOSED("to free it in use is fatal: tests/child/rwlock_freed_while_read.c")},
+    {"weft_cond_wait", call_cond, change, NULL,
+     NOT_CLOSED("to free it in use is fatal: tests/child/cond_freed_in_use.c")},
+    {"weft_sem_acquire", call_sem, release_permit, NULL,
+     NOT_CLOSED("to free it in use is fatal: tests/child/sem_freed_in_use.c")},
+    {"weft_barrier_wait", call_barrier, come, NULL,
+     NOT_CLOSED("to free it in use is fatal: tests/child/barrier_freed_in_use.c")},
+    {"weft_event_wait", call_event, set_event, NULL,
+     NOT_CLOSED("to free it in use is fatal: tests/child/event_freed_in_use.c")},
+    {"weft_wg_wait", call_wait_group, finish_work, NULL,
+     NOT_CLOSED("to free it in use is fatal: tests/child/wait_group_freed_in_use.c")},
+    {"weft_group_go_opts", call_group_go, open_gate, NULL, CLOSED(cancel_group, -ECANCELED, GONE)},
+    {"weft_group_next", call_group_next, open_gate, NULL,
+     NOT_CLOSED("a cancel of the group ends its children, and their ends are given")},
+    {"weft_future_await", call_future_await, keep_promise, NULL,
+     CLOSED(drop_promise, -EPIPE, KEPT)},
+    {"weft_future_await cancelled", call_future_await, keep_promise, NULL,
+     CLOSED(cancel_future, -ECANCELED, KEPT)},
+    {"weft_future_await_all", call_future_all, keep_promise, NULL,
+     CLOSED(drop_promise, -EPIPE, KEPT)},
+    {"weft_future_await_any", call_future_any, keep_promise, NULL,
+     CLOSED(drop_promise, -EPIPE, KEPT)},
+    {"weft_waker_wait", call_waker, wake, NULL,
+     NOT_CLOSED("to free it in use is fatal: tests/child/waker_unref_in_use.c")},
+    {"weft_read", call_read, write_a_byte, NULL, CLOSED(close_reader, -EBADF, GONE)},
+    {"weft_read its-end", call_read, write_a_byte, NULL, CLOSED(close_peer, 0, KEPT)},
+    {"weft_read_full", call_read_full, write_a_byte, NULL, CLOSED(close_reader, -EBADF, GONE)},
+    {"weft_read_full its-end", call_read_full, write_a_byte, NULL, CLOSED(close_peer, 0, KEPT)},
+    {"weft_readv", call_readv, write_a_byte, NULL, CLOSED(close_reader, -EBADF, GONE)},
+    {"weft_wait_fd", call_wait_fd, write_a_byte, NULL, CLOSED(close_reader, -EBADF, GONE)},
+    {"weft_write", call_write, drain_jam, NULL, CLOSED(close_jam, -EBADF, GONE)},
+    {"weft_write_full", call_write_full, drain_jam, NULL, CLOSED(close_jam, -EBADF, GONE)},
+    {"weft_writev", call_writev, drain_jam, NULL, CLOSED(close_jam, -EBADF, GONE)},
+    {"weft_writev_full", call_writev_full, drain_jam, NULL, CLOSED(close_jam, -EBADF, GONE)},
+    {"weft_accept", call_accept, connect_to_listener, close_result,
+     CLOSED(close_listener, -EBADF, GONE)},
+    {"weft_dial", call_dial, take_from_crowd, close_result,
+     CLOSED(close_crowd, -ECONNREFUSED, GONE)},
+    {"weft_dial_addr", call_dial_addr, take_from_crowd, close_result,
+     CLOSED(close_crowd, -ECONNREFUSED, GONE)},
+};
 
 #endif

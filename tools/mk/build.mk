@@ -19,19 +19,21 @@ LIB_A := $(B)/lib/libweft.a
 LIB_SO := $(B)/lib/libweft.so.$(VERSION)
 SONAME := libweft.so.$(VERSION_MAJOR)
 
-have_cxx := $(if $(wildcard tests/*/*.cc),$(shell command -v $(CXX)))
+have_cxx := $(shell command -v $(CXX))
 test_c := $(filter-out tests/mutants/% $(if $(filter release,$(VARIANT)),,tests/model/%),\
             $(wildcard tests/*/*.c))
 test_cc := $(if $(have_cxx),$(wildcard tests/*/*.cc))
 test_bin := $(test_c:%.c=$(B)/%) $(test_cc:%.cc=$(B)/%)
 example_c := $(wildcard examples/*.c)
-example_bin := $(example_c:%.c=$(B)/%)
+example_cc := $(if $(have_cxx),$(wildcard examples/*.cc))
+example_bin := $(example_c:%.c=$(B)/%) $(example_cc:%.cc=$(B)/%)
 
 .PHONY: all lib tests examples debug
 all: lib examples
 lib: $(LIB_A) $(LIB_SO)
 tests: $(test_bin)
 examples: $(example_bin)
+	$(if $(have_cxx),,@echo "$(CXX) not found: the examples in C++ are left out")
 debug:
 	$(Q)$(MAKE) VARIANT=debug all
 
@@ -62,6 +64,10 @@ $(B)/obj/tests/%.o: tests/%.cc $(B)/flags
 $(B)/obj/examples/%.o: examples/%.c $(B)/flags
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_EXAMPLE) -MMD -MP -c $< -o $@
+
+$(B)/obj/examples/%.o: examples/%.cc $(B)/flags
+	$(call say,CXX,$<)
+	$(Q)mkdir -p $(@D) && $(CXX) $(CXXFLAGS_EXAMPLE) -MMD -MP -c $< -o $@
 
 # A new archive each time: ar would keep the members of sources that are gone.  The list of
 # objects is a prerequisite, so that a source that went away is noticed; it says nothing of where
@@ -94,9 +100,13 @@ $(test_cc:%.cc=$(B)/%): $(B)/%: $(B)/obj/%.o $(LIB_A)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(call link_test,$*.cc,$(CXX))
 
-$(example_bin): $(B)/%: $(B)/obj/%.o $(LIB_A)
+$(example_c:%.c=$(B)/%): $(B)/%: $(B)/obj/%.o $(LIB_A)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LINK) $< $(LIB_A) $(LIBS) -o $@
+
+$(example_cc:%.cc=$(B)/%): $(B)/%: $(B)/obj/%.o $(LIB_A)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(CXX) $(LINK) $< $(LIB_A) $(LIBS) -o $@
 
 .SECONDARY:
 -include $(lib_obj:.o=.d) $(patsubst $(B)/%,$(B)/obj/%.d,$(test_bin) $(example_bin))

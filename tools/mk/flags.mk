@@ -52,7 +52,7 @@ endif
 
 # Goals that compile nothing in this make itself ask no compiler anything.
 quiet_goals := help setup test demo clean format list commits bench debug asan tsan arm \
-               cover mutants
+               cover mutants books
 ifneq ($(filter-out $(quiet_goals),$(or $(MAKECMDGOALS),help)),)
   probe := $(shell tools/mk/probe.sh $(CC))
   ifeq ($(firstword $(probe)),none)
@@ -96,6 +96,7 @@ CFLAGS_LIB := -std=gnu11 $(COMMON) $(WARN_C) -fvisibility=hidden -Isrc $(CFLAGS)
 CFLAGS_TEST := -std=gnu11 $(COMMON) $(WARN_C) -Isrc -Itests $(CFLAGS)
 CXXFLAGS_TEST := -std=gnu++17 $(COMMON) -Isrc -Itests $(CXXFLAGS)
 CFLAGS_EXAMPLE := -std=gnu11 $(COMMON) $(WARN_C) $(CFLAGS)
+CXXFLAGS_EXAMPLE := -std=gnu++17 $(COMMON) $(CXXFLAGS)
 
 LIBS := $(if $(HAVE_LIBURING),-luring) -pthread
 LIBS_TEST := $(LIBS) -ldl -lm

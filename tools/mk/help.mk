@@ -17,6 +17,7 @@ test
   gdb  T=name    one test under gdb
   list           names of all tests
   stress S=seed N=seconds       the stress tests, longer; VARIANT=perturb provokes bad luck
+  books N=rounds                random rounds over all that waits, perturbed; prints the books
   asan tsan arm                 check, rebuilt with it (tsan by clang; arm by qemu-user)
   model          the model checks, with what each has gone through; MORE=1 goes further
   drivers        check once per kernel interface and guard

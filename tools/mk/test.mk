@@ -91,6 +91,18 @@ ifneq ($(filter stress,$(MAKECMDGOALS)),)
   WEFT_TEST_SCALE := $(shell echo $$((1 + $(N) / 5)))
 endif
 
+# So many random rounds on each driver and number of processors; the books are printed.
+.PHONY: books books-run
+books:
+	$(Q)$(MAKE) VARIANT=perturb books-run
+books-run: export WEFT_BOOKS_ROUNDS := $(if $(filter command%,$(origin N)),$(N),1000000)
+books-run: $(B)/tests/stress/books $(B)/kernel
+	$(Q)for driver in $$($(B)/kernel | grep -oE 'io_uring|epoll'); do \
+	    for procs in 1 2 8; do \
+	        $(test_env) WEFT_REACTOR=$$driver WEFT_PROCS=$$procs $< || exit 1; \
+	    done; \
+	done
+
 .PHONY: asan tsan arm cover
 asan tsan:
 	$(Q)tools/mk/need.sh $@ && $(MAKE) VARIANT=$@ check-variant

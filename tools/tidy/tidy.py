@@ -31,6 +31,9 @@ PLACES = [
      "<stdatomic.h> outside src/base/atomic.h"),
     (r"(?<![\w\"<./])errno\b(?!\.h)", ["src/base/self.c", "src/base/sys*.[ch]"],
      "errno outside src/base: a coroutine may wake on another thread"),
+    (r"\b(malloc|calloc|realloc|reallocarray|aligned_alloc|posix_memalign|free|strn?dup"
+     r"|v?asprintf)\s*\(", ["src/base/memory.c"],
+     "memory from elsewhere than src/base/memory.c: the program may have set an allocator"),
     (r"#\s*include\s*<liburing", ["src/reactor/uring*.[ch]"],
      "liburing outside its driver"),
     (r"#\s*if.*\b(__linux__|__FreeBSD__|__APPLE__)\b", ["src/base/*", "src/reactor/*"],

@@ -105,16 +105,18 @@ static char model_heap[1 << 16] __attribute__((aligned(64)));
 static size_t model_heap_used;
 static uint32_t model_heap_run;
 
+/* In front of each piece stands a line with its size. */
 void *weft__alloc_line(size_t bytes)
 {
     if (model_heap_run != ex.run)
         model_heap_used = 0;
     model_heap_run = ex.run;
-    void *p = model_heap + model_heap_used;
+    char *p = model_heap + model_heap_used + 64;
 
-    model_heap_used += (bytes + 63) / 64 * 64;
+    model_heap_used += 64 + (bytes + 63) / 64 * 64;
     if (model_heap_used > sizeof model_heap)
         model_fail("a model allocates more than %zu bytes", sizeof model_heap);
+    memcpy(p - 64, &bytes, sizeof bytes);
     return memset(p, 0, bytes);
 }
 
@@ -125,7 +127,12 @@ void *weft__alloc(size_t bytes)
 
 void weft__free(void *p)
 {
-    (void)p;
+    size_t bytes;
+
+    if (p == NULL)
+        return;
+    memcpy(&bytes, (char *)p - 64, sizeof bytes);
+    model_let_go(p, bytes);
 }
 
 #endif

@@ -158,6 +158,7 @@ static void model_leave_buffer(struct model_thread *t, int i)
     }
     struct model_held h = t->held[i];
 
+    model_refuse_gone((uintptr_t)h.at, true, t->id);
     if (!ex.is_settling) {
         ex.is_settling = true;
         (void)model_resolve(t, h.word);
@@ -297,6 +298,14 @@ static void model_spin(const struct model_at *where)
 
 /* ---- the operations ---- */
 
+/* Others may come first. */
+static void model_come_to(const struct model_word *w, const struct model_at *where)
+{
+    if (w->is_shared)
+        model_pick(true, where);
+    model_refuse_gone(w->at, false, ex.cur->id);
+}
+
 void model_init(volatile void *at, unsigned bytes, uint64_t value)
 {
     if (ex.cur)
@@ -314,8 +323,7 @@ uint64_t model_load(const volatile void *at, unsigned bytes, memory_order order,
         return model_peek(at, bytes);
     struct model_word *w = model_use(at, false);
 
-    if (w->is_shared)
-        model_pick(true, where);
+    model_come_to(w, where);
     const int own = model_newest(t, w);
 
     if (own >= 0) {
@@ -343,8 +351,7 @@ void model_store(volatile void *at, unsigned bytes, uint64_t value, memory_order
     }
     struct model_word *w = model_use(at, true);
 
-    if (w->is_shared)
-        model_pick(true, where);
+    model_come_to(w, where);
     t->hash = model_mix(t->hash, 2);
     if (!w->is_shared) {
         w->clock = model_publish(t, order);
@@ -374,8 +381,7 @@ static uint64_t model_begin_rmw(struct model_thread *t, struct model_word *w,
                                 const volatile void *at, unsigned bytes, memory_order order,
                                 const struct model_at *where)
 {
-    if (w->is_shared)
-        model_pick(true, where);
+    model_come_to(w, where);
     if (model_releases(order))
         model_drain(t);
     for (int own; (own = model_newest(t, w)) >= 0;)

@@ -66,6 +66,7 @@ static void model_plain_use_group(uintptr_t at, uint8_t bytes, bool writes, cons
     const struct model_thread *t = ex.cur;
     struct model_plain *p = model_plain_at(at);
 
+    model_refuse_gone(at, false, t->id);
     for (int i = 0; i < ex.n; i++) {
         if (i == t->id)
             continue;
@@ -94,6 +95,15 @@ static void model_plain_use(const void *at, unsigned bytes, bool writes, const v
         a += n;
         bytes -= n;
     }
+}
+
+/* Who has used it without being ordered before this has used what is somebody else's by now. */
+TEST_FN void model_do_let_go(const void *at, size_t bytes, const void *from)
+{
+    if (!ex.cur)
+        return;
+    model_plain_use(at, (unsigned)bytes, true, from);
+    model_note_gone(at, bytes);
 }
 
 #define MODEL_PLAIN_USES(name, bytes)                                                              \

@@ -264,6 +264,13 @@ TEST_FN void model_event_do_wait(struct model_event *e, const struct model_at *w
 
 /* ---- the whole ---- */
 
+static void model_be_nobody(void)
+{
+    ex.cur = NULL;
+    weft__m_set_self(NULL);
+    weft__gate_set_self(NULL);
+}
+
 /* One execution; false if it came to a state that was seen before. */
 static bool model_execute(void)
 {
@@ -271,16 +278,15 @@ static bool model_execute(void)
 
     ex.run++;
     ex.n = 0;
-    ex.cur = NULL;
     ex.memory_hash = 0;
     ex.preemptions = what->preemptions;
     ex.late = what->late;
     ex.is_cut = false;
     ex.is_settling = false;
     model_n_steps = 0;
-    weft__m_set_self(NULL);
-    weft__gate_set_self(NULL);
+    model_be_nobody();
     what->begin();
+    model_be_nobody();
     for (; ex.n < MODEL_THREADS_MAX && what->thread[ex.n]; ex.n++)
         model_thread_init(&ex.threads[ex.n], ex.n, what->thread[ex.n]);
     ex.cur = &ex.threads[model_choose(ex.n)];
@@ -288,9 +294,7 @@ static bool model_execute(void)
     if (ex.is_cut || ex.must_restart)
         return false;
     model_drain_all();
-    ex.cur = NULL;
-    weft__m_set_self(NULL);
-    weft__gate_set_self(NULL);
+    model_be_nobody();
     if (what->end)
         what->end();
     return true;

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * trim.c - weft_trim(): what a runtime keeps for later goes back to the system.
+ *
+ * The caches of a P are its own.  So the caller empties those of his own P, if he has one, and asks
+ * the others: each looks at wants_trim when it looks around and before it sleeps, and one that
+ * sleeps is woken for it, by the same protocol as for work ([IDLE-DEKKER]).  Nobody waits for them:
+ * one may compute for long.  A descriptor in the cache of one P holds its whole slab, so the last
+ * who has emptied his looks at the slabs once more.
+ */
+#include <weft/memory.h>
+
+#include <errno.h>
+
+#include "../base/forked.h"
+#include "sched.h"
+
+static void flush_caches(struct weft__p *p)
+{
+    weft__stack_cache_flush(&p->rt->stacks, &p->stack_cache);
+    weft__g_cache_flush(&p->rt->slabs, &p->g_cache);
+}
+
+/* As many as there are now, whatever comes meanwhile. */
+static uint64_t trim_stacks(struct weft__stacks *s)
+{
+    uint64_t given = 0;
+    uint32_t n = atomic_load_explicit(&s->hot_count, memory_order_relaxed);
+    (void)weft__stacks_trim(s, 0, n, &given);
+    return given;
+}
+
+void weft__p_trim(struct weft__p *p)
+{
+    struct weft_runtime *rt = p->rt;
+    atomic_store_explicit(&p->wants_trim, false, memory_order_relaxed);
+    flush_caches(p);
+    (void)trim_stacks(&rt->stacks);
+    /* relaxed: what was flushed is found under a lock. */
+    if (atomic_fetch_sub_explicit(&rt->trims_due, 1, memory_order_relaxed) == 1) {
+        (void)weft__slabs_trim(&rt->slabs);
+    }
+}
+
+static void ask(struct weft__p *p)
+{
+    _Atomic uint32_t *due = &p->rt->trims_due;
+    atomic_fetch_add_explicit(due, 1, memory_order_relaxed);
+    if (atomic_exchange_explicit(&p->wants_trim, true, memory_order_relaxed)) {
+        atomic_fetch_sub_explicit(due, 1, memory_order_relaxed); /* it has been asked before */
+    }
+    (void)weft__idle_wake_p(p);
+}
+
+int64_t weft_trim(struct weft_runtime *rt)
+{
+    struct weft_runtime *current = weft_runtime_current();
+    if (rt == NULL) {
+        rt = current;
+    }
+    if (rt == NULL) {
+        return -EINVAL;
+    }
+    weft__refuse_in_child("weft_trim() was called" WEFT__IN_CHILD);
+    struct weft__p *own = rt == current ? weft__m_self()->p : NULL;
+    if (own != NULL) {
+        flush_caches(own);
+    }
+    uint64_t given = trim_stacks(&rt->stacks) + weft__slabs_trim(&rt->slabs);
+    for (int i = 0; i < rt->procs; i++) {
+        if (&rt->p[i] != own) {
+            ask(&rt->p[i]);
+        }
+    }
+    return (int64_t)given;
+}
