@@ -10,6 +10,8 @@
 #include <weft/group.h>
 #include <weft/scope.h>
 
+#include <sched/spawn.h>
+
 #include "rig.h"
 
 #define CHILDREN 3
@@ -63,9 +65,9 @@ static void hand_out(void (*fn)(void *), void *arg)
         model_event_set(&s->event);
 }
 
-int weft_go_at(void (*fn)(void *), void *arg, const char *site)
+int weft__go(void (*fn)(void *), void *arg, const char *site, bool may_wait, const void *caller)
 {
-    (void)site;
+    (void)site, (void)may_wait, (void)caller;
     hand_out(fn, arg);
     return 0;
 }
