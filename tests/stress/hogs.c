@@ -2,6 +2,8 @@
 /*
  * hogs.c - coroutines that keep their processors for a random while, all the time, beside others
  * that count each other's messages: what is served from outside meets its owner at every step.
+ *
+ * matrix: short
  */
 #include "net_test.h"
 

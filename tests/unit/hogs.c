@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* hogs.c - what others do goes on while coroutines compute, or block their threads. */
+/*
+ * hogs.c - what others do goes on while coroutines compute, or block their threads.
+ *
+ * matrix: short
+ */
 #include <pthread.h>
 #include <sys/utsname.h>
 #include <unistd.h>
