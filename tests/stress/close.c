@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* close.c - fds that are closed under those who use them, and numbers that come back at once. */
+/*
+ * close.c - fds that are closed under those who use them, and numbers that come back at once.
+ *
+ * matrix: short
+ */
 #define _GNU_SOURCE
 #include "net_test.h"
 #include "no_lookout.h" /* a ring made for a relief processor could have the number closed last */
