@@ -241,7 +241,8 @@ TEST_FN void make_tcp6(int fds[2])
 TEST_FN void make_pty(int fds[2])
 {
     fds[0] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-    CHECK_GE(fds[0], 0);
+    if (fds[0] < 0)
+        SKIP("no pseudo-terminal can be had here");
     CHECK_EQ(grantpt(fds[0]), 0);
     CHECK_EQ(unlockpt(fds[0]), 0);
     fds[1] = open(ptsname(fds[0]), O_RDWR | O_NOCTTY | O_CLOEXEC);
