@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * stand.c - Ps that are told to stand down or to stand again while others make work visible:
- * [IDLE-DEKKER] of sched/idle.c, and what one that stands down owes to the others (sched/find.c).
+ * [IDLE-DEKKER] of sched/idle.c, and what one that stands down owes to the others (sched/aside.c).
  *
  * Of three Ps the first one computes for ever, where it is not said what it does; the second stands
  * all the time, the third is told.
@@ -11,26 +11,11 @@
 #include <sched/stand.h>
 
 #define ITEMS 3
+#include "items.h"
 
 /* What the third finds in the end, being bound to it; and what the second finds at the least. */
 #define BOUND_TO_THIRD 1
 #define BOUND_TO_SECOND 2
-
-struct item {
-    struct weft__g g;
-    struct model_cell content;
-    int taken;
-};
-
-static struct item items[ITEMS];
-
-/* They run nowhere: a thread that has found one has done its work. */
-bool weft__g_bind_stack(struct weft__p *p, struct weft__g *g)
-{
-    (void)p;
-    (void)g;
-    return true;
-}
 
 /* Nobody looks at quotas here. */
 void weft__watch_post(uint32_t what)
@@ -57,12 +42,6 @@ static void begin_down(void)
     begin_with(2);
 }
 
-static struct weft__g *make(int i)
-{
-    model_put(&items[i].content, 1);
-    return &items[i].g;
-}
-
 static void place(int i, int p)
 {
     struct weft__g *g = make(i);
@@ -70,17 +49,6 @@ static void place(int i, int p)
     g->flags = G_FLAG_PINNED;
     g->p_home = (uint16_t)p;
     weft__queue_bound(&procs_p[p], g);
-}
-
-/* Its number. */
-static int take(struct weft__g *g)
-{
-    struct item *it = (struct item *)g;
-
-    MODEL_CHECK(model_get(&it->content) == 1);
-    model_put(&it->content, 0);
-    it->taken++;
-    return (int)(it - items);
 }
 
 static void each_was_taken_once(void)
