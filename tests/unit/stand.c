@@ -10,6 +10,7 @@
 #include <sched/stand.h>
 #include <sys/socket.h>
 
+#include "no_lookout.h"
 #include "quota_rig.h"
 
 #define PROCS 8
