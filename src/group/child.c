@@ -12,16 +12,6 @@
 #include "../sched/limit.h"
 #include "group.h"
 
-/* Under the lock: nobody cancels c any more. */
-static void unlink_child(struct weft__child *c)
-{
-    *c->prev_next = c->next;
-    if (c->next != NULL) {
-        c->next->prev_next = c->prev_next;
-    }
-    weft__scope_pop(&c->scope);
-}
-
 static void keep(struct weft__group *g, struct weft__child *c)
 {
     c->next = NULL;
@@ -49,7 +39,7 @@ static void end(struct weft__child *c, int result)
     struct weft__group *g = c->group;
     weft__limit_end(weft__park_self(""));
     weft__lock(&g->lock);
-    unlink_child(c);
+    weft__member_leave_locked(&c->member);
     c->end.result = result;
     bool is_kept = g->keeps_ends;
     if (is_kept) {
@@ -74,24 +64,11 @@ static void leave_by_exit(void *child)
 static void begin(struct weft__child *c)
 {
     struct weft__g *self = weft__park_self("");
-    struct weft__group *g = c->group;
-    weft__scope_init(&c->scope, self->scope, INT64_MAX, SCOPE_BASE);
-    weft__scope_push(self, &c->scope);
+    weft__member_enter(c->group, &c->member);
     c->on_exit.fn = leave_by_exit;
     c->on_exit.arg = c;
     weft__ends_push(self, &c->on_exit, END_BLOCK);
     c->end.id = atomic_load_explicit(&self->id, memory_order_relaxed);
-    weft__lock(&g->lock);
-    if (g->is_cancelled) {
-        weft__scope_mark(&c->scope);
-    }
-    c->next = g->begun;
-    c->prev_next = &g->begun;
-    if (c->next != NULL) {
-        c->next->prev_next = &c->next;
-    }
-    g->begun = c;
-    weft__unlock(&g->lock);
 }
 
 /* Give or take a quarter, so that children which failed together do not come back together. */

@@ -6,6 +6,8 @@
 
 #include "../base/fatal.h"
 #include "../base/sys.h"
+#include "../sched/limit.h"
+#include "../sched/sched.h"
 #include "../sched/spawn.h"
 
 _Static_assert(sizeof(struct weft__group) <= sizeof(struct weft_group),
@@ -36,7 +38,7 @@ void weft_group_begin(struct weft_group *group, const struct weft_group_opts *op
     weft__lock_init(&g->lock, RANK_CHAN);
     g->count = 0;
     g->limit = opts->limit > 0 ? opts->limit : INT64_MAX;
-    g->begun = NULL;
+    g->members = NULL;
     g->ended = NULL;
     g->ended_last = &g->ended;
     weft__waitq_init(&g->starters, &g->lock);
@@ -64,12 +66,12 @@ void weft__group_cancel_locked(struct weft__group *g)
         return;
     }
     g->is_cancelled = true;
-    for (struct weft__child *c = g->begun; c != NULL; c = c->next) {
-        weft__cancel_mark(&c->scope);
+    for (struct weft__member *m = g->members; m != NULL; m = m->next) {
+        weft__cancel_mark(&m->scope);
     }
     weft__cancel_fence();
-    for (struct weft__child *c = g->begun; c != NULL; c = c->next) {
-        weft__cancel_deliver(&c->scope);
+    for (struct weft__member *m = g->members; m != NULL; m = m->next) {
+        weft__cancel_deliver(&m->scope);
     }
     wake_all(&g->starters, -ECANCELED);
 }
@@ -109,7 +111,7 @@ static int wait_locked(struct weft__group *g, struct weft__waitq *q, enum weft__
     return rc == 0 ? waiter.rc : rc;
 }
 
-/* A place for one more child. */
+/* A place for one more child in the group. */
 static int take_place(struct weft__group *g, bool may_wait, const void *caller)
 {
     int rc = 0;
@@ -125,24 +127,39 @@ static int take_place(struct weft__group *g, bool may_wait, const void *caller)
     return rc;
 }
 
+/* And in the runtime, if that has a limit, too: a cancel of the group ends the wait for it. */
+static int take_place_in_runtime(struct weft__group *g, bool may_wait, const void *caller)
+{
+    struct weft__limit *limit = &weft__park_self("")->rt->limit;
+    struct weft__member starter;
+    if (limit->max == 0) {
+        return 0;
+    }
+    weft__member_enter(g, &starter);
+    int rc = weft__limit_take(limit, may_wait, caller);
+    weft__lock(&g->lock);
+    weft__member_leave_locked(&starter);
+    weft__unlock(&g->lock);
+    return rc;
+}
+
 static void run_plain(void *child)
 {
     (void)weft__child_main(child);
 }
 
 /* Start the coroutine: the plain way if nothing is wanted that takes a handle. */
-static int start(struct weft__child *c, const struct weft_child_opts *opts, bool may_wait,
-                 const void *caller)
+static int start(struct weft__child *c, const struct weft_child_opts *opts)
 {
     if (opts->name == NULL && opts->stack_bytes == 0 && opts->handle == NULL) {
-        return weft__go(run_plain, c, opts->site, may_wait, caller);
+        return weft__go_placed(run_plain, c, opts->site);
     }
     struct weft_go_opts go_opts = {.size = sizeof go_opts,
                                    .name = opts->name,
                                    .stack_bytes = opts->stack_bytes,
                                    .site = opts->site};
     int rc;
-    struct weft_co *co = weft__go_opts(weft__child_main, c, &go_opts, may_wait, caller, &rc);
+    struct weft_co *co = weft__go_opts_placed(weft__child_main, c, &go_opts, &rc);
     if (co == NULL) {
         return rc;
     }
@@ -175,7 +192,10 @@ int weft_group_go_opts(struct weft_group *group, int (*fn)(void *), void *arg,
     c->restarts = opts->restarts;
     c->backoff_ns = opts->backoff_ns > 0 ? opts->backoff_ns : 10 * WEFT_MS;
     c->backoff_max_ns = opts->backoff_max_ns > 0 ? opts->backoff_max_ns : 10 * WEFT_SEC;
-    rc = start(c, opts, may_wait, __builtin_return_address(0));
+    rc = take_place_in_runtime(g, may_wait, __builtin_return_address(0));
+    if (rc == 0) {
+        rc = start(c, opts);
+    }
     if (rc != 0) {
         weft__lock(&g->lock);
         weft__group_leave_locked(g);

@@ -25,7 +25,7 @@ struct weft__g *weft__find_at_rest(struct weft__p *p)
     if (weft__queue_has_bound(p)) {
         return weft__queue_take_bound(p);
     }
-    weft__stack_cache_flush(&p->rt->stacks, &p->stack_cache);
+    weft__p_flush_caches(p);
     weft__p_sleep(p);
     return NULL;
 }

@@ -100,6 +100,7 @@ static struct weft__p *dismiss(struct weft_runtime *rt, bool is_needed)
             at_work = p->look.is_hogged ? at_work : p;
         } else {
             atomic_store_explicit(&p->is_called, false, memory_order_relaxed);
+            rt->reactors.driver->wake(p->reactor); /* to give away what it keeps: aside.c */
         }
     }
     return at_work;

@@ -300,6 +300,7 @@ int weft__timers_fire(struct weft__p *self, struct weft__p *p, int64_t now_ns);
 struct weft__g *weft__find(struct weft__m *m);
 
 /* trim.c: by the owner of p */
+void weft__p_flush_caches(struct weft__p *p);
 void weft__p_trim(struct weft__p *p);
 static inline bool weft__p_must_trim(const struct weft__p *p)
 {

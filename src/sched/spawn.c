@@ -60,14 +60,14 @@ static inline bool inherit(struct weft__p **p, struct weft__g *child)
     return is_done;
 }
 
-/* Where there is a limit, a place for one more coroutine.  Whoever waits for it may come back on
- * another P. */
-static inline int take_place(struct weft__p **p, bool may_wait, const void *caller)
+/* Where there is a limit, a place for one more coroutine, unless the caller has it already.  Who
+ * waits for it may come back on another P. */
+static inline int take_place(struct weft__p **p, bool has_place, const void *caller)
 {
-    if (WEFT__LIKELY(((*p)->birth_flags & G_FLAG_COUNTED) == 0)) {
+    if (WEFT__LIKELY(((*p)->birth_flags & G_FLAG_COUNTED) == 0) || has_place) {
         return 0;
     }
-    int rc = weft__limit_take(&(*p)->rt->limit, may_wait, caller);
+    int rc = weft__limit_take(&(*p)->rt->limit, true, caller);
     *p = weft__m_self()->p;
     return rc;
 }
@@ -83,12 +83,12 @@ static WEFT__COLD void take_back(struct weft__p *p, struct weft__g *g)
     }
 }
 
-static WEFT__ALWAYS_INLINE int spawn(void (*fn)(void *), void *arg, const char *site, bool may_wait,
-                                     const void *caller)
+static WEFT__ALWAYS_INLINE int spawn(void (*fn)(void *), void *arg, const char *site,
+                                     bool has_place, const void *caller)
 {
     struct weft__m *m = weft__m_in_coroutine("weft_go() (on a plain thread: weft_runtime_go())");
     struct weft__p *p = m->p;
-    int rc = take_place(&p, may_wait, caller);
+    int rc = take_place(&p, has_place, caller);
     if (WEFT__UNLIKELY(rc != 0)) {
         return rc;
     }
@@ -106,12 +106,12 @@ static WEFT__ALWAYS_INLINE int spawn(void (*fn)(void *), void *arg, const char *
 
 int weft_go_at(void (*fn)(void *), void *arg, const char *site)
 {
-    return spawn(fn, arg, site, true, __builtin_return_address(0));
+    return spawn(fn, arg, site, false, __builtin_return_address(0));
 }
 
-int weft__go(void (*fn)(void *), void *arg, const char *site, bool may_wait, const void *caller)
+int weft__go_placed(void (*fn)(void *), void *arg, const char *site)
 {
-    return spawn(fn, arg, site, may_wait, caller);
+    return spawn(fn, arg, site, true, NULL);
 }
 
 static void check_options(const struct weft_runtime *rt, const struct weft_go_opts *opts)
@@ -129,13 +129,14 @@ static void check_options(const struct weft_runtime *rt, const struct weft_go_op
 
 static WEFT__ALWAYS_INLINE struct weft_co *spawn_opts(int (*fn)(void *), void *arg,
                                                       const struct weft_go_opts *opts,
-                                                      bool may_wait, const void *caller, int *error)
+                                                      bool has_place, const void *caller,
+                                                      int *error)
 {
     struct weft__m *m = weft__m_in_coroutine("weft_go()");
     struct weft__p *p = m->p;
     struct weft_runtime *rt = p->rt;
     check_options(rt, opts);
-    int rc = take_place(&p, may_wait, caller);
+    int rc = take_place(&p, has_place, caller);
     if (WEFT__UNLIKELY(rc != 0)) {
         *error = rc;
         return NULL;
@@ -198,17 +199,17 @@ static struct weft__p *choose_home(struct weft_runtime *rt)
 struct weft_co *weft_go_opts(int (*fn)(void *), void *arg, const struct weft_go_opts *opts)
 {
     int error;
-    struct weft_co *co = spawn_opts(fn, arg, opts, true, __builtin_return_address(0), &error);
+    struct weft_co *co = spawn_opts(fn, arg, opts, false, __builtin_return_address(0), &error);
     if (WEFT__UNLIKELY(co == NULL && opts->error != NULL)) {
         *opts->error = error;
     }
     return co;
 }
 
-struct weft_co *weft__go_opts(int (*fn)(void *), void *arg, const struct weft_go_opts *opts,
-                              bool may_wait, const void *caller, int *error)
+struct weft_co *weft__go_opts_placed(int (*fn)(void *), void *arg,
+                                     const struct weft_go_opts *opts, int *error)
 {
-    return spawn_opts(fn, arg, opts, may_wait, caller, error);
+    return spawn_opts(fn, arg, opts, true, NULL, error);
 }
 
 /* Start a coroutine from a thread that runs no P of rt: fn with a handle, or plain without.  Where

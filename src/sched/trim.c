@@ -5,8 +5,8 @@
  * The caches of a P are its own.  So the caller empties those of his own P, if he has one, and asks
  * the others: each looks at wants_trim when it looks around and before it sleeps, and one that
  * sleeps is woken for it, by the same protocol as for work ([IDLE-DEKKER]).  Nobody waits for them:
- * one may compute for long.  A descriptor in the cache of one P holds its whole slab, so the last
- * who has emptied his looks at the slabs once more.
+ * one may compute for long.  A relief P keeps nothing while it rests.  A descriptor in the cache of
+ * one P holds its whole slab, so the last who has emptied his looks at the slabs once more.
  */
 #include <weft/memory.h>
 
@@ -15,7 +15,7 @@
 #include "../base/forked.h"
 #include "sched.h"
 
-static void flush_caches(struct weft__p *p)
+void weft__p_flush_caches(struct weft__p *p)
 {
     weft__stack_cache_flush(&p->rt->stacks, &p->stack_cache);
     weft__g_cache_flush(&p->rt->slabs, &p->g_cache);
@@ -34,7 +34,7 @@ void weft__p_trim(struct weft__p *p)
 {
     struct weft_runtime *rt = p->rt;
     atomic_store_explicit(&p->wants_trim, false, memory_order_relaxed);
-    flush_caches(p);
+    weft__p_flush_caches(p);
     (void)trim_stacks(&rt->stacks);
     /* relaxed: what was flushed is found under a lock. */
     if (atomic_fetch_sub_explicit(&rt->trims_due, 1, memory_order_relaxed) == 1) {
@@ -64,7 +64,7 @@ int64_t weft_trim(struct weft_runtime *rt)
     weft__refuse_in_child("weft_trim() was called" WEFT__IN_CHILD);
     struct weft__p *own = rt == current ? weft__m_self()->p : NULL;
     if (own != NULL) {
-        flush_caches(own);
+        weft__p_flush_caches(own);
     }
     uint64_t given = trim_stacks(&rt->stacks) + weft__slabs_trim(&rt->slabs);
     for (int i = 0; i < rt->procs; i++) {

@@ -65,9 +65,9 @@ static void hand_out(void (*fn)(void *), void *arg)
         model_event_set(&s->event);
 }
 
-int weft__go(void (*fn)(void *), void *arg, const char *site, bool may_wait, const void *caller)
+int weft__go_placed(void (*fn)(void *), void *arg, const char *site)
 {
-    (void)site, (void)may_wait, (void)caller;
+    (void)site;
     hand_out(fn, arg);
     return 0;
 }

@@ -14,6 +14,8 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "no_lookout.h" /* one that runs at a fork leaves locks behind */
+
 #define SECONDS_MAX 10
 
 /* What the process of a row leaves. */

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "co_test.h"
+#include "no_lookout.h" /* threads have names after their processors */
 
 enum { KINDS = 4 };
 

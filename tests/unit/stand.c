@@ -12,7 +12,6 @@
 
 #include "no_lookout.h"
 #include "quota_rig.h"
-
 #define PROCS 8
 
 static struct weft_runtime *start(int procs)

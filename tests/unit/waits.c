@@ -8,6 +8,18 @@
 
 #include <pthread.h>
 
+/* The body is the first coroutine of a runtime that has a limit, at which a start waits. */
+#define WAIT_TEST(id)                                                                              \
+    static int in_##id(void *unused);                                                              \
+    TEST(id)                                                                                       \
+    {                                                                                              \
+        struct weft_config config = WEFT_CONFIG_INIT;                                              \
+        config.coroutines_max = COROUTINES_MAX;                                                    \
+        config.at_max = WEFT_AT_MAX_WAIT;                                                          \
+        CHECK_EQ(weft_run_config(in_##id, NULL, &config), 0);                                      \
+    }                                                                                              \
+    static int in_##id(void *unused __attribute__((unused)))
+
 struct caller {
     struct world *world;
     const struct row *row;
@@ -80,7 +92,7 @@ static void ready(struct world *w, const struct row *row)
     }
 }
 
-CO_TEST(what_is_ready_is_done_though_the_scope_has_ended)
+WAIT_TEST(what_is_ready_is_done_though_the_scope_has_ended)
 {
     for_each_row(ready);
     return 0;
@@ -95,7 +107,7 @@ static void deadline(struct world *w, const struct row *row)
         }
 }
 
-CO_TEST(a_deadline_ends_every_call)
+WAIT_TEST(a_deadline_ends_every_call)
 {
     for_each_row(deadline);
     return 0;
@@ -115,7 +127,7 @@ static void cancel(struct world *w, const struct row *row)
     }
 }
 
-CO_TEST(a_cancel_ends_every_call)
+WAIT_TEST(a_cancel_ends_every_call)
 {
     for_each_row(cancel);
     return 0;
@@ -141,7 +153,7 @@ static void from_a_thread(struct world *w, const struct row *row)
 }
 
 /* The coroutine that the thread's call wakes may be joined before that call has returned. */
-CO_TEST(a_cancel_from_a_plain_thread_ends_every_call)
+WAIT_TEST(a_cancel_from_a_plain_thread_ends_every_call)
 {
     for_each_row(from_a_thread);
     return 0;
@@ -165,7 +177,7 @@ static void close_ends(struct world *w, const struct row *row)
     CHECK_EQ(weft_chan_len(w->full), 1); /* what was not sent is not there, what was is */
 }
 
-CO_TEST(a_close_ends_every_call_and_those_to_come)
+WAIT_TEST(a_close_ends_every_call_and_those_to_come)
 {
     for_each_row(close_ends);
     return 0;
@@ -183,7 +195,7 @@ static void close_after(struct world *w, const struct row *row)
         expect_rc(row, row->call(w), row->closing.rc);
 }
 
-CO_TEST(what_came_before_a_close_is_given_where_the_row_says_so)
+WAIT_TEST(what_came_before_a_close_is_given_where_the_row_says_so)
 {
     for_each_row(close_after);
     return 0;
@@ -213,7 +225,7 @@ static void both(struct world *w, const struct row *row)
         expect_success(w, row, row->call(w));
 }
 
-CO_TEST(of_two_that_end_a_call_at_once_one_wins_and_nothing_is_lost)
+WAIT_TEST(of_two_that_end_a_call_at_once_one_wins_and_nothing_is_lost)
 {
     for (int i = 0; i < 4; i++)
         for_each_row(both);
@@ -238,7 +250,7 @@ static void close_and_cancel(struct world *w, const struct row *row)
     expect_rc(row, row->call(w), row->closing.rc);
 }
 
-CO_TEST(of_a_close_and_a_cancel_at_once_one_wins)
+WAIT_TEST(of_a_close_and_a_cancel_at_once_one_wins)
 {
     for (int i = 0; i < 4; i++)
         for_each_row(close_and_cancel);
@@ -264,7 +276,7 @@ static void nested(struct world *w, const struct row *row)
     }
 }
 
-CO_TEST(of_nested_scopes_the_innermost_that_has_ended_answers)
+WAIT_TEST(of_nested_scopes_the_innermost_that_has_ended_answers)
 {
     for_each_row(nested);
     return 0;
@@ -287,7 +299,7 @@ static void shield(struct world *w, const struct row *row)
     CHECK_EQ(c.status, -ECANCELED);
 }
 
-CO_TEST(in_a_shield_a_call_waits_on_through_a_cancel)
+WAIT_TEST(in_a_shield_a_call_waits_on_through_a_cancel)
 {
     for_each_row(shield);
     return 0;

@@ -18,7 +18,6 @@
  *   not in the table: weft_call_on_big_stack weft_defer_end weft_exit (as the functions called do)
  *   not in the table: weft_close (ends by itself)
  *   not in the table: weft_yield (a turn)
- *   not in the table: weft_go_at weft_go_opts weft_runtime_go_at (at a limit alone: limit.c)
  *   not in the table: weft_dump weft_run weft_run_config weft_runtime_start weft_runtime_stop
  *   not in the table: weft_block_on (they block threads)
  */
@@ -27,7 +26,7 @@
 
 #include <poll.h>
 
-#include "waits_world.h"
+#include "waits_limit.h"
 
 /* What ends the thing that a call waits for, by those who do not wait. */
 struct closing {
@@ -528,6 +527,13 @@ static const struct row rows[] = {
     {"weft_wg_wait", call_wait_group, finish_work, NULL,
      NOT_CLOSED("to free it in use is fatal: tests/child/wait_group_freed_in_use.c")},
     {"weft_group_go_opts", call_group_go, open_gate, NULL, CLOSED(cancel_group, -ECANCELED, GONE)},
+    {"weft_group_go_opts at-the-limit-of-all", call_group_go_at_limit, free_a_place, NULL,
+     CLOSED(cancel_open_group, -ECANCELED, GONE)},
+    {"weft_go_at", call_go, free_a_place, NULL, NOT_CLOSED("the places go with their runtime")},
+    {"weft_go_opts", call_go_with, free_a_place, join_started,
+     NOT_CLOSED("the places go with their runtime")},
+    {"weft_runtime_go_at", call_runtime_go, free_a_place, NULL,
+     NOT_CLOSED("the places go with their runtime")},
     {"weft_group_next", call_group_next, open_gate, NULL,
      NOT_CLOSED("a cancel of the group ends its children, and their ends are given")},
     {"weft_future_await", call_future_await, keep_promise, NULL,

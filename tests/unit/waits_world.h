@@ -7,6 +7,9 @@
 
 #include "co_test.h"
 
+/* The runtime has room for all that a test starts, and is full when a call wants it to be. */
+#define COROUTINES_MAX 24
+
 /* All that the calls wait for, none of it ready. */
 struct world {
     chan *empty, *full, *gate; /* the gate closed, the holder and the children end */
@@ -28,6 +31,12 @@ struct world {
     struct weft_subscriber *subscriber;
     struct weft_watch *watch;
     struct weft_group group;
+    struct weft_group open_group; /* without a limit of its own */
+    chan *places;                 /* those who stay, to take all that the runtime has, wait here */
+    struct weft_mutex *places_mutex; /* guards the two below */
+    struct weft_co *stayers[COROUTINES_MAX];
+    int n_stayers;
+    struct weft_co *started; /* by the call under test, where it gives a handle */
     struct weft_promise *promise; /* NULL: given up */
     struct weft_future *future;
     struct weft_waker *waker;
@@ -115,6 +124,10 @@ static void build(struct world *w)
                                     .keep_ends = 1,
                                 });
     CHECK_EQ(weft_group_go(&w->group, wait_at_the_gate, w->gate), 0);
+    weft_group_begin(&w->open_group, NULL);
+    w->places = chan_make(0, 0);
+    w->places_mutex = weft_mutex_make();
+    w->n_stayers = 0;
     w->oneshot = w->sender = weft_oneshot_make(0);
     w->broadcast = weft_broadcast_make(0, 1);
     w->subscriber = weft_broadcast_subscribe(w->broadcast);
@@ -123,12 +136,29 @@ static void build(struct world *w)
     w->closed_fd = -1;
 }
 
+/* Until none is left but the caller: who was started without a handle has left its place, too. */
+static void await_ends(void)
+{
+    struct weft_stats stats = {.size = sizeof stats};
+
+    do {
+        weft_yield();
+        CHECK_EQ(weft_runtime_stats(NULL, &stats), 0);
+    } while (stats.live > 1);
+}
+
 static void destroy(struct world *w)
 {
     chan_close(w->gate);
     if (w->holder != NULL)
         join(w->holder);
     CHECK_EQ(weft_group_end(&w->group), 0);
+    CHECK_EQ(weft_group_end(&w->open_group), 0);
+    chan_close(w->places);
+    while (w->n_stayers > 0)
+        join(w->stayers[--w->n_stayers]);
+    chan_unref(w->places);
+    weft_mutex_free(w->places_mutex);
     chan_unref(w->empty);
     chan_unref(w->full);
     chan_unref(w->gate);
@@ -155,6 +185,7 @@ static void destroy(struct world *w)
                        w->listener, w->crowd, w->pushed};
     for (int i = 0; i < COUNT(fds); i++)
         CHECK_EQ(weft_close(fds[i]), fds[i] == w->closed_fd ? -EBADF : 0);
+    await_ends();
 }
 
 #endif
