@@ -189,6 +189,11 @@ n_passed=0 n_failed=0 n_skipped=0 n_running=0 n_reported=0 n_planned=0
 declare -a failures=() times=()
 declare -A kind_ms=() kind_runs=()
 
+# The lines of a log that say what went wrong, for the end, where nothing stands between them.
+why() {
+    grep -aE '^FAIL|is false|^SUMMARY: |^weft: fatal' "$1" | head -n 4 | tr '\n' ';' | cut -c1-400
+}
+
 # Prints and adds up every result that has come in, in the order of the plan.
 report() {
     local sum ms prog row name kind p f s rest
@@ -206,7 +211,7 @@ report() {
             "$name" "${row:+[$row]}" "$sum" "$ms"
         grep -aE '^skip ' "$work/$n_reported.log" | sed 's/^/     /'
         if [ "$f" -ne 0 ]; then
-            failures+=("$name${row:+ [$row]}")
+            failures+=("$name${row:+ [$row]}: $(why "$work/$n_reported.log")")
             sed 's/^/     | /' "$work/$n_reported.log" | tail -n 120
         fi
         n_reported=$((n_reported + 1))
