@@ -56,6 +56,9 @@ struct weft_config {
     int blocking_max;          /* WEFT_BLOCKING_MAX: threads for weft_blocking() at most, and calls
                                    between weft_blocking_enter() and leave; default 512 */
     int64_t blocking_idle_ns;  /* how long such a thread stays idle; default 10 s */
+    int64_t name_ttl_ns;       /* WEFT_NAME_TTL, in seconds, 0 for none: how long an answer of
+                                   weft_resolve() is used again; default 10 s, -1: not at all */
+    int64_t name_error_ttl_ns; /* WEFT_NAME_ERROR_TTL: the same of an error; default 1 s */
 };
 
 #define WEFT_CONFIG_INIT                                                                           \

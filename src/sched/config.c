@@ -15,6 +15,10 @@
 #define STACK_BYTES_DEFAULT ((size_t)256 * 1024)
 #define BLOCKING_DEFAULT 512
 #define BLOCKING_IDLE_DEFAULT_NS ((int64_t)10000000000)
+#define SECOND_NS ((int64_t)1000000000)
+#define NAME_TTL_DEFAULT_S 10
+#define NAME_ERROR_TTL_DEFAULT_S 1
+#define NAME_TTL_MAX_S 86400
 
 static int refuse(const char *name, const char *value, const char *allowed)
 {
@@ -87,6 +91,8 @@ static int env_number(const char *name, uint64_t min, uint64_t max, const char *
 
 #define PROCS_ALLOWED "a number of processors from 1 to 256"
 #define BLOCKING_ALLOWED "a number of threads from 1 to 16384"
+#define NAME_TTL_ALLOWED "a time in nanoseconds, or -1 for none"
+#define NAME_TTL_S_ALLOWED "a number of seconds from 0 to 86400"
 #define STACK_ALLOWED "a size from 16K to 1024M, with or without the suffix K or M"
 
 static int check_given(const struct weft_config *c)
@@ -108,6 +114,12 @@ static int check_given(const struct weft_config *c)
     }
     if (c->blocking_idle_ns < 0) {
         return refuse("weft_config.blocking_idle_ns", NULL, "a time in nanoseconds, or WEFT_NEVER");
+    }
+    if (c->name_ttl_ns < -1) {
+        return refuse("weft_config.name_ttl_ns", NULL, NAME_TTL_ALLOWED);
+    }
+    if (c->name_error_ttl_ns < -1) {
+        return refuse("weft_config.name_error_ttl_ns", NULL, NAME_TTL_ALLOWED);
     }
     return 0;
 }
@@ -161,6 +173,19 @@ static int apply_environment(struct weft_config *c)
     return 0;
 }
 
+/* How long answers of name services are kept: 0 for not at all, from here on. */
+static int resolve_name_ttl(const char *name, uint64_t default_s, int64_t *ttl_ns)
+{
+    uint64_t seconds = default_s;
+    int rc = env_number(name, 0, NAME_TTL_MAX_S, NAME_TTL_S_ALLOWED, &seconds);
+    if (*ttl_ns == 0) {
+        *ttl_ns = (int64_t)seconds * SECOND_NS;
+    } else if (*ttl_ns < 0) {
+        *ttl_ns = 0;
+    }
+    return rc;
+}
+
 int weft__config_resolve(struct weft_config *out, const struct weft_config *given)
 {
     memset(out, 0, sizeof *out);
@@ -182,6 +207,13 @@ int weft__config_resolve(struct weft_config *out, const struct weft_config *give
     int rc = check_given(out);
     if (rc == 0) {
         rc = apply_environment(out);
+    }
+    if (rc == 0) {
+        rc = resolve_name_ttl("WEFT_NAME_TTL", NAME_TTL_DEFAULT_S, &out->name_ttl_ns);
+    }
+    if (rc == 0) {
+        rc = resolve_name_ttl("WEFT_NAME_ERROR_TTL", NAME_ERROR_TTL_DEFAULT_S,
+                              &out->name_error_ttl_ns);
     }
     if (rc != 0) {
         return rc;

@@ -23,6 +23,7 @@
 #include "deque.h"
 #include "handle.h"
 #include "inject.h"
+#include "kept.h"
 #include "machine.h"
 #include "runq.h"
 #include "wait.h"
@@ -198,6 +199,7 @@ struct weft_runtime {
     _Atomic bool wants_look; /* the watch thread shall look for a deadlock */
     struct weft__fd_waits fd_waits;
     struct weft__pool pool;
+    struct weft__kept_names kept_names;
     _Atomic uint64_t away_begun; /* away.h */
     _Atomic uint64_t away_ended;
     _Atomic uint32_t n_outside; /* coroutines whose P was given away */

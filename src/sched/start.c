@@ -140,6 +140,8 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
     weft__slabs_init(&rt->slabs, rt);
     weft__fp_save(&rt->fp);
     weft__pool_init(&rt->pool, (uint32_t)c.blocking_max, c.blocking_idle_ns, rt->thread_name);
+    rt->kept_names.ttl_ns = c.name_ttl_ns;
+    rt->kept_names.error_ttl_ns = c.name_error_ttl_ns;
     if ((rc = start_stacks(rt, &c, was_said)) != 0) {
         goto out_free;
     }

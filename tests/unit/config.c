@@ -9,7 +9,8 @@
 
 static const char *const variables[] = {
     "WEFT_PROCS",   "WEFT_REACTOR", "WEFT_GUARD",        "WEFT_STACK",       "WEFT_VERBOSE",
-    "WEFT_SIGNALS", "WEFT_STEAL",   "WEFT_BLOCKING_MAX", "WEFT_STALL_REPORT"};
+    "WEFT_SIGNALS", "WEFT_STEAL",   "WEFT_BLOCKING_MAX", "WEFT_STALL_REPORT",
+    "WEFT_NAME_TTL", "WEFT_NAME_ERROR_TTL"};
 
 static void clear_environment(void)
 {
@@ -85,6 +86,9 @@ static const struct bad bad[] = {
     {"WEFT_BLOCKING_MAX", "16385", "from 1 to 16384"},
     {"WEFT_BLOCKING_MAX", "many", "from 1 to 16384"},
     {"WEFT_STALL_REPORT", "2", "0 or 1"},
+    {"WEFT_NAME_TTL", "-1", "seconds from 0 to 86400"},
+    {"WEFT_NAME_TTL", "86401", "seconds from 0 to 86400"},
+    {"WEFT_NAME_ERROR_TTL", "1s", "seconds from 0 to 86400"},
 };
 
 TEST(a_bad_environment_is_one_line_and_125)
@@ -126,6 +130,8 @@ TEST(a_bad_field_is_one_line_that_names_it)
         {{.size = sizeof(struct weft_config), .blocking_max = -1}, "blocking_max"},
         {{.size = sizeof(struct weft_config), .blocking_max = 16385}, "blocking_max"},
         {{.size = sizeof(struct weft_config), .blocking_idle_ns = -1}, "blocking_idle_ns"},
+        {{.size = sizeof(struct weft_config), .name_ttl_ns = -2}, "name_ttl_ns"},
+        {{.size = sizeof(struct weft_config), .name_error_ttl_ns = INT64_MIN}, "name_error_ttl_ns"},
         {{.size = 0, .procs = 1}, "size"},
         {{.size = SIZE_MAX, .procs = 1}, "size"},
     };
