@@ -22,12 +22,14 @@ struct weft_addr {
  * weft_addr_parse - turn a text into an address.
  *
  * @addr  receives the address.
- * @text  "127.0.0.1:80", "[::1]:80", "localhost:80" (127.0.0.1), ":80" or "*:80" (any address,
- *        IPv6 with IPv4 where the system has it, else IPv4), "unix:/path" or
- *        "unix:@name" (abstract).  Names other than localhost are not looked up.
+ * @text  "127.0.0.1:80", "[::1]:80", "[fe80::1%eth0]:80" (%: an interface, by its name or number),
+ *        "localhost:80" (127.0.0.1), ":80" or "*:80" (any address, IPv6 with IPv4 where the system
+ *        has it, else IPv4), "unix:/path" or "unix:@name" (abstract).  Names other than localhost
+ *        are not looked up: weft_resolve() does that.
  *
  * Returns    0.
  * Errors     -EINVAL        not such a text
+ *            -ENODEV        no such interface
  *            -ENAMETOOLONG  a UNIX path that does not fit
  * Blocks     never.
  * Threads    everywhere.
