@@ -25,7 +25,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include "co_test.h"
+#include "names_test.h"
 
 /* All that the calls wait for, none of it ready. */
 struct world {
@@ -56,6 +56,7 @@ struct world {
     int listener;      /* nobody comes */
     int crowd, pushed; /* a listener whose backlog is full, and one who waits in it */
     char crowd_name[64];
+    char name[32]; /* whose lookup waits till the world's names are open */
 };
 
 struct row {
@@ -284,17 +285,7 @@ static ssize_t call_accept(struct world *w)
     return weft_accept(w->listener, NULL);
 }
 
-static ssize_t call_dial(struct world *w)
-{
-    return weft_dial(w->crowd_name);
-}
-
-static ssize_t call_dial_addr(struct world *w)
-{
-    struct weft_addr addr;
-    CHECK_EQ(weft_addr_parse(&addr, w->crowd_name), 0);
-    return weft_dial_addr(&addr);
-}
+#include "waits_dial.h"
 
 /* ---- what makes them go on; done when it returns ---- */
 
@@ -408,13 +399,6 @@ static void connect_to_listener(struct world *w)
     CHECK_GE(w->pushed, 0);
 }
 
-static void take_from_crowd(struct world *w)
-{
-    int fd = weft_accept(w->crowd, NULL);
-    CHECK_GE(fd, 0);
-    CHECK_EQ(weft_close(fd), 0);
-}
-
 static void close_result(struct world *w, ssize_t rc)
 {
     (void)w;
@@ -459,6 +443,10 @@ static const struct row rows[] = {
     {"weft_accept", call_accept, connect_to_listener, close_result},
     {"weft_dial", call_dial, take_from_crowd, close_result},
     {"weft_dial_addr", call_dial_addr, take_from_crowd, close_result},
+    {"weft_dial_any", call_dial_any, take_from_crowd, close_result},
+    {"weft_dial_opts", call_dial_opts, take_from_crowd, close_result},
+    {"weft_resolve", call_resolve, open_names, NULL},
+    {"weft_listen", call_listen, open_names, close_result},
 };
 
 /* ---- the world ---- */
@@ -537,6 +525,7 @@ static void build(struct world *w)
     w->subscriber = weft_broadcast_subscribe(w->broadcast);
     w->watch = weft_watch_make(0, NULL);
     build_sockets(w);
+    snprintf(w->name, sizeof w->name, "n%d.test", atomic_fetch_add(&last_world, 1) + 1);
 }
 
 static void destroy(struct world *w)
@@ -567,6 +556,7 @@ static void destroy(struct world *w)
     weft_broadcast_unsubscribe(w->subscriber);
     weft_broadcast_unref(w->broadcast);
     weft_watch_unref(w->watch);
+    open_names(w);
     const int fds[] = {w->fd[0],    w->fd[1], w->jam[0], w->jam[1],
                        w->listener, w->crowd, w->pushed};
     for (int i = 0; i < COUNT(fds); i++)
