@@ -425,6 +425,21 @@ FAKE_TEST(an_ended_scope_begins_no_lookup, answer_one)
     return 0;
 }
 
+static int answer_late(const char *host, const char *service, int family, struct weft_addr *addrs)
+{
+    usleep(50000); /* everybody sleeps meanwhile */
+    return answer_one(host, service, family, addrs);
+}
+
+FAKE_TEST(a_lookup_under_way_is_no_deadlock, answer_late)
+{
+    CHECK_EQ(resolve_one("a.test"), 1);
+    WEFT_DEADLINE (s, WEFT_MS)
+        CHECK_EQ(resolve_one("b.test"), -ETIMEDOUT);
+    CHECK_EQ(resolve_one("b.test"), 1);
+    return 0;
+}
+
 static void ask_for_ever(void *host)
 {
     (void)resolve_one(host);
