@@ -22,12 +22,14 @@ struct weft_addr {
  * weft_addr_parse - turn a text into an address.
  *
  * @addr  receives the address.
- * @text  "127.0.0.1:80", "[::1]:80", "localhost:80" (127.0.0.1), ":80" or "*:80" (any address,
- *        IPv6 with IPv4 where the system has it, else IPv4), "unix:/path" or
- *        "unix:@name" (abstract).  Names other than localhost are not looked up.
+ * @text  "127.0.0.1:80", "[::1]:80", "[fe80::1%eth0]:80" (%: an interface, by its name or number),
+ *        "localhost:80" (127.0.0.1), ":80" or "*:80" (any address, IPv6 with IPv4 where the system
+ *        has it, else IPv4), "unix:/path" or "unix:@name" (abstract).  Names other than localhost
+ *        are not looked up: weft_resolve() does that.
  *
  * Returns    0.
  * Errors     -EINVAL        not such a text
+ *            -ENODEV        no such interface
  *            -ENAMETOOLONG  a UNIX path that does not fit
  * Blocks     never.
  * Threads    everywhere.
@@ -90,11 +92,12 @@ WEFT_API_MUST int weft_listen_addr(const struct weft_addr *addr,
 /**
  * weft_listen - open a listening socket at a text address.
  *
- * @where  as for weft_addr_parse().
+ * @where  as for weft_addr_parse(), or "host:service" with names, as for weft_resolve(): then at
+ *         the first of the host's addresses where it can be.
  *
  * Returns    the fd, to be closed by weft_close().
- * Errors     as weft_addr_parse() and weft_listen_addr().
- * Blocks     never.
+ * Errors     as weft_addr_parse(), weft_resolve() and weft_listen_addr().
+ * Blocks     the coroutine, never the thread, while a name is looked up.
  * Threads    a coroutine.
  */
 WEFT_API_MUST int weft_listen(const char *where);
@@ -135,13 +138,55 @@ WEFT_API_MUST int weft_accept(int fd, struct weft_addr *peer);
  */
 WEFT_API_MUST int weft_dial_addr(const struct weft_addr *addr);
 
+/* Options of weft_dial_with() and weft_dial_any(); what is left 0 takes its default. */
+struct weft_dial_opts {
+    size_t size;              /* sizeof(struct weft_dial_opts), set by the macro */
+    int64_t attempt_delay_ns; /* between two attempts; default 250 ms */
+};
+
+/**
+ * weft_dial_any - connect to one of several addresses, the first that answers.
+ *
+ * @addrs  where to, the preferred ones first.
+ * @n      how many, at least 1.
+ * @opts   read, not kept; NULL for the defaults.
+ *
+ * The attempts begin one after the other, as RFC 8305 has it: with the families in turns, that of
+ * the first address first, and the next one when opts->attempt_delay_ns have passed or one has
+ * failed.  The first that connects wins; the others are ended, and their sockets closed, before the
+ * call returns.
+ *
+ * Returns    the fd, to be closed by weft_close().
+ * Errors     as weft_dial_addr(), of the last attempt to fail; of one to which somebody answered
+ *            (-ECONNREFUSED) rather than of one for which there is no way (-ENETUNREACH)
+ *            -EINVAL  n < 1
+ * Blocks     the coroutine, never the thread.
+ * Threads    a coroutine.
+ */
+WEFT_API_MUST int weft_dial_any(const struct weft_addr *addrs, int n,
+                                const struct weft_dial_opts *opts);
+
+/**
+ * weft_dial_opts - connect to a text address; use weft_dial() or weft_dial_with().
+ *
+ * @where  as for weft_dial().
+ * @opts   read, not kept; NULL for the defaults.
+ *
+ * Returns    the fd, to be closed by weft_close().
+ * Errors     as weft_dial().
+ * Blocks     the coroutine, never the thread.
+ * Threads    a coroutine.
+ */
+WEFT_API_MUST int weft_dial_opts(const char *where, const struct weft_dial_opts *opts);
+
 /**
  * weft_dial - connect to a text address.
  *
- * @where  as for weft_addr_parse().
+ * @where  as for weft_addr_parse(), or "host:service" with names, as for weft_resolve(): then as
+ *         weft_dial_any() to all of the host's addresses.  "localhost" is such a name here.
  *
  * Returns    the fd, to be closed by weft_close().
- * Errors     as weft_addr_parse() and weft_dial_addr().
+ * Errors     as weft_addr_parse(), weft_resolve() and weft_dial_any().
  * Blocks     the coroutine, never the thread.
  * Threads    a coroutine.
  */
@@ -245,6 +290,10 @@ WEFT_API int weft_set_buffers(int fd, size_t recv_bytes, size_t send_bytes);
 #define weft_listen_with(addr, ...)                                                                \
     weft_listen_addr(                                                                              \
         addr, &(struct weft_listen_opts){.size = sizeof(struct weft_listen_opts), __VA_ARGS__})
+/* weft_dial_with("example.org:http", .attempt_delay_ns = 100 * WEFT_MS) */
+#define weft_dial_with(where, ...)                                                                 \
+    weft_dial_opts(where,                                                                          \
+                   &(struct weft_dial_opts){.size = sizeof(struct weft_dial_opts), __VA_ARGS__})
 #endif
 
 WEFT_END_DECLS

@@ -107,6 +107,9 @@ struct weft_config {
                                    goes on looking for some before its thread sleeps, up to
                                    ten seconds; default WEFT_SPIN_NONE; it costs CPU time, and
                                    saves the tens of microseconds that waking a thread takes */
+    int64_t name_ttl_ns;       /* WEFT_NAME_TTL, in seconds, 0 for none: how long an answer of
+                                   weft_resolve() is used again; default 10 s, -1: not at all */
+    int64_t name_error_ttl_ns; /* WEFT_NAME_ERROR_TTL: the same of an error; default 1 s */
 };
 
 #define WEFT_CONFIG_INIT                                                                           \

@@ -19,6 +19,7 @@
 
 struct epoll_event;
 struct pollfd;
+struct weft_addr;
 
 /* Kinds of calls that can be made to fail. */
 #define WEFT__CALLS(X)                                                                             \
@@ -26,7 +27,7 @@ struct pollfd;
     X(MMAP)                                                                                        \
     X(MPROTECT) X(MADVISE) X(READ) X(WRITE) X(ACCEPT) X(CONNECT) X(SOCKET) X(BIND) X(LISTEN)       \
         X(SOCKOPT) X(POLL) X(EPOLL_CREATE) X(EPOLL_CTL) X(EPOLL_WAIT) X(EVENTFD) X(URING_SETUP)    \
-            X(URING_ENTER) X(THREAD) X(CLOSE) X(MEMBARRIER) X(AFFINITY)
+            X(URING_ENTER) X(THREAD) X(CLOSE) X(MEMBARRIER) X(AFFINITY) X(LOOKUP)
 enum weft__call {
 #define X(name) WEFT__CALL_##name,
     WEFT__CALLS(X)
@@ -122,6 +123,13 @@ int weft__sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
 int weft__sys_getpeername(int fd, struct sockaddr *addr, socklen_t *len);
 int weft__sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
 int weft__sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+
+/* Ask the name services, which may take long: how many addresses, at least 1, or -errno.  service
+ * may be NULL. */
+int weft__sys_lookup(const char *host, const char *service, int family, int socktype,
+                     struct weft_addr *addrs, int max);
+int weft__sys_lookup_error(int eai, int error); /* what EAI_..., and errno, are as -errno */
+int64_t weft__sys_interface(const char *name);  /* its index, > 0; or -ENODEV */
 
 /* The reactor's. */
 /* A descriptor of the runtime's own goes where no number is that a program uses and closes: it may

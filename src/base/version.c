@@ -18,7 +18,7 @@ static const struct {
     const char *text;
 } texts[] = {
     {1, "operation not permitted"},
-    {2, "no such file or directory"},
+    {2, "no such file, directory or name"},
     {4, "interrupted"},
     {5, "input/output error"},
     {9, "bad file descriptor, or closed meanwhile"},
@@ -43,11 +43,13 @@ static const struct {
     {35, "deadlock"},
     {36, "name too long"},
     {38, "not provided by this system"},
+    {61, "no data of that kind"},
     {71, "protocol error"},
     {75, "value too large"},
     {88, "not a socket"},
     {90, "message too long"},
     {92, "protocol option not available"},
+    {93, "protocol or service not known"},
     {95, "operation not supported"},
     {97, "address family not supported"},
     {98, "address already in use"},

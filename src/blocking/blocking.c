@@ -52,7 +52,7 @@ static int call_by_pool(struct weft_runtime *rt, int (*fn)(void *), void *arg, i
     weft__pool_submit(pool, &c.job);
     rc = weft__park_wait(&c.wait);
     if (rc < 0) {
-        weft__pool_withdraw(pool, &c.job);
+        (void)weft__pool_withdraw(pool, &c.job);
         weft__away_end(rt);
         return rc;
     }

@@ -99,6 +99,7 @@ enum weft__wait_reason {
     WAIT_FD,
     WAIT_CLOSE,
     WAIT_BLOCKING,
+    WAIT_NAME,
     WAIT_REASON_COUNT,
 };
 

@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /* addr.c - addresses and their texts. */
-#include <weft/net.h>
+#include "addr.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
 
-/* A decimal port, all of the text; -EINVAL otherwise. */
-static int parse_port(const char *text)
+#include "../base/sys.h"
+
+/* A decimal number up to max, all of the text; -EINVAL otherwise. */
+static int64_t parse_number(const char *text, int64_t max)
 {
-    int port = 0;
+    int64_t n = 0;
     if (*text == 0) {
         return -EINVAL;
     }
@@ -20,12 +24,17 @@ static int parse_port(const char *text)
         if (*text < '0' || *text > '9') {
             return -EINVAL;
         }
-        port = port * 10 + (*text - '0');
-        if (port > 65535) {
+        n = n * 10 + (*text - '0');
+        if (n > max) {
             return -EINVAL;
         }
     }
-    return port;
+    return n;
+}
+
+int weft__addr_parse_port(const char *text)
+{
+    return (int)parse_number(text, 65535);
 }
 
 static int parse_unix(struct weft_addr *addr, const char *path)
@@ -67,6 +76,59 @@ static void set_v6(struct weft_addr *addr, const struct in6_addr *ip, int port)
     addr->len = sizeof *in;
 }
 
+void weft__addr_set_port(struct weft_addr *addr, int port)
+{
+    if (addr->storage.ss_family == AF_INET) {
+        ((struct sockaddr_in *)&addr->storage)->sin_port = htons((uint16_t)port);
+    } else if (addr->storage.ss_family == AF_INET6) {
+        ((struct sockaddr_in6 *)&addr->storage)->sin6_port = htons((uint16_t)port);
+    }
+}
+
+/* The index of an interface, by its number or its name. */
+static int64_t parse_interface(const char *text)
+{
+    int64_t n = parse_number(text, UINT32_MAX);
+    if (n == 0 || *text == 0) {
+        return -EINVAL;
+    }
+    return n > 0 ? n : weft__sys_interface(text);
+}
+
+static int parse_v6(struct weft_addr *addr, const char *host, int port)
+{
+    char digits[INET6_ADDRSTRLEN];
+    const char *scope = strchr(host, '%');
+    size_t n = scope != NULL ? (size_t)(scope - host) : strlen(host);
+    struct in6_addr ip;
+    if (n >= sizeof digits) {
+        return -EINVAL;
+    }
+    memcpy(digits, host, n);
+    digits[n] = 0;
+    if (inet_pton(AF_INET6, digits, &ip) != 1) {
+        return -EINVAL;
+    }
+    int64_t index = scope != NULL ? parse_interface(scope + 1) : 0;
+    if (index < 0) {
+        return (int)index;
+    }
+    set_v6(addr, &ip, port);
+    ((struct sockaddr_in6 *)&addr->storage)->sin6_scope_id = (uint32_t)index;
+    return 0;
+}
+
+int weft__addr_parse_ip(struct weft_addr *addr, const char *host, int port)
+{
+    struct in_addr ip;
+    memset(addr, 0, sizeof *addr);
+    if (inet_pton(AF_INET, host, &ip) != 1) {
+        return parse_v6(addr, host, port);
+    }
+    set_v4(addr, ip, port);
+    return 0;
+}
+
 int weft_addr_parse(struct weft_addr *addr, const char *text)
 {
     memset(addr, 0, sizeof *addr);
@@ -77,8 +139,8 @@ int weft_addr_parse(struct weft_addr *addr, const char *text)
     if (colon == NULL) {
         return -EINVAL;
     }
-    int port = parse_port(colon + 1);
-    char host[64];
+    int port = weft__addr_parse_port(colon + 1);
+    char host[INET6_ADDRSTRLEN + IF_NAMESIZE + 2]; /* two brackets, a % and the end */
     size_t n = (size_t)(colon - text);
     if (port < 0 || n >= sizeof host) {
         return -EINVAL;
@@ -89,21 +151,18 @@ int weft_addr_parse(struct weft_addr *addr, const char *text)
         set_v6(addr, &in6addr_any, port);
         return 0;
     }
-    if (host[0] == '[' && host[n - 1] == ']') {
-        struct in6_addr ip;
-        host[n - 1] = 0;
-        if (inet_pton(AF_INET6, host + 1, &ip) != 1) {
-            return -EINVAL;
-        }
-        set_v6(addr, &ip, port);
-        return 0;
-    }
-    struct in_addr ip;
-    if (inet_pton(AF_INET, strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, &ip) != 1) {
+    bool is_v6 = host[0] == '[' && host[n - 1] == ']';
+    if (is_v6 != (strchr(host, ':') != NULL)) {
         return -EINVAL;
     }
-    set_v4(addr, ip, port);
-    return 0;
+    if (is_v6) {
+        host[n - 1] = 0;
+    }
+    return weft__addr_parse_ip(addr,
+                               is_v6                            ? host + 1
+                               : strcmp(host, "localhost") == 0 ? "127.0.0.1"
+                                                                : host,
+                               port);
 }
 
 static void format_unix(const struct weft_addr *addr, char *text, size_t bytes)
@@ -134,7 +193,12 @@ char *weft_addr_format(const struct weft_addr *addr, char *text, size_t bytes)
     } else if (addr->storage.ss_family == AF_INET6) {
         const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)&addr->storage;
         inet_ntop(AF_INET6, &in->sin6_addr, ip, sizeof ip);
-        snprintf(text, bytes, "[%s]:%d", ip, ntohs(in->sin6_port));
+        if (in->sin6_scope_id != 0) {
+            snprintf(text, bytes, "[%s%%%" PRIu32 "]:%d", ip, in->sin6_scope_id,
+                     ntohs(in->sin6_port));
+        } else {
+            snprintf(text, bytes, "[%s]:%d", ip, ntohs(in->sin6_port));
+        }
     } else if (addr->storage.ss_family == AF_UNIX) {
         format_unix(addr, text, bytes);
     }

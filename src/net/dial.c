@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* dial.c - connecting. */
-#include <weft/net.h>
+/* dial.c - connecting to one address; to one of several: race.c. */
+#include "dial.h"
 
 #include <errno.h>
 
@@ -44,7 +44,7 @@ static int connect_to(int fd, const struct weft_addr *addr, const void *caller)
     }
 }
 
-static int dial(const struct weft_addr *addr, const void *caller)
+int weft__dial(const struct weft_addr *addr, const void *caller)
 {
     (void)weft__park_self("weft_dial()");
     int fd = weft__sys_socket(addr->storage.ss_family, SOCK_STREAM, 0);
@@ -65,14 +65,7 @@ static int dial(const struct weft_addr *addr, const void *caller)
 
 int weft_dial_addr(const struct weft_addr *addr)
 {
-    return dial(addr, __builtin_return_address(0));
-}
-
-int weft_dial(const char *where)
-{
-    struct weft_addr addr;
-    int rc = weft_addr_parse(&addr, where);
-    return rc != 0 ? rc : dial(&addr, __builtin_return_address(0));
+    return weft__dial(addr, __builtin_return_address(0));
 }
 
 int weft_socket_pair(int fds[2])

@@ -11,6 +11,7 @@
 #include "../base/text.h"
 #include "../io/io.h"
 #include "../reactor/driver.h"
+#include "names.h"
 
 #define BACKLOG_DEFAULT 4096
 /* How long to wait for a free descriptor, first and at most. */
@@ -105,10 +106,31 @@ int weft_listen_addr(const struct weft_addr *addr, const struct weft_listen_opts
     return fd;
 }
 
+/* At the first of a name's addresses that can be had. */
+static int listen_by_name(const char *where, const void *caller)
+{
+    struct weft_addr *addrs = weft__alloc(WEFT_RESOLVE_MAX * sizeof *addrs);
+    if (addrs == NULL) {
+        return -ENOMEM;
+    }
+    int n = weft__resolve_text(where, addrs, WEFT_RESOLVE_MAX, caller);
+    int fd = n;
+    for (int i = 0; i < n && (i == 0 || fd < 0); i++) {
+        fd = weft_listen_addr(&addrs[i], NULL);
+    }
+    weft__free(addrs);
+    return fd;
+}
+
 int weft_listen(const char *where)
 {
+    const void *caller = __builtin_return_address(0);
     struct weft_addr addr;
+    (void)weft__park_self("weft_listen()");
     int rc = weft_addr_parse(&addr, where);
+    if (rc == -EINVAL) {
+        return listen_by_name(where, caller);
+    }
     return rc != 0 ? rc : weft_listen_addr(&addr, NULL);
 }
 

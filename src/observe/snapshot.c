@@ -93,6 +93,7 @@ static const char *const reasons[WAIT_REASON_COUNT] = {
     [WAIT_FD] = "fd",
     [WAIT_CLOSE] = "close of fd",
     [WAIT_BLOCKING] = "blocking call of",
+    [WAIT_NAME] = "name",
 };
 
 static bool is_about_fd(uint8_t reason)

@@ -22,6 +22,11 @@ struct weft__pool *weft__park_pool(void)
     return &weft__m_self()->rt->pool;
 }
 
+struct weft__kept_names *weft__park_kept_names(struct weft_runtime *rt)
+{
+    return &rt->kept_names;
+}
+
 bool weft__park_may_spin(void)
 {
     struct weft__m *m = weft__m_self();

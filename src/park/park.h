@@ -38,6 +38,7 @@
 struct weft_runtime;
 struct weft__reactor_group;
 struct weft__pool;
+struct weft__kept_names;
 
 /* The runtime whose coroutine calls; NULL on a plain thread. */
 static inline struct weft_runtime *weft__park_runtime(void)
@@ -169,6 +170,9 @@ uint64_t weft__park_random(void);
 
 /* The threads for blocking calls of the caller's runtime. */
 struct weft__pool *weft__park_pool(void);
+
+/* What is kept of name services with a runtime. */
+struct weft__kept_names *weft__park_kept_names(struct weft_runtime *rt);
 
 /* The fds and the driver of the caller's runtime. */
 struct weft__reactor_group *weft__park_reactors(void);

@@ -280,13 +280,15 @@ void weft__pool_submit(struct weft__pool *pool, struct weft__job *job)
     }
 }
 
-void weft__pool_withdraw(struct weft__pool *pool, struct weft__job *job)
+bool weft__pool_withdraw(struct weft__pool *pool, struct weft__job *job)
 {
     weft__lock(&pool->lock);
-    if (job->prev_next != NULL) {
+    bool is_queued = job->prev_next != NULL;
+    if (is_queued) {
         queue_remove(pool, job);
     }
     weft__unlock(&pool->lock);
+    return is_queued;
 }
 
 void weft__pool_close(struct weft__pool *pool)

@@ -62,9 +62,9 @@ int weft__pool_announce(struct weft__pool *pool);
 /* Queue the job that was announced. */
 void weft__pool_submit(struct weft__pool *pool, struct weft__job *job);
 
-/* By the one who has submitted the job and knows that may_begin() says no: afterwards nobody looks
- * at it. */
-void weft__pool_withdraw(struct weft__pool *pool, struct weft__job *job);
+/* By the one who has submitted the job.  True: it was still queued, and never begins; false: a
+ * thread has taken it.  Afterwards nobody looks at it, unless it has begun. */
+bool weft__pool_withdraw(struct weft__pool *pool, struct weft__job *job);
 
 /* No job begins any more; threads leave when they have done theirs: wait until n_threads is 0.  To
  * submit and to withdraw does no harm. */

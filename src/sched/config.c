@@ -17,6 +17,10 @@
 #define BLOCKING_DEFAULT 512
 #define SPIN_MAX_NS ((int64_t)10000000000)
 #define BLOCKING_IDLE_DEFAULT_NS ((int64_t)10000000000)
+#define SECOND_NS ((int64_t)1000000000)
+#define NAME_TTL_DEFAULT_S 10
+#define NAME_ERROR_TTL_DEFAULT_S 1
+#define NAME_TTL_MAX_S 86400
 
 /* Of a number that may be 0: the environment does not say. */
 #define UNSET UINT64_MAX
@@ -94,6 +98,8 @@ static int env_number(const char *name, uint64_t min, uint64_t max, const char *
 #define BLOCKING_ALLOWED "a number of threads from 1 to 16384"
 #define COROUTINES_ALLOWED "a number of coroutines from 1 to 2147483647"
 #define SPIN_ALLOWED "a time in microseconds, up to 10000000"
+#define NAME_TTL_ALLOWED "a time in nanoseconds, or -1 for none"
+#define NAME_TTL_S_ALLOWED "a number of seconds from 0 to 86400"
 #define STACK_ALLOWED "a size from 16K to 1024M, with or without the suffix K or M"
 
 static int check_given(const struct weft_config *c)
@@ -131,6 +137,12 @@ static int check_given(const struct weft_config *c)
     if ((int)c->at_max < 0 || c->at_max > WEFT_AT_MAX_WAIT) {
         return refuse("weft_config.at_max", NULL, "a value of enum weft_at_max");
     }
+    if (c->name_ttl_ns < -1) {
+        return refuse("weft_config.name_ttl_ns", NULL, NAME_TTL_ALLOWED);
+    }
+    if (c->name_error_ttl_ns < -1) {
+        return refuse("weft_config.name_error_ttl_ns", NULL, NAME_TTL_ALLOWED);
+    }
     return 0;
 }
 
@@ -138,6 +150,7 @@ static int check_given(const struct weft_config *c)
 struct env {
     int reactor, guard, at_max, preset;
     uint64_t procs, stack, verbose, signals, steal, blocking, stall_report, coroutines, spin_us;
+    uint64_t name_ttl_s, name_error_ttl_s;
 };
 
 /* The environment is checked even where the configuration wins: a typing error must not hide. */
@@ -147,7 +160,11 @@ static int read_environment(struct env *e)
     static const char *const guards[] = {"auto", "madvise", "mprotect", "canary"};
     static const char *const at_maxes[] = {"refuse", "wait"};
     static const char *const presets[] = {"balanced", "throughput", "latency", "cpu", "per_core"};
-    *e = (struct env){.signals = 1, .steal = UNSET, .spin_us = UNSET};
+    *e = (struct env){.signals = 1,
+                      .steal = UNSET,
+                      .spin_us = UNSET,
+                      .name_ttl_s = NAME_TTL_DEFAULT_S,
+                      .name_error_ttl_s = NAME_ERROR_TTL_DEFAULT_S};
     if (env_word("WEFT_REACTOR", reactors, 3, "auto, io_uring or epoll", &e->reactor) != 0 ||
         env_word("WEFT_GUARD", guards, 4, "auto, madvise, mprotect or canary", &e->guard) != 0 ||
         env_number("WEFT_PROCS", 1, WEFT_PROCS_MAX, PROCS_ALLOWED, &e->procs) != 0 ||
@@ -163,10 +180,22 @@ static int read_environment(struct env *e)
         env_word("WEFT_COROUTINES_AT_MAX", at_maxes, 2, "refuse or wait", &e->at_max) != 0 ||
         env_word("WEFT_PRESET", presets, 5, "balanced, throughput, latency, cpu or per_core",
                  &e->preset) != 0 ||
-        env_number("WEFT_SPIN_US", 0, SPIN_MAX_NS / 1000, SPIN_ALLOWED, &e->spin_us) != 0) {
+        env_number("WEFT_SPIN_US", 0, SPIN_MAX_NS / 1000, SPIN_ALLOWED, &e->spin_us) != 0 ||
+        env_number("WEFT_NAME_TTL", 0, NAME_TTL_MAX_S, NAME_TTL_S_ALLOWED, &e->name_ttl_s) != 0 ||
+        env_number("WEFT_NAME_ERROR_TTL", 0, NAME_TTL_MAX_S, NAME_TTL_S_ALLOWED,
+                   &e->name_error_ttl_s) != 0) {
         return -EINVAL;
     }
     return 0;
+}
+
+/* How long answers of name services are kept: from here on 0 means not at all. */
+static int64_t name_ttl_ns(int64_t given_ns, uint64_t env_s)
+{
+    if (given_ns < 0) {
+        return 0;
+    }
+    return given_ns != 0 ? given_ns : (int64_t)env_s * SECOND_NS;
 }
 
 /* Where the configuration says nothing. */
@@ -202,6 +231,8 @@ static void apply_environment(struct weft_config *c, const struct env *e)
     if (c->spin_ns == 0 && e->spin_us != UNSET) {
         c->spin_ns = e->spin_us == 0 ? WEFT_SPIN_NONE : (int64_t)e->spin_us * 1000;
     }
+    c->name_ttl_ns = name_ttl_ns(c->name_ttl_ns, e->name_ttl_s);
+    c->name_error_ttl_ns = name_ttl_ns(c->name_error_ttl_ns, e->name_error_ttl_s);
     c->verbose = c->verbose || e->verbose == 1;
     c->no_signal_handlers = c->no_signal_handlers || e->signals == 0;
     c->stall_report = c->stall_report || e->stall_report == 1;

@@ -24,6 +24,7 @@
 #include "handle.h"
 #include "inject.h"
 #include "limit.h"
+#include "kept.h"
 #include "machine.h"
 #include "place.h"
 #include "runq.h"
@@ -228,6 +229,7 @@ struct weft_runtime {
     struct weft__pool pool;
     struct weft__limit limit;
     _Atomic uint32_t trims_due; /* Ps that have yet to answer to wants_trim */
+    struct weft__kept_names kept_names;
     _Atomic uint64_t away_begun; /* away.h */
     _Atomic uint64_t away_ended;
     _Atomic uint32_t n_outside; /* coroutines whose P was given away */

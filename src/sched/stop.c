@@ -139,6 +139,15 @@ static void wait_for_guests(struct weft_runtime *rt)
     }
 }
 
+static void free_kept(struct weft_runtime *rt)
+{
+    /* relaxed: no thread of rt is left. */
+    struct weft__kept *kept = atomic_load_explicit(&rt->kept_names.names, memory_order_relaxed);
+    if (kept != NULL) {
+        kept->free(kept);
+    }
+}
+
 int64_t weft__runtime_stop(struct weft_runtime *rt, int64_t deadline_ns)
 {
     /* seq_cst [IDLE-DEKKER]: a P that goes to sleep after this sees it in its re-check, one that
@@ -161,6 +170,7 @@ int64_t weft__runtime_stop(struct weft_runtime *rt, int64_t deadline_ns)
     weft__reactors_stop(&rt->reactors); /* the kernel lets go of the buffers on the stacks */
     for_each_left(rt, abandon);         /* whoever joins one from elsewhere gets -ECANCELED */
     wait_for_guests(rt);
+    free_kept(rt);
     for (int i = 0; i < weft__p_count(rt); i++) {
         struct weft__p *p = weft__p_at(rt, i);
         weft__handle_cache_free(&p->handles);

@@ -47,6 +47,7 @@ static void *note_free(void *p)
 #undef FAULT
 #include "base/sys_fd.c"
 
+#include "names_test.h"
 #include "net_test.h"
 #include "no_lookout.h" /* the gate of a relief processor is one block more */
 
@@ -330,16 +331,49 @@ static int futures(void)
     return rc;
 }
 
+static int answer_two(const char *host, const char *service, int family, struct weft_addr *addrs)
+{
+    int rc = decide(WEFT__CALL_LOOKUP);
+
+    (void)host;
+    (void)service;
+    (void)family;
+    set_addr(&addrs[0], "127.0.0.1:0");
+    set_addr(&addrs[1], "127.0.0.1:0");
+    return rc != 0 ? rc : 2;
+}
+
+/* A race of two, whoever wins. */
+static int dial_by_name(void)
+{
+    char name[32];
+    struct weft_addr at;
+    int fd = -1, listener = weft_listen("127.0.0.1:0");
+
+    if (listener < 0)
+        return listener;
+    int rc = weft_local_addr(listener, &at);
+    snprintf(name, sizeof name, "a.test:%d", weft_addr_port(&at));
+    WEFT_DEADLINE(s, PATIENCE)
+        fd = weft_dial(name);
+    rc = first_error(rc, fd < 0 ? fd : weft_close(fd));
+    return first_error(rc, weft_close(listener));
+}
+
 static int scenario(void *arg)
 {
+    char name[32]; /* nobody else's, of those who run this as well */
+
     (void)arg;
+    snprintf(name, sizeof name, "unix:@weft-fault-%d", getpid());
     int rc = first_error(channels(), settle_all());
     rc = first_error(rc, shapes());
     rc = first_error(rc, block());
     rc = first_error(rc, futures());
     rc = first_error(rc, echo_at("127.0.0.1:0"));
-    rc = first_error(rc, echo_at("unix:@weft-fault"));
+    rc = first_error(rc, echo_at(name));
     rc = first_error(rc, select_on_pair());
+    rc = first_error(rc, dial_by_name());
     for (int i = 0; i < 20 && rc == 0; i++)
         rc = weft_go(stay, NULL);
     return rc;
@@ -396,6 +430,7 @@ static void child(void)
 {
     n_calls = n_injected = n_closes_injected = 0;
     weft__sys_fault = decide;
+    use_fake_names(answer_two);
     is_armed = plan.k > 0;
     report->rc = run_once(&report->n_resting);
     is_armed = false;
@@ -465,7 +500,7 @@ static const struct {
     {WEFT__CALL_URING_SETUP, -EINVAL, true},  {WEFT__CALL_URING_ENTER, -EAGAIN, false},
     {WEFT__CALL_URING_ENTER, -EINTR, false},  {WEFT__CALL_URING_ENTER, -EBUSY, false},
     {WEFT__CALL_THREAD, -EAGAIN, true},       {WEFT__CALL_CLOSE, -EIO, false},
-    {WEFT__CALL_MEMBARRIER, -EPERM, true},
+    {WEFT__CALL_MEMBARRIER, -EPERM, true},    {WEFT__CALL_LOOKUP, -EAGAIN, true},
 };
 
 /* A close that was made to fail has left its fd open, and so perhaps a name in use. */

@@ -514,7 +514,14 @@ ROW("weft_listen_addr", COROUTINE, 0, FATAL, FATAL, OPENED(weft_listen_addr(&t->
 ROW("weft_listen", COROUTINE, 0, FATAL, FATAL, OPENED(weft_listen("127.0.0.1:0")))
 ROW("weft_accept", COROUTINE, -EBADF, FATAL, FATAL, weft_accept(-1, NULL))
 ROW("weft_dial_addr", COROUTINE, -ECONNREFUSED, FATAL, FATAL, weft_dial_addr(&t->addr))
+ROW("weft_dial_any", COROUTINE, -ECONNREFUSED, FATAL, FATAL, weft_dial_any(&t->addr, 1, NULL))
+ROW("weft_dial_opts", COROUTINE, -ECONNREFUSED, FATAL, FATAL,
+    weft_dial_opts("unix:@weft-nobody-is-there", NULL))
 ROW("weft_dial", COROUTINE, -ECONNREFUSED, FATAL, FATAL, weft_dial("unix:@weft-nobody-is-there"))
 ROW("weft_socket_pair", COROUTINE, 0, FATAL, FATAL, weft_socket_pair((int[2]){0, 0}))
+ROW("weft_resolve", ANY_THREAD, 1, 1, 1,
+    weft_resolve("127.0.0.1", "80", &(struct weft_addr){0}, 1, NULL))
+ROW("weft_resolve_flush", ANY_THREAD, 0, -EINVAL, -EINVAL, weft_resolve_flush(NULL))
+ROW("weft_resolve_flush of-one", ANY_THREAD, 0, 0, 0, WITH(t->rt, weft_resolve_flush(t->rt)))
 
 #endif

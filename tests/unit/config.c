@@ -11,7 +11,7 @@ static const char *const variables[] = {
     "WEFT_PROCS",        "WEFT_REACTOR",        "WEFT_GUARD",  "WEFT_STACK",
     "WEFT_VERBOSE",      "WEFT_SIGNALS",        "WEFT_STEAL",  "WEFT_BLOCKING_MAX",
     "WEFT_STALL_REPORT", "WEFT_COROUTINES_MAX", "WEFT_PRESET", "WEFT_COROUTINES_AT_MAX",
-    "WEFT_CPUS",         "WEFT_SPIN_US"};
+    "WEFT_CPUS",         "WEFT_SPIN_US",        "WEFT_NAME_TTL", "WEFT_NAME_ERROR_TTL"};
 
 static void clear_environment(void)
 {
@@ -102,6 +102,9 @@ static const struct bad bad[] = {
     {"WEFT_CPUS", "0,each", "a list such as 0-3,8"},
     {"WEFT_CPUS", "8191", "a list such as 0-3,8"}, /* no machine at hand has it */
     {"WEFT_CPUS", "0-8192", "a list such as 0-3,8"},
+    {"WEFT_NAME_TTL", "-1", "seconds from 0 to 86400"},
+    {"WEFT_NAME_TTL", "86401", "seconds from 0 to 86400"},
+    {"WEFT_NAME_ERROR_TTL", "1s", "seconds from 0 to 86400"},
 };
 
 TEST(a_bad_environment_is_one_line_and_125)
@@ -152,6 +155,8 @@ TEST(a_bad_field_is_one_line_that_names_it)
         {{.size = sizeof(struct weft_config), .no_steal = -2}, "no_steal"},
         {{.size = sizeof(struct weft_config), .cpus = ""}, "weft_config.cpus="},
         {{.size = sizeof(struct weft_config), .cpus = "8191"}, "weft_config.cpus=8191"},
+        {{.size = sizeof(struct weft_config), .name_ttl_ns = -2}, "name_ttl_ns"},
+        {{.size = sizeof(struct weft_config), .name_error_ttl_ns = INT64_MIN}, "name_error_ttl_ns"},
         {{.size = 0, .procs = 1}, "size"},
         {{.size = SIZE_MAX, .procs = 1}, "size"},
     };

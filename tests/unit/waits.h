@@ -271,17 +271,7 @@ static ssize_t call_accept(struct world *w)
     return weft_accept(w->listener, NULL);
 }
 
-static ssize_t call_dial(struct world *w)
-{
-    return weft_dial(w->crowd_name);
-}
-
-static ssize_t call_dial_addr(struct world *w)
-{
-    struct weft_addr addr;
-    CHECK_EQ(weft_addr_parse(&addr, w->crowd_name), 0);
-    return weft_dial_addr(&addr);
-}
+#include "waits_dial.h"
 
 /* ---- what makes them go on; done when it returns ---- */
 
@@ -393,13 +383,6 @@ static void connect_to_listener(struct world *w)
     CHECK_EQ(weft_local_addr(w->listener, &addr), 0);
     w->pushed = weft_dial_addr(&addr);
     CHECK_GE(w->pushed, 0);
-}
-
-static void take_from_crowd(struct world *w)
-{
-    int fd = weft_accept(w->crowd, NULL);
-    CHECK_GE(fd, 0);
-    CHECK_EQ(weft_close(fd), 0);
 }
 
 static void close_result(struct world *w, ssize_t rc)
@@ -562,6 +545,12 @@ static const struct row rows[] = {
      CLOSED(close_crowd, -ECONNREFUSED, GONE)},
     {"weft_dial_addr", call_dial_addr, take_from_crowd, close_result,
      CLOSED(close_crowd, -ECONNREFUSED, GONE)},
+    {"weft_dial_any", call_dial_any, take_from_crowd, close_result,
+     CLOSED(close_crowd, -ECONNREFUSED, GONE)},
+    {"weft_dial_opts", call_dial_opts, take_from_crowd, close_result,
+     CLOSED(close_crowd, -ECONNREFUSED, GONE)},
+    {"weft_resolve", call_resolve, answer_lookups, NULL, NOT_CLOSED("a lookup ends by itself")},
+    {"weft_listen", call_listen, answer_lookups, close_result, NOT_CLOSED("a lookup ends by itself")},
 };
 
 #endif
