@@ -10,6 +10,7 @@
 
 #include "co_test.h"
 #include "coro/slab.h"
+#include "no_lookout.h" /* caches are the processors' own */
 #include "sched/sched.h"
 
 static long resident_bytes(void)
