@@ -52,6 +52,7 @@
 #include <weft/future.h>
 #include <weft/io.h>
 #include <weft/net.h>
+#include <weft/buffer.h>
 #include <weft/blocking.h>
 #include <weft/observe.h>
 
