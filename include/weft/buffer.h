@@ -66,7 +66,7 @@ struct weft_writer {
 struct weft_line {
     char *text;       /* without its end; a zero follows it, and may also be in it */
     size_t bytes;     /* without its end */
-    size_t end_bytes; /* 1 "\n", 2 "\r\n"; 0: the stream ended first, and the line may not be whole */
+    size_t end_bytes; /* 1 "\n", 2 "\r\n"; 0: the stream ended first; it may not be whole */
 };
 
 /**

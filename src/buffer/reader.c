@@ -21,7 +21,7 @@
 void weft_reader_init(struct weft_reader *r, struct weft_stream from, void *buf, size_t bytes)
 {
     if (bytes < READER_BYTES_MIN || from.read == NULL) {
-        weft__fatal("a weft_reader has a buffer of less than 3 bytes, or a stream that cannot read");
+        weft__fatal("a weft_reader has less than 3 bytes of buffer, or a stream without a read");
     }
     *r = (struct weft_reader){
         .from = from, .buf = buf, .bytes = bytes, .line_bytes_max = bytes - 2};

@@ -22,7 +22,7 @@
 void weft_writer_init(struct weft_writer *w, struct weft_stream to, void *buf, size_t bytes)
 {
     if (bytes == 0 || to.write == NULL) {
-        weft__fatal("a weft_writer has no buffer, or a stream that cannot write");
+        weft__fatal("a weft_writer has no buffer, or a stream without a write");
     }
     *w = (struct weft_writer){.to = to, .buf = buf, .bytes = bytes};
 }
@@ -133,7 +133,7 @@ static ssize_t send_vector(struct weft_writer *w, const struct iovec *iov, int c
     return sent;
 }
 
-/* Sends what the buffer holds and, behind it, what the caller has; at least one of them is there. */
+/* Sends what the buffer holds and, behind it, what the caller has; one of them is there. */
 static ssize_t send_some(struct weft_writer *w, struct pieces *c)
 {
     struct iovec part[PART_MAX];

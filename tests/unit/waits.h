@@ -421,6 +421,8 @@ static void close_result(struct world *w, ssize_t rc)
     CHECK_EQ(weft_close((int)rc), 0);
 }
 
+#include "waits_buffer.h"
+
 static const struct row rows[] = {
     {"weft_chan_recv", call_chan_recv, fill_empty, NULL},
     {"weft_chan_recv of-NULL", call_chan_recv_null, NULL, NULL},
@@ -459,6 +461,7 @@ static const struct row rows[] = {
     {"weft_accept", call_accept, connect_to_listener, close_result},
     {"weft_dial", call_dial, take_from_crowd, close_result},
     {"weft_dial_addr", call_dial_addr, take_from_crowd, close_result},
+    ROWS_OF_BUFFERS,
 };
 
 /* ---- the world ---- */
