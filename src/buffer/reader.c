@@ -23,8 +23,8 @@ void weft_reader_init(struct weft_reader *r, struct weft_stream from, void *buf,
     if (bytes < READER_BYTES_MIN || from.read == NULL) {
         weft__fatal("a weft_reader has less than 3 bytes of buffer, or a stream without a read");
     }
-    *r = (struct weft_reader){
-        .from = from, .buf = buf, .bytes = bytes, .line_bytes_max = bytes - 2};
+    *r =
+        (struct weft_reader){.from = from, .buf = buf, .bytes = bytes, .line_bytes_max = bytes - 2};
 }
 
 struct weft_reader *weft_reader_make(struct weft_stream from, size_t bytes)
@@ -241,7 +241,7 @@ static int next_line(struct weft_reader *r, int end, size_t max, struct weft_lin
             return (int)got;
         }
         if (got == 0) {
-            return bytes == 0 ? 0
+            return bytes == 0    ? 0
                    : bytes > max ? too_long(r, delimiter)
                                  : hand_out(r, bytes, 0, line);
         }

@@ -2,11 +2,18 @@
 /*
  * reader_of_two.c - a reader in which somebody waits is nobody else's.
  *
- * env: WEFT_PROCS=1
  * expect-exit: SIGABRT
  * expect-stderr: ^weft: fatal: .*weft_reader.*coroutine [0-9]+ "culprit"
  */
 #include <weft.h>
+
+static ssize_t wait_for_ever(void *is_there, void *buf, size_t n)
+{
+    (void)buf;
+    (void)n;
+    (void)chan_send(is_there, NULL);
+    return weft_sleep(WEFT_NEVER);
+}
 
 static int wait_for_a_line(void *in)
 {
@@ -16,15 +23,14 @@ static int wait_for_a_line(void *in)
 
 static int app(void *arg)
 {
-    int fds[2];
+    chan *is_there = chan_make(0, 0);
+    const struct weft_stream from = {.read = wait_for_ever, .arg = is_there};
+    struct weft_reader *in = weft_reader_make(from, 64);
 
     (void)arg;
     (void)weft_set_name("culprit");
-    if (weft_socket_pair(fds) != 0)
-        return 1;
-    struct weft_reader *in = weft_reader_make(weft_stream_of_fd(fds[0]), 64);
     weft_detach(weft_go_with(wait_for_a_line, in));
-    weft_yield(); /* with one processor it waits then */
+    (void)chan_recv(is_there, NULL);
     return wait_for_a_line(in);
 }
 

@@ -2,32 +2,34 @@
 /*
  * writer_freed_in_use.c - a writer in which somebody waits cannot be freed.
  *
- * env: WEFT_PROCS=1
  * expect-exit: SIGABRT
  * expect-stderr: ^weft: fatal: .*weft_writer.*coroutine [0-9]+ "culprit"
  */
 #include <weft.h>
 
-static int write_without_end(void *out)
+static ssize_t wait_for_ever(void *is_there, const void *buf, size_t n)
 {
-    static const char zeros[65536];
+    (void)buf;
+    (void)n;
+    (void)chan_send(is_there, NULL);
+    return weft_sleep(WEFT_NEVER);
+}
 
-    while (weft_writer_write(out, zeros, sizeof zeros) > 0)
-        ;
-    return 0;
+static int flush(void *out)
+{
+    return weft_writer_printf(out, "x") == 1 ? weft_writer_flush(out) : 1;
 }
 
 static int app(void *arg)
 {
-    int fds[2];
+    chan *is_there = chan_make(0, 0);
+    const struct weft_stream to = {.write = wait_for_ever, .arg = is_there};
+    struct weft_writer *out = weft_writer_make(to, 64);
 
     (void)arg;
     (void)weft_set_name("culprit");
-    if (weft_socket_pair(fds) != 0)
-        return 1;
-    struct weft_writer *out = weft_writer_make(weft_stream_of_fd(fds[0]), 64);
-    weft_detach(weft_go_with(write_without_end, out));
-    (void)weft_sleep(50 * WEFT_MS); /* with one processor it waits then */
+    weft_detach(weft_go_with(flush, out));
+    (void)chan_recv(is_there, NULL);
     weft_writer_free(out);
     return 0;
 }

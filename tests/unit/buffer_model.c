@@ -3,6 +3,8 @@
  * buffer_model.c - random calls of a reader and a writer against what is right by plain arrays: a
  * stream that is all there, and a place in it.  Bytes are hostile: returns, newlines and zeros
  * everywhere, lines around the limit; reads and writes are short, and time runs out at random.
+ *
+ * matrix: once
  */
 #include "buffer_rig.h"
 
@@ -85,8 +87,8 @@ static void expect_line(struct pair *p)
             rc = is_text ? weft_reader_line_copy(p->r, copy, room, &line)
                          : weft_reader_until_copy(p->r, delimiter, copy, room, &line);
         else
-            rc = is_text ? weft_reader_line(p->r, &line)
-                         : weft_reader_until(p->r, delimiter, &line);
+            rc =
+                is_text ? weft_reader_line(p->r, &line) : weft_reader_until(p->r, delimiter, &line);
     } while (rc == -ETIMEDOUT);
     CHECK_EQ(rc, model_line(&p->m, delimiter, is_text, max, &expected));
     if (rc == 1) {

@@ -2,6 +2,8 @@
 /*
  * reader.c - the buffered reader over a source that gives as little as it likes, ends anywhere and
  * fails anywhere; no runtime is needed for that.
+ *
+ * matrix: once
  */
 #include "buffer_rig.h"
 

@@ -102,8 +102,7 @@ CO_TEST(a_deadline_in_a_line_leaves_its_beginning_in_the_buffer)
         WEFT_DEADLINE (s, LONG_NS)
             while (n < 3)
                 WEFT_DEADLINE (soon, 200 * WEFT_US) {
-                    ssize_t got =
-                        weft_reader_read_full(&in, record + n, sizeof record - (size_t)n);
+                    ssize_t got = weft_reader_read_full(&in, record + n, sizeof record - (size_t)n);
                     CHECK(got > 0 || got == -ETIMEDOUT);
                     n += got > 0 ? got : 0;
                 }

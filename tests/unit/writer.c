@@ -2,6 +2,8 @@
 /*
  * writer.c - the buffered writer over a stream that takes as little as it likes and fails anywhere;
  * no runtime is needed for that.
+ *
+ * matrix: once
  */
 #include "buffer_rig.h"
 
