@@ -17,7 +17,9 @@
  * No byte is lost or doubled, whatever ends a call: what was read and not handed out stays in the
  * reader, what was taken and not sent stays in the writer, and a later call goes on there.
  * -ETIMEDOUT and -ECANCELED are told as they come; every other error of a stream is kept, and all
- * later calls that need the stream return it.  The end of a stream is not kept: it is asked again.
+ * later calls that need the stream return it.  So who goes on after a -ETIMEDOUT of TCP itself,
+ * which no scope is the cause of, meets what the kernel says next: the end, or -EPIPE.  The end of
+ * a stream is not kept: it is asked for again.
  *
  * A reader, or a writer, is used by one coroutine at a time; a call while another one waits in it
  * is fatal.  The two directions of an fd are independent.
@@ -348,6 +350,7 @@ WEFT_API size_t weft_writer_buffered(const struct weft_writer *w);
  * Errors     -ETIMEDOUT  the deadline of a surrounding scope passed first; nothing was taken
  *            -ECANCELED  a surrounding scope was cancelled; nothing was taken
  *            -EIO        the stream's function took nothing
+ *            -EINVAL     n is more than SSIZE_MAX
  *            and what the stream gives: those of weft_write() for an fd
  * Blocks     the coroutine, never the thread; not if the buffer has room.
  * Threads    a coroutine, one at a time; elsewhere if the stream's function may be called there.
