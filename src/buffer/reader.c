@@ -127,7 +127,7 @@ static ssize_t read_some(struct weft_reader *r, char *buf, size_t n)
 
 static ssize_t read_all(struct weft_reader *r, char *buf, size_t n)
 {
-    size_t done = 0;
+    size_t done = take_at_most(r, buf, n);
     while (done < n) {
         ssize_t got = read_some(r, buf != NULL ? buf + done : NULL, n - done);
         if (got <= 0) {
