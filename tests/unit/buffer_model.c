@@ -197,7 +197,7 @@ static void read_one_stream(void)
 TEST(random_calls_of_a_reader_give_what_a_plain_array_would)
 {
     seed = test_seed();
-    for (int i = 0; i < scaled(60000); i++)
+    for (int i = 0; i < scaled(20000); i++)
         read_one_stream();
 }
 
@@ -290,6 +290,6 @@ static void write_one_stream(void)
 TEST(random_calls_of_a_writer_send_what_they_took)
 {
     seed = test_seed();
-    for (int i = 0; i < scaled(20000); i++)
+    for (int i = 0; i < scaled(8000); i++)
         write_one_stream();
 }
