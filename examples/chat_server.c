@@ -34,6 +34,8 @@
 #define NAMELESS_NS (60 * WEFT_SEC)
 #define EVENTS_A_TURN 16
 
+enum line_result { LINE_GOOD, LINE_TOO_LONG, LINE_NOT_UTF8 };
+
 /* What a reader tells the broker; values are copied through the channel. */
 struct message {
     struct client *from;
@@ -52,6 +54,10 @@ struct client {
     atomic_int refs;
     line_chan outbox;
     struct weft_scope scope; /* the reader's: cancelled, no more lines will come */
+
+    /* The reader's alone. */
+    int64_t patience_ns; /* how long nothing may come */
+    bool is_idle;        /* nothing has come for so long */
 
     /* The broker's alone. */
     char name[NAME_BYTES_MAX + 1]; /* "" until it has been given */
@@ -391,35 +397,47 @@ static int write_lines(void *arg)
     return 0;
 }
 
+/* It is silence that ends the patience: a line may take any time to come. */
+static ssize_t read_patiently(void *arg, void *buf, size_t n)
+{
+    struct client *c = arg;
+    ssize_t got = 0;
+
+    WEFT_DEADLINE(silence, c->patience_ns) {
+        got = weft_read(c->fd, buf, n);
+        c->is_idle = got == -ETIMEDOUT && weft_scope_cause(&silence) == WEFT_CAUSE_THIS;
+    }
+    return got;
+}
+
 /* Brings lines to the broker until the client or the server ends; half a line is not brought. */
 static void read_lines(struct client *c)
 {
-    struct line_buffer in = {.start = 0, .end = 0, .is_skipping = false};
+    const struct weft_stream from = {.read = read_patiently, .arg = c};
+    char buf[4096];
+    struct weft_reader in;
+    struct weft_line line;
     struct message m = {.from = c};
-    int64_t patience_ns = NAMELESS_NS;
-    const char *text;
-    ssize_t n = 1;
+    int rc;
 
-    while (n > 0) {
-        WEFT_DEADLINE(silence, patience_ns) {
-            n = weft_read(c->fd, in.bytes + in.end, line_buffer_room(&in));
-            if (n == -ETIMEDOUT && weft_scope_cause(&silence) == WEFT_CAUSE_THIS)
-                m.is_idle = true;
+    weft_reader_init(&in, from, buf, sizeof(buf));
+    weft_reader_limit(&in, LINE_BYTES_MAX);
+    c->patience_ns = NAMELESS_NS;
+    while ((rc = weft_reader_line(&in, &line)) == -EMSGSIZE || (rc > 0 && line.end_bytes > 0)) {
+        c->patience_ns = c->server->options.idle_seconds * WEFT_SEC;
+        m.result = rc < 0                                 ? LINE_TOO_LONG
+                   : utf8_is_valid(line.text, line.bytes) ? LINE_GOOD
+                                                          : LINE_NOT_UTF8;
+        if (m.result == LINE_GOOD) {
+            m.bytes = line.bytes;
+            memcpy(m.text, line.text, line.bytes + 1);
         }
-        if (m.is_idle && message_chan_send(c->server->lines, m) != 0)
+        if (message_chan_send(c->server->lines, m) != 0)
             return;
-        if (n > 0)
-            in.end += (size_t)n;
-        while (n > 0 && (m.result = line_next(&in, &text, &m.bytes)) != LINE_NONE) {
-            patience_ns = c->server->options.idle_seconds * WEFT_SEC;
-            if (m.result == LINE_GOOD) {
-                memcpy(m.text, text, m.bytes);
-                m.text[m.bytes] = '\0';
-            }
-            if (message_chan_send(c->server->lines, m) != 0)
-                return;
-        }
     }
+    m.is_idle = c->is_idle;
+    if (m.is_idle)
+        (void)!message_chan_send(c->server->lines, m);
 }
 
 /* Closes the connection so that the last lines arrive: a close with input unread would reset it. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * chat_text.h - what the chat server lets pass: lines out of a stream of bytes, UTF-8, names.
+ * chat_text.h - what the chat server lets pass: UTF-8, and names made of it.
  * Nothing here knows of coroutines or sockets.
  */
 #ifndef EXAMPLES_CHAT_TEXT_H
@@ -75,56 +75,6 @@ static bool name_is_good(const char *name, size_t bytes)
             return false;
     }
     return n_chars > 0;
-}
-
-/* What came from a client and has not been looked at, in bounded memory however long a line is. */
-struct line_buffer {
-    size_t start, end;
-    bool is_skipping; /* inside a line that is too long, and has been complained about */
-    char bytes[4096];
-};
-
-enum line_result { LINE_NONE, LINE_GOOD, LINE_TOO_LONG, LINE_NOT_UTF8 };
-
-/* The room behind what the buffer holds; never empty after line_next() has said LINE_NONE. */
-static size_t line_buffer_room(const struct line_buffer *b)
-{
-    return sizeof(b->bytes) - b->end;
-}
-
-/*
- * Takes the next line out of the buffer: *text and *bytes are the line without its end, "\n" or
- * "\r\n", and hold until more is read into the buffer.  LINE_NONE asks for more bytes.
- */
-static enum line_result line_next(struct line_buffer *b, const char **text, size_t *bytes)
-{
-    for (;;) {
-        const char *line = b->bytes + b->start;
-        const char *newline = memchr(line, '\n', b->end - b->start);
-        size_t n = newline == NULL ? b->end - b->start : (size_t)(newline - line);
-
-        if (newline == NULL) {
-            const bool was_skipping = b->is_skipping;
-
-            b->is_skipping = was_skipping || n > LINE_BYTES_MAX + 1; /* one more for a "\r" */
-            memmove(b->bytes, line, n);
-            b->start = 0;
-            b->end = b->is_skipping ? 0 : n;
-            return b->is_skipping && !was_skipping ? LINE_TOO_LONG : LINE_NONE;
-        }
-        b->start += n + 1;
-        if (b->is_skipping) {
-            b->is_skipping = false; /* that was its rest */
-            continue;
-        }
-        if (n > 0 && line[n - 1] == '\r')
-            n--;
-        if (n > LINE_BYTES_MAX)
-            return LINE_TOO_LONG;
-        *text = line;
-        *bytes = n;
-        return utf8_is_valid(line, n) ? LINE_GOOD : LINE_NOT_UTF8;
-    }
 }
 
 #endif

@@ -13,6 +13,7 @@
  *
  * SIGINT or SIGTERM stop it; open connections end with the runtime.
  */
+#include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <strings.h>
@@ -21,17 +22,16 @@
 
 #define HEAD_BYTES_MAX 8192
 #define OUT_BYTES 4096
-#define ANSWER_BYTES_MAX 256
 #define LINGER_NS (1 * WEFT_SEC)
 
 static int64_t idle_ns; /* set once, before the runtime starts */
 
 struct connection {
     int fd;
-    size_t start, end; /* of what has been read and not used */
-    size_t out_bytes;
-    char in[HEAD_BYTES_MAX];
-    char out[OUT_BYTES];
+    struct weft_reader in;
+    struct weft_writer out;
+    char in_bytes[HEAD_BYTES_MAX];
+    char out_bytes[OUT_BYTES];
 };
 
 struct request {
@@ -217,28 +217,13 @@ static void parse_head(struct request *r, struct span head)
 
 /* ---- the connection ---- */
 
-static bool flush(struct connection *c)
+/* Before it waits for more it writes what the peer may be waiting for. */
+static ssize_t read_more(void *arg, void *buf, size_t n)
 {
-    const size_t bytes = c->out_bytes;
+    struct connection *c = arg;
+    const int rc = weft_writer_flush(&c->out);
 
-    c->out_bytes = 0;
-    return bytes == 0 || weft_write_full(c->fd, c->out, bytes) == (ssize_t)bytes;
-}
-
-/* Reads more, behind what is there; before waiting it writes what the peer may be waiting for. */
-static bool fill(struct connection *c)
-{
-    ssize_t n;
-
-    if (!flush(c))
-        return false;
-    memmove(c->in, c->in + c->start, c->end - c->start);
-    c->end -= c->start;
-    c->start = 0;
-    n = weft_read(c->fd, c->in + c->end, sizeof(c->in) - c->end);
-    if (n > 0)
-        c->end += (size_t)n;
-    return n > 0;
+    return rc < 0 ? rc : weft_read(c->fd, buf, n);
 }
 
 static bool answer(struct connection *c, const struct request *r)
@@ -256,69 +241,64 @@ static bool answer(struct connection *c, const struct request *r)
         {505, "HTTP Version Not Supported", "HTTP/1 is what there is\n"},
     };
     size_t i = 0;
-    int n;
 
-    if (sizeof(c->out) - c->out_bytes < ANSWER_BYTES_MAX && !flush(c))
-        return false;
     while (known[i].status != r->status)
         i++;
-    n = snprintf(c->out + c->out_bytes, ANSWER_BYTES_MAX,
-                 "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n%s%s\r\n%s",
-                 known[i].status, known[i].reason, strlen(known[i].body),
-                 r->status == 405 ? "Allow: GET, HEAD\r\n" : "",
-                 !r->is_kept ? "Connection: close\r\n"
-                 : r->is_old ? "Connection: keep-alive\r\n"
-                             : "",
-                 r->is_head ? "" : known[i].body);
-    c->out_bytes += (size_t)n;
-    return true;
+    return weft_writer_printf(
+               &c->out,
+               "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n%s%s\r\n%s",
+               known[i].status, known[i].reason, strlen(known[i].body),
+               r->status == 405 ? "Allow: GET, HEAD\r\n" : "",
+               !r->is_kept ? "Connection: close\r\n"
+               : r->is_old ? "Connection: keep-alive\r\n"
+                           : "",
+               r->is_head ? "" : known[i].body) > 0;
 }
 
 /* Reads the body and drops it. */
 static bool skip_body(struct connection *c, const struct request *r)
 {
     static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    int64_t left = r->body_bytes;
 
-    if (left > 0 && r->is_expecting && c->start == c->end && !r->is_old) {
-        if (!flush(c))
-            return false;
-        memcpy(c->out, go_on, sizeof(go_on) - 1);
-        c->out_bytes = sizeof(go_on) - 1;
-    }
-    while (left > 0) {
-        const size_t here = c->end - c->start;
-        const size_t used = (int64_t)here < left ? here : (size_t)left;
+    if (r->body_bytes <= 0)
+        return true;
+    if (r->is_expecting && weft_reader_buffered(&c->in) == 0 && !r->is_old &&
+        weft_writer_write(&c->out, go_on, sizeof(go_on) - 1) < 0)
+        return false;
+    return weft_reader_skip(&c->in, (size_t)r->body_bytes) == r->body_bytes;
+}
 
-        c->start += used;
-        left -= (int64_t)used;
-        if (left > 0 && !fill(c))
-            return false;
+/* Where the head of the next request is, and how long: 0 if the connection ends first, -EMSGSIZE if
+ * it is too long. */
+static ssize_t await_head(struct connection *c, const char **at)
+{
+    ssize_t bytes = 0, n = weft_reader_peek(&c->in, at, 1), known = 0;
+
+    while (n > 0 && (**at == '\r' || **at == '\n')) { /* empty lines before it are allowed */
+        (void)!weft_reader_skip(&c->in, 1);
+        n = weft_reader_peek(&c->in, at, 1);
     }
-    return true;
+    while (n > known && (bytes = (ssize_t)head_bytes(*at, (size_t)n)) == 0) {
+        known = n;
+        n = weft_reader_peek(&c->in, at, (size_t)n + 1);
+    }
+    return n == -EMSGSIZE ? n : bytes;
 }
 
 /* One request and its answer; false when the connection is to end. */
 static bool serve_request(struct connection *c)
 {
     struct request r = {.status = 431};
-    size_t bytes;
+    const char *at;
+    const ssize_t bytes = await_head(c, &at);
 
-    do {
-        while (c->start < c->end && (c->in[c->start] == '\r' || c->in[c->start] == '\n'))
-            c->start++; /* empty lines before a request are allowed */
-        bytes = head_bytes(c->in + c->start, c->end - c->start);
-        if (bytes == 0 && c->end - c->start == sizeof(c->in)) {
-            answer(c, &r);
-            return false;
-        }
-    } while (bytes == 0 && fill(c));
     if (bytes == 0)
         return false;
-    parse_head(&r, (struct span){c->in + c->start, bytes});
-    c->start += bytes;
-    if (r.is_kept && !skip_body(c, &r))
-        return false;
+    if (bytes > 0) {
+        parse_head(&r, (struct span){at, (size_t)bytes});
+        if (weft_reader_skip(&c->in, (size_t)bytes) != bytes || (r.is_kept && !skip_body(c, &r)))
+            return false;
+    }
     return answer(c, &r) && r.is_kept;
 }
 
@@ -326,8 +306,9 @@ static bool serve_request(struct connection *c)
 static void hang_up(struct connection *c)
 {
     WEFT_DEADLINE(linger, LINGER_NS) {
-        if (flush(c) && weft_shutdown(c->fd, SHUT_WR) == 0) {
-            while (weft_scope_remaining() > 0 && weft_read(c->fd, c->in, sizeof(c->in)) > 0)
+        if (weft_writer_flush(&c->out) == 0 && weft_shutdown(c->fd, SHUT_WR) == 0) {
+            while (weft_scope_remaining() > 0 &&
+                   weft_read(c->fd, c->in_bytes, sizeof(c->in_bytes)) > 0)
                 ;
         }
     }
@@ -340,7 +321,9 @@ static void serve(void *arg)
     bool is_open = true;
 
     c.fd = (int)(intptr_t)arg;
-    c.start = c.end = c.out_bytes = 0;
+    weft_reader_init(&c.in, (struct weft_stream){.read = read_more, .arg = &c}, c.in_bytes,
+                     sizeof(c.in_bytes));
+    weft_writer_init(&c.out, weft_stream_of_fd(c.fd), c.out_bytes, sizeof(c.out_bytes));
     while (is_open) {
         WEFT_DEADLINE(request, idle_ns) {
             is_open = serve_request(&c);

@@ -53,6 +53,7 @@
 #include <weft/io.h>
 #include <weft/net.h>
 #include <weft/name.h>
+#include <weft/buffer.h>
 #include <weft/blocking.h>
 #include <weft/memory.h>
 #include <weft/observe.h>

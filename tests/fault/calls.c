@@ -5,11 +5,11 @@
  * Method: the files that hold the fault door are compiled into this program with the door open; the
  * rest of the library comes from the archive and calls through them.  A scenario (start, spawn,
  * channels, futures, locals, cleanups, blocking calls, an echo over TCP and UNIX, foreign fds,
- * stop) runs in a forked child for every kind of call and k = 1, 2, ... until a run ends in which
- * nothing was left to fail; once with a single failure, and for kinds whose failure can last also
- * with all calls from the k-th on.  After each the same scenario must succeed without failures, and
- * the process must own as many fds and threads as after two runs that had none, and no block of
- * memory.
+ * buffers, stop) runs in a forked child for every kind of call and k = 1, 2, ... until a run ends
+ * in which nothing was left to fail; once with a single failure, and for kinds whose failure can
+ * last also with all calls from the k-th on.  After each the same scenario must succeed without
+ * failures, and the process must own as many fds and threads as after two runs that had none, and
+ * no block of memory.
  *
  * Builds that are slow look at every other k only, or fewer, from a seeded start.
  *
@@ -242,6 +242,37 @@ static int select_on_pair(void)
     return first_error(rc, weft_close(fds[1]));
 }
 
+/* What was written is there to be read: nothing here waits for long. */
+static int send_line(struct weft_writer *out, struct weft_reader *in)
+{
+    struct weft_line line;
+
+    if (out == NULL || in == NULL)
+        return -ENOMEM;
+    CHECK_EQ(weft_writer_printf(out, "weaver\r\n"), 8);
+    writes_due = 1;
+    int rc = weft_writer_flush(out);
+    CHECK_EQ(weft_writer_buffered(out), rc == 0 ? 0 : 8);
+    if (rc == 0 && (rc = weft_reader_line(in, &line)) > 0)
+        rc = strcmp(line.text, "weaver") == 0 && line.end_bytes == 2 ? 0 : -EPROTO;
+    return rc;
+}
+
+static int lines_on_pair(void)
+{
+    int fds[2], rc = weft_socket_pair(fds);
+
+    if (rc != 0)
+        return rc;
+    struct weft_writer *out = weft_writer_make(weft_stream_of_fd(fds[0]), 16);
+    struct weft_reader *in = weft_reader_make(weft_stream_of_fd(fds[1]), 16);
+    rc = send_line(out, in);
+    weft_writer_free(out);
+    weft_reader_free(in);
+    rc = first_error(rc, weft_close(fds[0]));
+    return first_error(rc, weft_close(fds[1]));
+}
+
 static int give_three(void *arg)
 {
     (void)arg;
@@ -374,6 +405,7 @@ static int scenario(void *arg)
     rc = first_error(rc, echo_at(name));
     rc = first_error(rc, select_on_pair());
     rc = first_error(rc, dial_by_name());
+    rc = first_error(rc, lines_on_pair());
     for (int i = 0; i < 20 && rc == 0; i++)
         rc = weft_go(stay, NULL);
     return rc;

@@ -268,6 +268,33 @@ static int64_t enter_and_leave(void)
     return 0;
 }
 
+/* A reader over what is in the pipe, and a writer into it: `call` gives the result. */
+#define READING(call)                                                                              \
+    ({                                                                                             \
+        char buf[16], out[16] __attribute__((unused));                                             \
+        struct weft_line line __attribute__((unused));                                             \
+        struct weft_reader r;                                                                      \
+        weft_reader_init(&r, weft_stream_of_fd(t->pipe[0]), buf, sizeof buf);                      \
+        (int64_t)(call);                                                                           \
+    })
+
+#define WRITING(call)                                                                              \
+    ({                                                                                             \
+        char buf[4];                                                                               \
+        struct weft_writer w;                                                                      \
+        weft_writer_init(&w, weft_stream_of_fd(t->pipe[1]), buf, sizeof buf);                      \
+        (int64_t)(call);                                                                           \
+    })
+
+static ssize_t write_formatted(struct weft_writer *w, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    ssize_t n = weft_writer_vprintf(w, format, args);
+    va_end(args);
+    return n;
+}
+
 /* ---- what is there without a runtime ---- */
 
 ROW("weft_strerror", SIGNALS, 0, 0, 0, strcmp(weft_strerror(0), "success"))
@@ -510,6 +537,37 @@ ROW("weft_writev_full", COROUTINE, 1, FATAL, FATAL,
     weft_writev_full(t->pipe[1], &(struct iovec){(char[1]){0}, 1}, 1))
 ROW("weft_wait_fd", COROUTINE, POLLIN, FATAL, FATAL, weft_wait_fd(t->pipe[0], POLLIN))
 ROW("weft_close", ANY_THREAD, 0, 0, FATAL, weft_close(t->pipe[0]))
+ROW("weft_stream_of_fd", EVERYWHERE, 0, 0, 0, MADE(weft_stream_of_fd(0).read))
+ROW("weft_reader_init", EVERYWHERE, 0, 0, 0, READING(0))
+ROW("weft_reader_make", EVERYWHERE, 0, 0, 0, MADE(weft_reader_make(weft_stream_of_fd(0), 3)))
+ROW("weft_reader_free", EVERYWHERE, 0, 0, 0, DONE(weft_reader_free(NULL)))
+ROW("weft_reader_limit", EVERYWHERE, 0, 0, 0, READING(DONE(weft_reader_limit(&r, 1))))
+ROW("weft_reader_buffered", EVERYWHERE, 0, 0, 0, READING(weft_reader_buffered(&r)))
+ROW("weft_reader_read", COROUTINE, 2, FATAL, FATAL, READING(weft_reader_read(&r, out, 2)))
+ROW("weft_reader_read_full", COROUTINE, 2, FATAL, FATAL, READING(weft_reader_read_full(&r, out, 2)))
+ROW("weft_reader_skip", COROUTINE, 1, FATAL, FATAL, READING(weft_reader_skip(&r, 1)))
+ROW("weft_reader_peek", COROUTINE, 2, FATAL, FATAL,
+    READING(weft_reader_peek(&r, &(const char *){NULL}, 1)))
+ROW("weft_reader_line", COROUTINE, -EMSGSIZE, FATAL, FATAL,
+    READING((weft_reader_limit(&r, 0), weft_reader_line(&r, &line))))
+ROW("weft_reader_until", COROUTINE, 1, FATAL, FATAL, READING(weft_reader_until(&r, 'x', &line)))
+ROW("weft_reader_line_copy", COROUTINE, -EMSGSIZE, FATAL, FATAL,
+    READING(weft_reader_line_copy(&r, out, 1, &line)))
+ROW("weft_reader_until_copy", COROUTINE, 1, FATAL, FATAL,
+    READING(weft_reader_until_copy(&r, 'x', out, 1, &line)))
+ROW("weft_writer_init", EVERYWHERE, 0, 0, 0, WRITING(0))
+ROW("weft_writer_make", EVERYWHERE, 0, 0, 0, MADE(weft_writer_make(weft_stream_of_fd(0), 1)))
+ROW("weft_writer_free", EVERYWHERE, 0, 0, 0, DONE(weft_writer_free(NULL)))
+ROW("weft_writer_buffered", EVERYWHERE, 0, 0, 0, WRITING(weft_writer_buffered(&w)))
+ROW("weft_writer_write", COROUTINE, 5, FATAL, FATAL, WRITING(weft_writer_write(&w, "12345", 5)))
+ROW("weft_writer_writev", COROUTINE, 5, FATAL, FATAL,
+    WRITING(weft_writer_writev(&w, &(struct iovec){(char[5]){0}, 5}, 1)))
+ROW("weft_writer_printf", COROUTINE, 2, FATAL, FATAL,
+    WRITING(weft_writer_write(&w, "123", 3) < 0 ? -1 : weft_writer_printf(&w, "%d", 45)))
+ROW("weft_writer_vprintf", COROUTINE, 2, FATAL, FATAL,
+    WRITING(weft_writer_write(&w, "123", 3) < 0 ? -1 : write_formatted(&w, "%d", 45)))
+ROW("weft_writer_flush", COROUTINE, 0, FATAL, FATAL,
+    WRITING(weft_writer_write(&w, "123", 3) < 0 ? -1 : weft_writer_flush(&w)))
 ROW("weft_listen_addr", COROUTINE, 0, FATAL, FATAL, OPENED(weft_listen_addr(&t->addr, NULL)))
 ROW("weft_listen", COROUTINE, 0, FATAL, FATAL, OPENED(weft_listen("127.0.0.1:0")))
 ROW("weft_accept", COROUTINE, -EBADF, FATAL, FATAL, weft_accept(-1, NULL))

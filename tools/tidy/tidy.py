@@ -212,7 +212,7 @@ def split_parameters(text):
             part = ""
         else:
             part += char
-    return [p.strip() for p in parts + [part] if p.strip() not in ("", "void")]
+    return [p.strip() for p in parts + [part] if p.strip() not in ("", "void", "...")]
 
 
 def parameter_name(text):
