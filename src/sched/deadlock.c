@@ -4,7 +4,7 @@
  *
  * The last P to go to sleep without a timer, with nothing in flight and with live coroutines, asks
  * the watch thread for a look.  The look counts as long as nobody woke up meanwhile: all Ps idle
- * before and after, and the number of sleeps unchanged.
+ * before and after, and the number of rests unchanged.
  *
  * A thread that Weft did not start could still send, close or spawn.  So the verdict is "deadlock"
  * only if every such thread is waiting in weft_run() or weft_block_on(); else it is a stall, which
@@ -46,13 +46,13 @@ static int count_tool_threads(void)
 }
 #endif
 
-/* Whoever woke up and sleeps again has moved this; he may be about to count his sleep, but what he
- * has begun is counted by then. */
-static uint64_t count_sleeps(const struct weft_runtime *rt)
+/* Whoever woke up and is among the idle again has moved this: he counts before he says that he is
+ * ([IDLE-BIT]). */
+static uint64_t count_rests(const struct weft_runtime *rt)
 {
     uint64_t n = atomic_load_explicit(&rt->away_begun, memory_order_relaxed);
     for (int i = 0; i < weft__p_count(rt); i++) {
-        n += atomic_load_explicit(&weft__p_at(rt, i)->counts.sleeps, memory_order_relaxed);
+        n += atomic_load_explicit(&weft__p_at(rt, i)->counts.rests, memory_order_relaxed);
     }
     return n;
 }
@@ -201,25 +201,25 @@ static void end_process(void)
 
 /* Some other thread could still end it.  Most programs that mix threads and coroutines are in this
  * state now and then, so only one that lasts is reported, once. */
-static bool stall(struct weft_runtime *rt, uint64_t sleeps, bool is_second_look)
+static bool stall(struct weft_runtime *rt, uint64_t rests, bool is_second_look)
 {
     if (rt->stall_reported) {
         return false;
     }
-    if (is_second_look && rt->stall_sleeps == sleeps) {
+    if (is_second_look && rt->stall_rests == rests) {
         rt->stall_reported = true;
         weft__report_deadlock(rt, false);
         return false;
     }
-    if (is_second_look || rt->stall_sleeps == 0) {
-        rt->stall_sleeps = sleeps; /* further first looks do not move the mark */
+    if (is_second_look || rt->stall_rests == 0) {
+        rt->stall_rests = rests; /* further first looks do not move the mark */
     }
     return true;
 }
 
 bool weft__deadlock_look(struct weft_runtime *rt, bool is_second_look)
 {
-    uint64_t sleeps = count_sleeps(rt);
+    uint64_t rests = count_rests(rt);
     if (!is_quiet(rt)) {
         return false;
     }
@@ -230,7 +230,7 @@ bool weft__deadlock_look(struct weft_runtime *rt, bool is_second_look)
     bool is_certain = count_foreign_threads() <= 0;
     /* The fence keeps this second look after the first and after the count of threads. */
     atomic_thread_fence(memory_order_seq_cst); /* [DEADLOCK-LOOK] pairs with [IDLE-DEKKER] */
-    if (!is_quiet(rt) || count_sleeps(rt) != sleeps) {
+    if (!is_quiet(rt) || count_rests(rt) != rests) {
         return false; /* [DEADLOCK-LOOK] whoever woke up asks again when it goes back to sleep */
     }
     if (!callers_are_at_rest(rt)) {
@@ -238,7 +238,7 @@ bool weft__deadlock_look(struct weft_runtime *rt, bool is_second_look)
         return false;
     }
     if (!is_certain) {
-        return stall(rt, sleeps, is_second_look);
+        return stall(rt, rests, is_second_look);
     }
     if (atomic_load_explicit(&rt->inject.starved_count, memory_order_relaxed) != 0) {
         weft__report_no_stack(rt);

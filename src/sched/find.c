@@ -336,17 +336,20 @@ static bool has_unstarted(const struct weft__p *p, const struct weft__p *q)
 }
 
 /* Step 3 of [IDLE-DEKKER]: is there anything that somebody may have queued before he could see that
- * we sleep?  A relief P need not ask: whoever has something for it writes to its reactor. */
+ * we sleep?  For a relief P, whose reactor is written to in any case, what he may have written
+ * before its last poll: the rest comes with the next look. */
 static bool has_work(struct weft__p *p)
 {
     struct weft_runtime *rt = p->rt;
-    if (p->is_relief) {
-        return false;
+    if (atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0 ||
+        atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0) {
+        return true;
     }
-    if (weft__p_must_trim(p) ||
-        atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0 ||
-        atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0 ||
-        weft__stand_has_changed(p)) {
+    if (p->is_relief) {
+        return !atomic_load_explicit(&p->is_called, memory_order_relaxed) &&
+               weft__p_has_cached(p); /* it was sent to rest: aside.c */
+    }
+    if (weft__p_must_trim(p) || weft__stand_has_changed(p)) {
         return true;
     }
     if (p->is_down) {
@@ -396,12 +399,12 @@ static void allow_hint(struct weft__p *p)
 void weft__p_sleep(struct weft__p *p)
 {
     struct weft_runtime *rt = p->rt;
+    weft__count(p->counts.rests); /* first, for who looks for a deadlock: deadlock.c */
     weft__idle_announce(p);
     if (has_work(p)) {
         weft__idle_end(p);
         return;
     }
-    /* Counted before anybody is asked to look: the look must find the count at rest. */
     weft__count(p->counts.sleeps);
     int64_t deadline_ns = atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed);
     bool is_looker = become_looker(p);

@@ -71,6 +71,7 @@ struct weft__p_counts {
     _Atomic uint64_t parks;
     _Atomic uint64_t steals;
     _Atomic uint64_t sleeps;
+    _Atomic uint64_t rests; /* begun: sleeps, and those that it thought better of */
     _Atomic uint64_t wakes; /* that this P sent */
     _Atomic uint64_t ops;
     _Atomic uint64_t delivered; /* operations whose coroutine it has made runnable */
@@ -222,7 +223,7 @@ struct weft_runtime {
     bool reports_stalls;
     int n_free_looks;         /* the look-out's: so often in a row a P was free */
     int64_t relief_refused_ns; /* likewise: when none could be made */
-    uint64_t stall_sleeps;   /* the watch thread's: sleeps when a stall was first seen */
+    uint64_t stall_rests;    /* the watch thread's: rests when a stall was first seen */
     bool stall_reported;     /* the watch thread's */
     _Atomic bool wants_look; /* the watch thread shall look for a deadlock */
     struct weft__fd_waits fd_waits;
@@ -303,6 +304,10 @@ struct weft__g *weft__find(struct weft__m *m);
 
 /* trim.c: by the owner of p */
 void weft__p_flush_caches(struct weft__p *p);
+static inline bool weft__p_has_cached(const struct weft__p *p)
+{
+    return p->g_cache.count != 0 || p->stack_cache.count != 0;
+}
 void weft__p_trim(struct weft__p *p);
 static inline bool weft__p_must_trim(const struct weft__p *p)
 {

@@ -150,12 +150,6 @@ static void waker_of_one_that_stays(void)
     wake_one_that_stays();
 }
 
-static void stopper(void)
-{
-    atomic_store_explicit(&procs_rt.is_stopping, 1, memory_order_seq_cst);
-    weft__idle_wake_all(&procs_rt);
-}
-
 static void who_is_stopped(void)
 {
     MODEL_CHECK(procs_find(procs_run(1)) == NULL);
@@ -199,7 +193,7 @@ MODEL_TEST(two_sleepers_find_one_each, .begin = begin_three,
            .thread = {maker_of_two, finder, third}, .end = each_was_taken_once, .preemptions = 2,
            .late = 1)
 
-MODEL_TEST(a_sleeper_is_stopped, .begin = begin_two, .thread = {stopper, who_is_stopped},
+MODEL_TEST(a_sleeper_is_stopped, .begin = begin_two, .thread = {procs_stop, who_is_stopped},
            .preemptions = 6, .late = 4)
 
 /* The same where membarrier() cannot be had: the fences on both sides are real ones. */

@@ -121,6 +121,13 @@ static struct weft__g *procs_find(struct weft__m *m)
     return g;
 }
 
+/* What weft__runtime_stop() begins with. */
+static inline void procs_stop(void)
+{
+    atomic_store_explicit(&procs_rt.is_stopping, 1, memory_order_seq_cst);
+    weft__idle_wake_all(&procs_rt);
+}
+
 /* Whether all sleep for ever is asked elsewhere: here nobody is left to be asked. */
 void weft__watch_ask_deadlock(struct weft_runtime *rt)
 {

@@ -167,12 +167,6 @@ static void third_takes_bound(void)
     MODEL_CHECK(take(procs_find(procs_run(2))) == BOUND_TO_THIRD);
 }
 
-static void stopper(void)
-{
-    atomic_store_explicit(&procs_rt.is_stopping, 1, memory_order_seq_cst);
-    weft__idle_wake_all(&procs_rt);
-}
-
 static void third_is_stopped(void)
 {
     MODEL_CHECK(procs_find(procs_run(2)) == NULL);
@@ -217,5 +211,6 @@ MODEL_TEST(who_stands_down_finds_what_is_bound_to_it, .begin = begin_down,
            .thread = {bind_to_third, third_takes_bound}, .end = each_was_taken_once,
            .preemptions = 6, .late = 4)
 
-MODEL_TEST(who_stands_down_is_stopped, .begin = begin_down, .thread = {stopper, third_is_stopped},
+MODEL_TEST(who_stands_down_is_stopped, .begin = begin_down,
+           .thread = {procs_stop, third_is_stopped},
            .preemptions = 6, .late = 4)

@@ -347,13 +347,18 @@ int weft__sys_poll(struct pollfd *fds, unsigned n, int timeout_ms)
     return (int)n;
 }
 
-static void begin_epoll(int procs)
+static void use_epoll(int procs)
 {
-    begin_with(procs);
     procs_rt.reactors.driver = &weft__driver_epoll;
     model_event_init(&fd_event);
     for (int i = 0; i < procs; i++)
         procs_reactor[i].driver_state = (void *)(intptr_t)i;
+}
+
+static void begin_epoll(int procs)
+{
+    begin_with(procs);
+    use_epoll(procs);
 }
 
 static void begin_op(void)
@@ -458,6 +463,23 @@ static void relief_finds_two(void)
 MODEL_TEST(a_relief_p_takes_what_waits_behind_a_hog, .begin = begin_relief,
            .thread = {make_work_and_hog_on, relief_finds_two, look_until_all_are_taken},
            .end = each_was_taken_once, .preemptions = 2, .late = 2)
+
+/* It was called for what somebody else has taken since. */
+static void begin_called_relief(void)
+{
+    begin_relief();
+    use_epoll(2);
+    atomic_init(&procs_p[1].is_called, true);
+}
+
+static void relief_is_stopped(void)
+{
+    MODEL_CHECK(procs_find(procs_run(1)) == NULL);
+}
+
+/* Goal: a stop reaches a relief P, also if that meets the wake when it polls, before it sleeps. */
+MODEL_TEST(a_relief_p_is_stopped, .begin = begin_called_relief,
+           .thread = {procs_stop, relief_is_stopped}, .preemptions = 6, .late = 2)
 
 /* The hog goes outside (sched/outside.c): its P is given to a thread that is started for it. */
 static struct model_event thread_begins;

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 
 #include "bias_rig.h"
+#include "no_lookout.h"
 
 /* ---- a bias that ends while it is used ---- */
 

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 
 #include "co_test.h"
+#include "no_lookout.h"
 
 /* The value of a line "Name:  123 kB" of /proc/self/status. */
 static long status_kib(const char *name)

@@ -6,6 +6,7 @@
  * matrix: once
  */
 #include "co_test.h"
+#include "no_lookout.h"
 
 /* Blocks with a head of ours; nothing in them is zeroed. */
 struct block {

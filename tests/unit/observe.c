@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "co_test.h"
+#include "no_lookout.h"
 
 static char text[1 << 20];
 

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "co_test.h"
+#include "no_lookout.h"
 
 static void clear_environment(void)
 {

@@ -6,6 +6,7 @@
  * matrix: short
  */
 #include "co_test.h"
+#include "no_lookout.h"
 
 /* Goal: no sleep ends before its time, and on a machine that is not loaded beyond measure few are
  * late.
