@@ -5,6 +5,7 @@
  * matrix: short
  */
 #include "crowd.h"
+#include "no_lookout.h"
 
 enum { COROUTINES = 6 };
 

@@ -5,6 +5,7 @@
  * matrix: short
  */
 #include "crowd.h"
+#include "no_lookout.h"
 
 struct book {
     struct weft_rwlock *rw;

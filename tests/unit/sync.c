@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "co_test.h"
+#include "no_lookout.h"
 
 /* ---- mutex ---- */
 
