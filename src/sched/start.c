@@ -93,6 +93,9 @@ static int start_reactors(struct weft_runtime *rt, const struct weft_config *c, 
     struct weft__reactor_choice choice = {
         .want_uring = c->reactor != WEFT_REACTOR_EPOLL,
         .want_epoll = c->reactor != WEFT_REACTOR_IO_URING,
+        .ring_entries = (unsigned)c->ring_entries,
+        .ring_poll_ms = (unsigned)c->ring_poll_ms,
+        .fd_ops_max = c->fd_ops_max,
     };
     int rc = weft__reactors_start(&rt->reactors, c->procs, choice);
     if (rc != 0 && c->reactor != WEFT_REACTOR_AUTO) {
