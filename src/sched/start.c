@@ -150,6 +150,8 @@ static void set_ways(struct weft_runtime *rt, const struct weft_config *c,
     rt->reports_stalls = c->stall_report;
     rt->is_verbose = c->verbose;
     rt->place = *place;
+    rt->kept_names.ttl_ns = c->name_ttl_ns;
+    rt->kept_names.error_ttl_ns = c->name_error_ttl_ns;
     rt->exits_on_deadlock = exits_on_deadlock;
     strncpy(rt->thread_name, c->thread_name, sizeof rt->thread_name - 1);
 }
@@ -190,8 +192,6 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
     weft__limit_init(&rt->limit, c.coroutines_max, c.at_max == WEFT_AT_MAX_WAIT);
     weft__pool_init(&rt->pool, (uint32_t)c.blocking_max, c.blocking_idle_ns, rt->thread_name);
     rt->pool.cpus = rt->place.is_used ? &rt->place.own : NULL;
-    rt->kept_names.ttl_ns = c.name_ttl_ns;
-    rt->kept_names.error_ttl_ns = c.name_error_ttl_ns;
     if ((rc = start_stacks(rt, &c, was_said)) != 0) {
         goto out_free;
     }
