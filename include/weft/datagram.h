@@ -8,7 +8,9 @@
  *
  * Each send is one datagram, each receive takes one.  What does not fit is never cut in silence.
  * The fds are closed by weft_close(); weft_local_addr(), weft_set_buffers(), weft_wait_fd(), select
- * and the calls of weft/message.h work on them as well.
+ * and the calls of weft/message.h work on them as well, and those of weft/io.h do, but weft_read()
+ * cuts.  The calls here work on sockets of others, too, if they are for datagrams: of a stream, a
+ * receive loses bytes.
  */
 #ifndef WEFT_DATAGRAM_H
 #define WEFT_DATAGRAM_H
@@ -177,7 +179,8 @@ WEFT_API_MUST ssize_t weft_dgram_recv(int fd, void *buf, size_t n, struct weft_a
  * @msgs   .buf and .bytes say where to; .length and .addr are received.
  * @count  how many there is room for; at most WEFT_DGRAM_MANY of them are used.
  *
- * One system call takes all that are there.
+ * One system call takes all that are there.  An error that is met behind the first is not told,
+ * unless it lasts.
  *
  * Returns    how many came, 1 .. count.
  * Errors     as weft_dgram_recv(), but not -EMSGSIZE: .length tells.  -EINVAL: count < 1.
@@ -195,12 +198,73 @@ WEFT_API_MUST int weft_dgram_recv_many(int fd, struct weft_dgram *msgs, int coun
  *
  * One system call sends up to WEFT_DGRAM_MANY of them.
  *
- * Returns    count; fewer only after an error, which a call for the rest returns if it lasts.
+ * Returns    how many, in their order; fewer than count only after an error, which a call for the
+ *            rest returns if it lasts.
  * Errors     as weft_dgram_send(), if none was sent before.  -EINVAL: count < 1.
  * Blocks     the coroutine, never the thread.
  * Threads    a coroutine; several may use one fd.
  */
 WEFT_API_MUST int weft_dgram_send_many(int fd, const struct weft_dgram *msgs, int count);
+
+/**
+ * weft_dgram_send_train - send a buffer as datagrams of one length (UDP_SEGMENT of Linux 4.18).
+ *
+ * @fd    a UDP socket.
+ * @buf   n bytes; the kernel has let go of them when the call returns.
+ * @n     how many, less than 64 KiB.
+ * @each  how many go into one datagram, 1 .. 65535; the last takes what is left.
+ * @to    to whom; NULL: to whom the socket is connected.
+ *
+ * The train goes through the system as one, and is cut up as late as can be.
+ *
+ * Returns    n.
+ * Errors     as weft_dgram_send(), and
+ *            -ENOTSUP   the system has no trains, or the socket is none of UDP
+ *            -EINVAL    `each` is not as above, or longer than the network takes in one piece; or
+ *                       there are more datagrams than the system takes (64)
+ *            -EIO       the device cannot cut them up
+ * Blocks     the coroutine, never the thread.
+ * Threads    a coroutine; several may use one fd.
+ */
+WEFT_API_MUST ssize_t weft_dgram_send_train(int fd, const void *buf, size_t n, size_t each,
+                                            const struct weft_addr *to);
+
+/**
+ * weft_dgram_recv_train - take the next datagram, or several that the kernel has merged.
+ *
+ * @fd    the socket.
+ * @buf   receives at most n bytes: datagrams one behind the other.
+ * @n     room in it; 64 KiB is always enough.
+ * @each  receives how long each of them is; the last may be shorter.  A single one has all bytes.
+ * @from  receives who sent them; may be NULL.
+ *
+ * Without weft_dgram_merge() none are merged.
+ *
+ * Returns    how many bytes are in buf, 0 .. n; 0 for an empty datagram.
+ * Errors     -EMSGSIZE  there were more than n bytes; they are gone
+ *            else as weft_dgram_recv()
+ * Blocks     the coroutine, never the thread.
+ * Threads    a coroutine; several may use one fd.
+ */
+WEFT_API_MUST ssize_t weft_dgram_recv_train(int fd, void *buf, size_t n, size_t *each,
+                                            struct weft_addr *from);
+
+/**
+ * weft_dgram_merge - may the kernel merge datagrams of one sender (UDP_GRO of Linux 5.0)?
+ *
+ * @fd  a UDP socket.
+ * @on  whether; it does not unless told so.
+ *
+ * Merged ones can be told apart by weft_dgram_recv_train() only: to any other call they are one
+ * long datagram.
+ *
+ * Returns    0.
+ * Errors     -ENOTSUP  the system does not merge, or the socket is none of UDP
+ *            -EBADF, -ENOTSOCK
+ * Blocks     never.
+ * Threads    everywhere.
+ */
+WEFT_API_MUST int weft_dgram_merge(int fd, bool on);
 
 /**
  * weft_set_broadcast - allow datagrams to broadcast addresses (SO_BROADCAST).
@@ -224,10 +288,11 @@ WEFT_API int weft_set_broadcast(int fd, bool on);
  *             choice.
  *
  * Returns    0.
- * Errors     -EINVAL      not an address of a group, or of another family than the socket's
+ * Errors     -EINVAL      not an address of a group, or an interface without a name
  *            -EADDRINUSE  joined already
  *            -ENODEV      no such interface, or none for this group
- *            -EBADF, -ENOTSOCK, -ENOPROTOOPT, -ENOBUFS, as setsockopt(2)
+ *            -ENOPROTOOPT, -EOPNOTSUPP  of another family than the socket's
+ *            -EBADF, -ENOTSOCK, -ENOBUFS, as setsockopt(2)
  * Blocks     never.
  * Threads    everywhere.
  */
@@ -282,7 +347,8 @@ WEFT_API int weft_multicast_loop(int fd, bool on);
  *
  * Returns    0.
  * Errors     -ENODEV  no such interface
- *            -EBADF, -ENOTSOCK, -EADDRNOTAVAIL, -EINVAL, -EOPNOTSUPP for a UNIX socket
+ *            -EINVAL  an interface without a name
+ *            -EBADF, -ENOTSOCK, -EADDRNOTAVAIL, -EOPNOTSUPP for a UNIX socket
  * Blocks     never.
  * Threads    everywhere.
  */

@@ -12,7 +12,8 @@
  *   to send      MSG_MORE, MSG_EOR, MSG_OOB, MSG_DONTROUTE, MSG_CONFIRM, and MSG_DONTWAIT
  *
  * Any other is -EINVAL, but for MSG_NOSIGNAL and MSG_CMSG_CLOEXEC, which are always set.  What
- * MSG_WAITALL is for does weft_read_full().
+ * MSG_WAITALL is for does weft_read_full().  MSG_TRUNC asks for a datagram's real length; of TCP it
+ * throws bytes away (tcp(7)).
  */
 #ifndef WEFT_MESSAGE_H
 #define WEFT_MESSAGE_H

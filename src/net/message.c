@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/un.h>
 #include <weft/message.h>
 
 #include "../base/sys.h"
@@ -25,6 +26,15 @@ static bool has_no_event(const struct msghdr *msg)
 {
     const struct sockaddr *to = msg->msg_name;
     return to != NULL && msg->msg_namelen >= sizeof to->sa_family && to->sa_family == AF_UNIX;
+}
+
+void weft__message_sender(struct weft_addr *from, socklen_t len)
+{
+    from->len = len;
+    if (len == 0) {
+        from->storage.ss_family = AF_UNIX;
+        from->len = offsetof(struct sockaddr_un, sun_path);
+    }
 }
 
 ssize_t weft__message_send(struct weft__op *op, weft__io_try_fn *try_now, const void *caller)

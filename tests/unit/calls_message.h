@@ -16,6 +16,11 @@ ROW("weft_dgram_send_many", COROUTINE, -EBADF, FATAL, FATAL,
     weft_dgram_send_many(-1, &(struct weft_dgram){.bytes = 0}, 1))
 ROW("weft_dgram_recv_many", COROUTINE, -EBADF, FATAL, FATAL,
     weft_dgram_recv_many(-1, &(struct weft_dgram){.bytes = 0}, 1))
+ROW("weft_dgram_send_train", COROUTINE, -EBADF, FATAL, FATAL,
+    weft_dgram_send_train(-1, "x", 1, 1, NULL))
+ROW("weft_dgram_recv_train", COROUTINE, -EBADF, FATAL, FATAL,
+    weft_dgram_recv_train(-1, NULL, 0, &(size_t){0}, NULL))
+ROW("weft_dgram_merge", EVERYWHERE, -EBADF, -EBADF, -EBADF, weft_dgram_merge(-1, true))
 ROW("weft_set_broadcast", EVERYWHERE, -EBADF, -EBADF, -EBADF, weft_set_broadcast(-1, true))
 ROW("weft_multicast_join", EVERYWHERE, -EINVAL, -EINVAL, -EINVAL,
     weft_multicast_join(-1, &t->addr, NULL))

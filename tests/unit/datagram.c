@@ -420,7 +420,8 @@ CO_TEST(options_of_a_bind_are_obeyed)
     return 0;
 }
 
-static int answer_one_or_two(const char *host, const char *service, int family, struct weft_addr *addrs)
+static int answer_one_or_two(const char *host, const char *service, int family,
+                             struct weft_addr *addrs)
 {
     const bool has_another = strcmp(host, "both.test") == 0;
 

@@ -17,6 +17,7 @@
  *   not in the table: weft_blocking_leave (back to a processor: no scope ends it)
  *   not in the table: weft_call_on_big_stack weft_defer_end weft_exit (as the functions called do)
  *   not in the table: weft_close (ends by itself)
+ *   not in the table: weft_dgram_send_train (UDP waits for no reader; else as weft_dgram_send)
  *   not in the table: weft_yield (a turn)
  *   not in the table: weft_dump weft_run weft_run_config weft_runtime_start weft_runtime_stop
  *   not in the table: weft_block_on (they block threads)
@@ -157,6 +158,8 @@ static const struct row rows[] = {
     {"weft_send_fds", call_send_fds, drain_jam, NULL, CLOSED(close_jam, -EBADF, GONE)},
     {"weft_dgram_recv", call_dgram_recv, send_a_datagram, NULL, CLOSED(close_mail, -EBADF, GONE)},
     {"weft_dgram_recv_many", call_dgram_recv_many, send_a_datagram, NULL,
+     CLOSED(close_mail, -EBADF, GONE)},
+    {"weft_dgram_recv_train", call_dgram_recv_train, send_a_datagram, NULL,
      CLOSED(close_mail, -EBADF, GONE)},
     {"weft_dgram_send", call_dgram_send, empty_crammed, NULL, CLOSED(close_crammed, -EBADF, GONE)},
     {"weft_dgram_send to-a-name", call_dgram_send_to_a_name, empty_crammed, NULL,

@@ -63,6 +63,13 @@ static ssize_t call_dgram_recv_many(struct world *w)
     return weft_dgram_recv_many(w->mail[1], msgs, 2);
 }
 
+static ssize_t call_dgram_recv_train(struct world *w)
+{
+    char buf[1];
+    size_t each;
+    return weft_dgram_recv_train(w->mail[1], buf, sizeof buf, &each, NULL);
+}
+
 static ssize_t call_dgram_send(struct world *w)
 {
     return weft_dgram_send(w->crammed[0], "x", 1, NULL);
