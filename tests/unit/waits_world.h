@@ -238,9 +238,9 @@ static void destroy(struct world *w)
     weft_broadcast_unsubscribe(w->subscriber);
     weft_broadcast_unref(w->broadcast);
     weft_watch_unref(w->watch);
-    const int fds[] = {w->fd[0],    w->fd[1],      w->jam[0],     w->jam[1],     w->listener,
-                       w->crowd,    w->pushed,     w->mail[0],    w->mail[1],    w->crammed[0],
-                       w->crammed[1], w->crammed[2]};
+    const int fds[] = {w->fd[0],   w->fd[1],      w->jam[0],     w->jam[1],
+                       w->mail[0], w->mail[1],    w->crammed[0], w->crammed[1],
+                       w->crowd,   w->crammed[2], w->listener,   w->pushed};
     for (int i = 0; i < COUNT(fds); i++)
         CHECK_EQ(weft_close(fds[i]), fds[i] == w->closed_fd ? -EBADF : 0);
     await_ends();
