@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * server.h - what the three servers of this folder have in common and what is not their subject:
+ * server.h - what the servers of this folder have in common and what is not their subject:
  * options, the signals that stop them, the listening socket and the line that announces it.
  */
 #ifndef EXAMPLES_SERVER_H
@@ -91,7 +91,7 @@ static void server_read_options(struct server_options *options, int argc, char *
 }
 
 /* The number of connections is limited by descriptors: takes as many as the system allows us. */
-static void server_raise_limit(void)
+static inline void server_raise_limit(void)
 {
     struct rlimit files;
 
@@ -122,8 +122,8 @@ static int server_stop_fd(void)
     return fd;
 }
 
-/* Opens the listening socket and says where; -errno after a message. */
-static int server_listen(const struct server_options *options)
+/* Opens the server's socket by weft_listen() or its like and says where; -errno after a message. */
+static int server_open(const struct server_options *options, int (*open_at)(const char *where))
 {
     char text[WEFT_ADDR_TEXT_MAX];
     struct weft_addr addr;
@@ -131,7 +131,7 @@ static int server_listen(const struct server_options *options)
     int fd;
 
     snprintf(text, sizeof(text), is_v6 ? "[%s]:%d" : "%s:%d", options->host, options->port);
-    fd = weft_listen(text);
+    fd = open_at(text);
     if (fd < 0) {
         fprintf(stderr, "cannot listen on %s: %s\n", text, weft_strerror(fd));
         return fd;
@@ -141,6 +141,11 @@ static int server_listen(const struct server_options *options)
     printf("listening on %s\n", text);
     fflush(stdout);
     return fd;
+}
+
+static inline int server_listen(const struct server_options *options)
+{
+    return server_open(options, weft_listen);
 }
 
 #endif

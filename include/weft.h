@@ -52,6 +52,8 @@
 #include <weft/future.h>
 #include <weft/io.h>
 #include <weft/net.h>
+#include <weft/message.h>
+#include <weft/datagram.h>
 #include <weft/name.h>
 #include <weft/buffer.h>
 #include <weft/blocking.h>

@@ -2,7 +2,7 @@
 /*
  * io.h - reading, writing and waiting on any file descriptor without blocking the thread.
  *
- * Sockets made by weft/net.h are closed by weft_close() only.  Any other fd (a pipe, a terminal, a
+ * Sockets made by Weft are closed by weft_close() only.  Any other fd (a pipe, a terminal, a
  * signalfd, a socket of another library) may be used too: it is watched for the time of a wait
  * and stays the caller's; close it with close() when nobody waits on it, or with weft_close().
  * An fd of the caller's that blocks (O_NONBLOCK not set) and is read by several processes can

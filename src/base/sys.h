@@ -18,6 +18,7 @@
 #include <sys/uio.h>
 
 struct epoll_event;
+struct mmsghdr;
 struct pollfd;
 struct weft_addr;
 
@@ -97,8 +98,11 @@ ssize_t weft__sys_read_now(int fd, const struct iovec *iov, int count);
 ssize_t weft__sys_write_now(int fd, const struct iovec *iov, int count);
 ssize_t weft__sys_recv_now(int fd, void *buf, size_t bytes);
 ssize_t weft__sys_send_now(int fd, const void *buf, size_t bytes);
-ssize_t weft__sys_recvmsg_now(int fd, struct msghdr *msg);
-ssize_t weft__sys_sendmsg_now(int fd, const struct msghdr *msg);
+ssize_t weft__sys_recvmsg_now(int fd, struct msghdr *msg, int flags);
+ssize_t weft__sys_sendmsg_now(int fd, const struct msghdr *msg, int flags);
+/* Several at once: how many, at least 1. */
+int weft__sys_recvmmsg_now(int fd, struct mmsghdr *msgs, unsigned count, int flags);
+int weft__sys_sendmmsg_now(int fd, struct mmsghdr *msgs, unsigned count, int flags);
 int weft__sys_accept_now(int fd, struct sockaddr *addr, socklen_t *len); /* blocking, CLOEXEC */
 int weft__sys_connect(int fd, const struct sockaddr *addr, socklen_t len);
 /* For files, which are always ready: these wait for the disk.  Restarted after a signal. */

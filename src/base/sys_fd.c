@@ -152,22 +152,42 @@ ssize_t weft__sys_send_now(int fd, const void *buf, size_t bytes)
     return n;
 }
 
-ssize_t weft__sys_recvmsg_now(int fd, struct msghdr *msg)
+ssize_t weft__sys_recvmsg_now(int fd, struct msghdr *msg, int flags)
 {
     FAULT(READ);
     ssize_t n;
     do {
-        n = weft__result_long(recvmsg(fd, msg, MSG_DONTWAIT));
+        n = weft__result_long(recvmsg(fd, msg, flags | MSG_DONTWAIT));
     } while (n == -EINTR);
     return n;
 }
 
-ssize_t weft__sys_sendmsg_now(int fd, const struct msghdr *msg)
+ssize_t weft__sys_sendmsg_now(int fd, const struct msghdr *msg, int flags)
 {
     FAULT(WRITE);
     ssize_t n;
     do {
-        n = weft__result_long(sendmsg(fd, msg, MSG_DONTWAIT | MSG_NOSIGNAL));
+        n = weft__result_long(sendmsg(fd, msg, flags | MSG_DONTWAIT));
+    } while (n == -EINTR);
+    return n;
+}
+
+int weft__sys_recvmmsg_now(int fd, struct mmsghdr *msgs, unsigned count, int flags)
+{
+    FAULT(READ);
+    int n;
+    do {
+        n = weft__result(recvmmsg(fd, msgs, count, flags | MSG_DONTWAIT, NULL));
+    } while (n == -EINTR);
+    return n;
+}
+
+int weft__sys_sendmmsg_now(int fd, struct mmsghdr *msgs, unsigned count, int flags)
+{
+    FAULT(WRITE);
+    int n;
+    do {
+        n = weft__result(sendmmsg(fd, msgs, count, flags | MSG_DONTWAIT));
     } while (n == -EINTR);
     return n;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* close.c - the end of an fd, and those who wait for a descriptor to become free. */
+/* close.c - the begin and the end of an fd, and those who wait for what has no event. */
 #include <weft/io.h>
 
 #include <errno.h>
@@ -9,12 +9,12 @@
 #include "../reactor/driver.h"
 #include "io.h"
 
-int weft__io_adopt(int fd)
+#define ROOM_NS_MIN ((int64_t)200000)
+#define ROOM_NS_MAX ((int64_t)10000000)
+
+/* rc: what the reactor says of the new fd. */
+static int adopted(int fd, int rc)
 {
-    if (fd < 0) {
-        return fd;
-    }
-    int rc = weft__fd_adopt(&weft__park_reactors()->fds, fd);
     if (rc != 0) {
         (void)weft__sys_close(fd);
         return rc;
@@ -22,12 +22,26 @@ int weft__io_adopt(int fd)
     return fd;
 }
 
-int weft__io_pause(int64_t delay_ns, const void *caller)
+int weft__io_adopt(int fd)
+{
+    return fd < 0 ? fd : adopted(fd, weft__fd_adopt(&weft__park_reactors()->fds, fd));
+}
+
+int weft__io_adopt_datagrams(int fd)
+{
+    return fd < 0 ? fd : adopted(fd, weft__fd_adopt_datagrams(&weft__park_reactors()->fds, fd));
+}
+
+int weft__io_wait_for_room(int fd, int64_t *delay_ns, enum weft__wait_reason reason,
+                           const void *caller)
 {
     struct weft__wait w;
+    *delay_ns = *delay_ns == 0                ? ROOM_NS_MIN
+                : *delay_ns * 2 < ROOM_NS_MAX ? *delay_ns * 2
+                                              : ROOM_NS_MAX;
     weft__park_init(&w);
-    weft__park_until(&w, weft__clock_after(weft__clock_ns(), delay_ns), 0);
-    weft__park_begin(&w, WAIT_SLEEP, NULL, caller);
+    weft__park_until(&w, weft__clock_after(weft__clock_ns(), *delay_ns), 0);
+    weft__park_begin(&w, reason, (const void *)(intptr_t)fd, caller);
     return weft__park_wait(&w);
 }
 

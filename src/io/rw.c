@@ -35,7 +35,9 @@ static const char *call_of(const struct weft__op *op)
                                                                    : "weft_write()";
 }
 
-ssize_t weft__io_run(struct weft__op *op, enum weft__wait_reason reason, const void *caller)
+/* The first try, or one more of an op that was tried before; *entry_out: its fd's entry. */
+static inline ssize_t try_once(struct weft__op *op, weft__io_try_fn *try_now,
+                               struct weft__fd **entry_out)
 {
     if (WEFT__UNLIKELY(weft__g_self() == NULL)) {
         weft__m_not_in_coroutine(call_of(op));
@@ -45,9 +47,14 @@ ssize_t weft__io_run(struct weft__op *op, enum weft__wait_reason reason, const v
     }
     struct weft__fd *entry = weft__fd_find(&weft__park_reactors()->fds, op->fd);
     bool is_own = false;
+    *entry_out = entry;
     if (entry != NULL) {
         /* The number may be closed and given to another file while we try: see fdtable.h. */
-        op->life = weft__fd_life(entry);
+        uint32_t life = weft__fd_life(entry);
+        if (WEFT__UNLIKELY(op->life != 0 && op->life != life)) {
+            return -EBADF;
+        }
+        op->life = life;
         is_own = atomic_load_explicit(&entry->is_own, memory_order_relaxed);
     }
     /* A try on somebody else's fd may wait for a disk, and a close does not wait for that; but a
@@ -56,10 +63,18 @@ ssize_t weft__io_run(struct weft__op *op, enum weft__wait_reason reason, const v
     if (enters && !weft__fd_enter(entry)) {
         return -EBADF;
     }
-    ssize_t n = is_own && can_only_wait(op, entry) ? -EAGAIN : weft__op_try(op, is_own);
+    ssize_t n = is_own && can_only_wait(op, entry) ? -EAGAIN : try_now(op, is_own);
     if (enters) {
         weft__fd_leave(entry);
     }
+    return n;
+}
+
+static inline ssize_t run(struct weft__op *op, weft__io_try_fn *try_now,
+                          enum weft__wait_reason reason, const void *caller)
+{
+    struct weft__fd *entry = NULL;
+    ssize_t n = try_once(op, try_now, &entry);
     if (n == -EAGAIN) {
         int rc = weft__park_check_scope();
         if (rc != 0) {
@@ -71,6 +86,27 @@ ssize_t weft__io_run(struct weft__op *op, enum weft__wait_reason reason, const v
     }
     if ((op->flags & WEFT__OP_SHORT) != 0) {
         weft__fd_note_drained(entry);
+    }
+    return n;
+}
+
+ssize_t weft__io_run(struct weft__op *op, enum weft__wait_reason reason, const void *caller)
+{
+    return run(op, weft__op_try, reason, caller);
+}
+
+ssize_t weft__io_run_by(struct weft__op *op, weft__io_try_fn *try_now,
+                        enum weft__wait_reason reason, const void *caller)
+{
+    return run(op, try_now, reason, caller);
+}
+
+ssize_t weft__io_try(struct weft__op *op, weft__io_try_fn *try_now)
+{
+    struct weft__fd *entry;
+    ssize_t n = try_once(op, try_now, &entry);
+    if (n != -EAGAIN) {
+        weft__park_spend();
     }
     return n;
 }

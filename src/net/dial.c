@@ -4,28 +4,13 @@
 
 #include <errno.h>
 
-#include "../base/clock.h"
 #include "../base/sys.h"
 #include "../io/io.h"
 #include "../park/park.h"
 
-/* Between two tries at a UNIX listener whose backlog is full: the kernel has no event for it. */
-#define FULL_NS_MIN ((int64_t)200000)
-#define FULL_NS_MAX ((int64_t)10000000)
-
-/* 0 after the delay, or -ETIMEDOUT of a surrounding scope. */
-static int wait_for_room(int fd, int64_t delay_ns, const void *caller)
-{
-    struct weft__wait w;
-    weft__park_init(&w);
-    weft__park_until(&w, weft__clock_after(weft__clock_ns(), delay_ns), 0);
-    weft__park_begin(&w, WAIT_CONNECT, (const void *)(intptr_t)fd, caller);
-    return weft__park_wait(&w);
-}
-
 static int connect_to(int fd, const struct weft_addr *addr, const void *caller)
 {
-    int64_t delay_ns = FULL_NS_MIN;
+    int64_t delay_ns = 0;
     for (;;) {
         struct weft__op_wait ow;
         socklen_t len = addr->len;
@@ -36,11 +21,11 @@ static int connect_to(int fd, const struct weft_addr *addr, const void *caller)
         if (rc != -EAGAIN) {
             return (int)rc;
         }
-        int ended = wait_for_room(fd, delay_ns, caller);
+        /* The backlog of a UNIX listener is full: the kernel has no event for its end. */
+        int ended = weft__io_wait_for_room(fd, &delay_ns, WAIT_CONNECT, caller);
         if (ended != 0) {
             return ended;
         }
-        delay_ns = delay_ns * 2 < FULL_NS_MAX ? delay_ns * 2 : FULL_NS_MAX;
     }
 }
 

@@ -190,7 +190,7 @@ static int dial_by_name(const char *where, const struct weft_dial_opts *opts, co
     if (addrs == NULL) {
         return -ENOMEM;
     }
-    int rc = weft__resolve_text(where, addrs, WEFT_RESOLVE_MAX, caller);
+    int rc = weft__resolve_text(where, addrs, WEFT_RESOLVE_MAX, NULL, caller);
     if (rc > 0) {
         rc = dial_any(addrs, rc, opts, caller);
     }

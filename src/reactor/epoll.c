@@ -166,7 +166,7 @@ static void try_waiting(struct weft__fd *entry, unsigned ready, bool more,
         }
         ssize_t n = weft__op_try(op, op->is_socket);
         if (n != -EAGAIN) {
-            is_empty |= (op->flags & WEFT__OP_SHORT) != 0;
+            is_empty |= (op->flags & WEFT__OP_SHORT) != 0 && weft__fd_drains(entry);
             end(entry, op, n, out);
         } else if (op->kind != WEFT__OP_POLL) {
             /* A POLL that fails says nothing of the others: it may ask for less. */

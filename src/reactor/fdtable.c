@@ -79,7 +79,7 @@ struct weft__fd *weft__fd_get(struct weft__fdtable *t, int fd)
     return &chunk[fd % WEFT__FD_CHUNK];
 }
 
-int weft__fd_adopt(struct weft__fdtable *t, int fd)
+static int adopt(struct weft__fdtable *t, int fd, bool drains)
 {
     if (fd / WEFT__FD_CHUNK >= WEFT__FD_CHUNKS_MAX) {
         return -EMFILE;
@@ -90,9 +90,20 @@ int weft__fd_adopt(struct weft__fdtable *t, int fd)
     }
     weft__lock(&entry->lock);
     blank(entry);
+    atomic_store_explicit(&entry->drains, drains, memory_order_relaxed);
     atomic_store_explicit(&entry->is_own, true, memory_order_relaxed);
     weft__unlock(&entry->lock);
     return 0;
+}
+
+int weft__fd_adopt(struct weft__fdtable *t, int fd)
+{
+    return adopt(t, fd, true);
+}
+
+int weft__fd_adopt_datagrams(struct weft__fdtable *t, int fd)
+{
+    return adopt(t, fd, false);
 }
 
 uint32_t weft__fd_life(struct weft__fd *entry)

@@ -18,6 +18,7 @@ int weft__op_events(const struct weft__op *op)
     switch (op->kind) {
     case WEFT__OP_READ:
     case WEFT__OP_READV:
+    case WEFT__OP_RECVMSG:
     case WEFT__OP_ACCEPT:
         return POLLIN;
     case WEFT__OP_POLL:
@@ -43,11 +44,26 @@ static int iov_count_max(int count)
     return count > IOV_MAX ? IOV_MAX : count;
 }
 
-void weft__op_fill_msg(struct weft__op *op)
+static bool has_header(const struct weft__op *op)
 {
+    return op->kind == WEFT__OP_RECVMSG || op->kind == WEFT__OP_SENDMSG;
+}
+
+struct msghdr *weft__op_msg(struct weft__op *op)
+{
+    if (has_header(op)) {
+        return op->hdr;
+    }
     memset(&op->msg, 0, sizeof op->msg);
     op->msg.msg_iov = (struct iovec *)op->iov;
     op->msg.msg_iovlen = (size_t)iov_count_max(op->iov_count);
+    return &op->msg;
+}
+
+int weft__op_msg_flags(const struct weft__op *op)
+{
+    int flags = has_header(op) ? op->hdr_flags : 0;
+    return flags | (weft__op_events(op) == POLLIN ? MSG_CMSG_CLOEXEC : MSG_NOSIGNAL);
 }
 
 static ssize_t try_socket(struct weft__op *op)
@@ -63,11 +79,10 @@ static ssize_t try_socket(struct weft__op *op)
     case WEFT__OP_WRITE:
         return weft__sys_send_now(op->fd, op->buf, op->bytes);
     case WEFT__OP_READV:
-        weft__op_fill_msg(op);
-        return weft__sys_recvmsg_now(op->fd, &op->msg);
+    case WEFT__OP_RECVMSG:
+        return weft__sys_recvmsg_now(op->fd, weft__op_msg(op), weft__op_msg_flags(op));
     default:
-        weft__op_fill_msg(op);
-        return weft__sys_sendmsg_now(op->fd, &op->msg);
+        return weft__sys_sendmsg_now(op->fd, weft__op_msg(op), weft__op_msg_flags(op));
     }
 }
 
@@ -161,6 +176,9 @@ ssize_t weft__op_try(struct weft__op *op, bool is_socket)
     case WEFT__OP_POLL:
         n = poll_now(op->fd, op->events);
         return n == 0 ? -EAGAIN : n;
+    case WEFT__OP_RECVMSG:
+    case WEFT__OP_SENDMSG:
+        return try_socket(op); /* -ENOTSOCK if it is none */
     default:
         return is_socket ? try_socket(op) : try_foreign(op);
     }

@@ -11,11 +11,14 @@
  *                     cancel (any number of times; a result that has happened wins)
  *
  * What the makers of our own sockets owe the drivers:
- *   - a connection is left blocking (no O_NONBLOCK), so that the kernel waits for it inside
- *     io_uring; tries pass MSG_DONTWAIT.  A non-blocking one works as well, only slower.
+ *   - a connection or a socket for datagrams is left blocking (no O_NONBLOCK), so that the kernel
+ *     waits for it inside io_uring; tries pass MSG_DONTWAIT.  A non-blocking one works as well,
+ *     only slower.
  *   - a listener is set O_NONBLOCK: accept4() has no flag for one call, and a connection that was
  *     reset between poll and accept would block the thread.
  *   - weft__fd_adopt() before the first operation, and a CLOSE operation at the end.
+ *   - a datagram to a UNIX name is tried only: that its reader's queue has room again is no event
+ *     for a socket that is not connected to it.
  */
 #ifndef WEFT_REACTOR_OP_H
 #define WEFT_REACTOR_OP_H
@@ -36,6 +39,8 @@ enum weft__op_kind {
     WEFT__OP_WRITE,   /* buf, bytes */
     WEFT__OP_READV,   /* iov, iov_count */
     WEFT__OP_WRITEV,  /* iov, iov_count */
+    WEFT__OP_RECVMSG, /* hdr, hdr_flags; hdr then says what came.  Descriptors are close-on-exec */
+    WEFT__OP_SENDMSG, /* hdr, hdr_flags; there is no SIGPIPE */
     WEFT__OP_ACCEPT,  /* addr, addr_len (both may be NULL); result: the fd, close-on-exec */
     WEFT__OP_CONNECT, /* addr, *addr_len; the record itself must be tried or submitted once more
                          after -EAGAIN, since it remembers that the connect has begun */
@@ -65,6 +70,11 @@ struct weft__op {
             int iov_count;
         };
         struct {
+            struct msghdr *hdr; /* left as it was by a try that gives an error */
+            int hdr_flags;      /* MSG_PEEK, MSG_TRUNC, MSG_MORE, ...: what does not change when
+                                   it is carried out; never MSG_WAITALL or MSG_DONTWAIT */
+        };
+        struct {
             struct sockaddr *addr;
             socklen_t *addr_len;
         };
@@ -84,7 +94,7 @@ struct weft__op {
     _Atomic uint32_t refs;               /* io_uring: completions that are still to come */
     _Atomic uint32_t wants;              /* io_uring: what its reactor is asked to send */
     uint8_t flags;
-    bool is_socket;    /* fd is a stream socket of ours; noted at submit */
+    bool is_socket;    /* fd is a socket of ours; noted at submit */
     struct msghdr msg; /* for vectored operations on sockets */
 };
 
@@ -138,7 +148,7 @@ int weft__op_events(const struct weft__op *op);
 
 /*
  * Try to carry it out without waiting, by a system call here and now.  is_socket says that fd is a
- * stream socket of ours.  Returns the result, -EAGAIN if it would have to wait.  Never -EINTR.
+ * socket of ours.  Returns the result, -EAGAIN if it would have to wait.  Never -EINTR.
  * Files on a disk are always ready: they are read and written at once, and the thread waits for
  * the disk.
  *
@@ -149,7 +159,10 @@ int weft__op_events(const struct weft__op *op);
  */
 ssize_t weft__op_try(struct weft__op *op, bool is_socket);
 
-/* Prepare op->msg from the vector, at most IOV_MAX parts of it: a short count is allowed. */
-void weft__op_fill_msg(struct weft__op *op);
+/* The header of RECVMSG or SENDMSG, or op->msg prepared from a vector: at most IOV_MAX parts of it,
+ * since a short count is allowed. */
+struct msghdr *weft__op_msg(struct weft__op *op);
+/* The flags that go with it. */
+int weft__op_msg_flags(const struct weft__op *op);
 
 #endif

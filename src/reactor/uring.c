@@ -3,7 +3,8 @@
  * uring.c - the driver on io_uring: the kernel carries an operation out, or says when to try it.
  *
  *   fd            operation                    sent as
- *   ours          read, write, vectors         RECV, SEND, RECVMSG, SENDMSG: the kernel waits
+ *   ours          read, write, vectors,        RECV, SEND, RECVMSG, SENDMSG: the kernel waits
+ *                 messages
  *   ours          accept, connect, poll        POLL_ADD, then weft__op_try(): a cancel in between
  *   somebody's    all                          loses no connection, and no fd that blocks holds
  *                                              a kernel worker
@@ -117,10 +118,11 @@ static void send_op(struct state *st, struct weft__op *op)
             io_uring_prep_send(sqe, op->fd, op->buf, bytes, MSG_NOSIGNAL);
             break;
         case WEFT__OP_READV:
-            io_uring_prep_recvmsg(sqe, op->fd, &op->msg, 0);
+        case WEFT__OP_RECVMSG:
+            io_uring_prep_recvmsg(sqe, op->fd, weft__op_msg(op), (unsigned)weft__op_msg_flags(op));
             break;
         default:
-            io_uring_prep_sendmsg(sqe, op->fd, &op->msg, MSG_NOSIGNAL);
+            io_uring_prep_sendmsg(sqe, op->fd, weft__op_msg(op), (unsigned)weft__op_msg_flags(op));
             break;
         }
         if (st->has_poll_first) {
@@ -203,11 +205,8 @@ static int begin_op(struct weft__reactor *r, struct weft__fd *entry, struct weft
         return -EBUSY;
     }
     op->is_socket = atomic_load_explicit(&entry->is_own, memory_order_relaxed);
-    if (op->is_socket && op->kind <= WEFT__OP_WRITEV) {
+    if (op->is_socket && op->kind <= WEFT__OP_SENDMSG) {
         op->flags |= WEFT__OP_DIRECT;
-        if (op->kind >= WEFT__OP_READV) {
-            weft__op_fill_msg(op);
-        }
     }
     send_op(state_of(r), op);
     atomic_store_explicit(&op->refs, 1, memory_order_relaxed);

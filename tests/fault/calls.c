@@ -5,11 +5,11 @@
  * Method: the files that hold the fault door are compiled into this program with the door open; the
  * rest of the library comes from the archive and calls through them.  A scenario (start, spawn,
  * channels, futures, locals, cleanups, blocking calls, an echo over TCP and UNIX, foreign fds,
- * buffers, stop) runs in a forked child for every kind of call and k = 1, 2, ... until a run ends
- * in which nothing was left to fail; once with a single failure, and for kinds whose failure can
- * last also with all calls from the k-th on.  After each the same scenario must succeed without
- * failures, and the process must own as many fds and threads as after two runs that had none, and
- * no block of memory.
+ * buffers, datagrams, stop) runs in a forked child for every kind of call and k = 1, 2, ... until a
+ * run ends in which nothing was left to fail; once with a single failure, and for kinds whose
+ * failure can last also with all calls from the k-th on.  After each the same scenario must succeed
+ * without failures, and the process must own as many fds and threads as after two runs that had
+ * none, and no block of memory.
  *
  * Builds that are slow look at every other k only, or fewer, from a seeded start.
  *

@@ -191,6 +191,63 @@ static int lines_on_pair(void)
     return first_error(rc, weft_close(fds[1]));
 }
 
+/* Two datagrams by one call, taken by as many as it takes. */
+static ssize_t send_two(int fd, int reader)
+{
+    struct weft_dgram out[2] = {{.buf = (char[]){"a"}, .bytes = 1},
+                                {.buf = (char[]){"b"}, .bytes = 1}};
+
+    writes_due = 1;
+    ssize_t n = weft_dgram_send_many(fd, out, 2);
+    for (int i = 0; n > 0 && i < 2; i += (int)n) {
+        char rooms[2][4];
+        struct weft_dgram in[2] = {{.buf = rooms[0], .bytes = 4}, {.buf = rooms[1], .bytes = 4}};
+        n = weft_dgram_recv_many(reader, in, 2 - i);
+    }
+    return n;
+}
+
+/* One that brings a descriptor. */
+static ssize_t send_descriptor(int fd, int reader)
+{
+    char buf[4];
+    int got, count = 1;
+
+    writes_due = 1;
+    ssize_t n = weft_send_fds(fd, "c", 1, &fd, 1);
+    if (n < 0 || (n = weft_recv_fds(reader, buf, sizeof buf, &got, &count)) < 0)
+        return n;
+    CHECK_EQ(count, 1);
+    CHECK_EQ(close(got), 0);
+    return n;
+}
+
+static int datagrams(void)
+{
+    char name[40], buf[8];
+    struct weft_addr at;
+
+    snprintf(name, sizeof name, "unix:@weft-fault-mail-%d", getpid());
+    CHECK_EQ(weft_addr_parse(&at, name), 0);
+    int fd, reader = weft_dgram_bind(name);
+    if (reader < 0)
+        return reader;
+    fd = weft_dgram_dial(name);
+    ssize_t n = fd;
+    if (fd >= 0) {
+        writes_due = 1;
+        n = weft_dgram_send(fd, "first", 5, &at);
+        if (n > 0)
+            n = weft_dgram_recv(reader, buf, sizeof buf, NULL, NULL);
+        if (n > 0)
+            n = send_two(fd, reader);
+        if (n > 0)
+            n = send_descriptor(fd, reader);
+        n = first_error(n < 0 ? (int)n : 0, weft_close(fd));
+    }
+    return first_error((int)n, weft_close(reader));
+}
+
 static int give_three(void *arg)
 {
     (void)arg;
@@ -324,6 +381,7 @@ static int scenario(void *arg)
     rc = first_error(rc, select_on_pair());
     rc = first_error(rc, dial_by_name());
     rc = first_error(rc, lines_on_pair());
+    rc = first_error(rc, datagrams());
     for (int i = 0; i < 20 && rc == 0; i++)
         rc = weft_go(stay, NULL);
     return rc;

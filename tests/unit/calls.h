@@ -7,6 +7,7 @@
  *
  * `who` stands for the first words of the call's field `Threads`; tests/build/calls.sh compares
  * names and words with the headers, so that no call is forgotten.  A name may go on after a space.
+ * Some subjects have their rows in a file of their own, calls_*.h.
  * The call is an expression that gives a number; it finds what it needs in *t.
  */
 #ifndef WEFT_TESTS_CALLS_H
@@ -581,5 +582,7 @@ ROW("weft_resolve", ANY_THREAD, 1, 1, 1,
     weft_resolve("127.0.0.1", "80", &(struct weft_addr){0}, 1, NULL))
 ROW("weft_resolve_flush", ANY_THREAD, 0, -EINVAL, -EINVAL, weft_resolve_flush(NULL))
 ROW("weft_resolve_flush of-one", ANY_THREAD, 0, 0, 0, WITH(t->rt, weft_resolve_flush(t->rt)))
+
+#include "calls_message.h"
 
 #endif

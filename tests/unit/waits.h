@@ -17,6 +17,7 @@
  *   not in the table: weft_blocking_leave (back to a processor: no scope ends it)
  *   not in the table: weft_call_on_big_stack weft_defer_end weft_exit (as the functions called do)
  *   not in the table: weft_close (ends by itself)
+ *   not in the table: weft_dgram_send_train (UDP waits for no reader; else as weft_dgram_send)
  *   not in the table: weft_yield (a turn)
  *   not in the table: weft_dump weft_run weft_run_config weft_runtime_start weft_runtime_stop
  *   not in the table: weft_block_on (they block threads)
@@ -28,6 +29,7 @@
 #include "waits_calls.h"
 #include "waits_dial.h"
 #include "waits_limit.h"
+#include "waits_message.h"
 
 /* What ends the thing that a call waits for, by those who do not wait. */
 struct closing {
@@ -146,6 +148,28 @@ static const struct row rows[] = {
      CLOSED(close_crowd, -ECONNREFUSED, GONE)},
     {"weft_dial_opts", call_dial_opts, take_from_crowd, close_result,
      CLOSED(close_crowd, -ECONNREFUSED, GONE)},
+    {"weft_recv", call_recv, write_a_byte, NULL, CLOSED(close_reader, -EBADF, GONE)},
+    {"weft_recv its-end", call_recv, write_a_byte, NULL, CLOSED(close_peer, 0, KEPT)},
+    {"weft_recv_msg", call_recv_msg, write_a_byte, NULL, CLOSED(close_reader, -EBADF, GONE)},
+    {"weft_recv_fds", call_recv_fds, write_a_byte, NULL, CLOSED(close_reader, -EBADF, GONE)},
+    {"weft_peek", call_peek, write_a_byte, NULL, CLOSED(close_reader, -EBADF, GONE)},
+    {"weft_send", call_send, drain_jam, NULL, CLOSED(close_jam, -EBADF, GONE)},
+    {"weft_send_msg", call_send_msg, drain_jam, NULL, CLOSED(close_jam, -EBADF, GONE)},
+    {"weft_send_fds", call_send_fds, drain_jam, NULL, CLOSED(close_jam, -EBADF, GONE)},
+    {"weft_dgram_recv", call_dgram_recv, send_a_datagram, NULL, CLOSED(close_mail, -EBADF, GONE)},
+    {"weft_dgram_recv_many", call_dgram_recv_many, send_a_datagram, NULL,
+     CLOSED(close_mail, -EBADF, GONE)},
+    {"weft_dgram_recv_train", call_dgram_recv_train, send_a_datagram, NULL,
+     CLOSED(close_mail, -EBADF, GONE)},
+    {"weft_dgram_send", call_dgram_send, empty_crammed, NULL, CLOSED(close_crammed, -EBADF, GONE)},
+    {"weft_dgram_send to-a-name", call_dgram_send_to_a_name, empty_crammed, NULL,
+     CLOSED(close_crammed_other, -EBADF, GONE)},
+    {"weft_dgram_send_many", call_dgram_send_many, empty_crammed, NULL,
+     CLOSED(close_crammed, -EBADF, GONE)},
+    {"weft_dgram_bind", call_dgram_bind, answer_lookups, close_result,
+     NOT_CLOSED("a lookup ends by itself")},
+    {"weft_dgram_dial", call_dgram_dial, answer_lookups, close_result,
+     NOT_CLOSED("a lookup ends by itself")},
     {"weft_resolve", call_resolve, answer_lookups, NULL, NOT_CLOSED("a lookup ends by itself")},
     {"weft_listen", call_listen, answer_lookups, close_result,
      NOT_CLOSED("a lookup ends by itself")},

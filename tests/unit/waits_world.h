@@ -42,6 +42,8 @@ struct world {
     struct weft_waker *waker;
     int fd[2];         /* nothing to be read from [1] */
     int jam[2];        /* no room to write to [0] */
+    int mail[2];       /* for datagrams: nothing to be received from [1] */
+    int crammed[3];    /* the same: no room in [1], to which [0] is connected and [2] not */
     int listener;      /* nobody comes */
     int crowd, pushed; /* a listener whose backlog is full, and one who waits in it */
     char crowd_name[64];
@@ -92,6 +94,33 @@ static int hold(void *arg)
     return 0;
 }
 
+/* UNIX names, since what is sent there is there when the call returns. */
+static int bind_mailbox(struct weft_addr *addr)
+{
+    static atomic_int n;
+    char name[64];
+
+    snprintf(name, sizeof name, "unix:@weft-mail-%d-%d", getpid(), atomic_fetch_add(&n, 1));
+    CHECK_EQ(weft_addr_parse(addr, name), 0);
+    return weft_dgram_bind_addr(addr, NULL);
+}
+
+static void build_mailboxes(struct world *w)
+{
+    struct weft_addr addr;
+
+    w->mail[1] = bind_mailbox(&addr);
+    w->mail[0] = weft_dgram_open(AF_UNIX);
+    CHECK_EQ(weft_dgram_connect(w->mail[0], &addr), 0);
+    w->crammed[1] = bind_mailbox(&addr);
+    w->crammed[0] = weft_dgram_open(AF_UNIX);
+    w->crammed[2] = weft_dgram_open(AF_UNIX);
+    CHECK_EQ(weft_dgram_connect(w->crammed[0], &addr), 0);
+    WEFT_DEADLINE (at_once, 0)
+        while (weft_dgram_send(w->crammed[0], "x", 1, NULL) == 1)
+            ;
+}
+
 static void build_sockets(struct world *w)
 {
     static atomic_int n;
@@ -115,6 +144,7 @@ static void build_sockets(struct world *w)
     CHECK_EQ(listen(w->crowd, 0), 0);
     w->pushed = weft_dial(w->crowd_name);
     CHECK_GE(w->pushed, 0);
+    build_mailboxes(w);
 }
 
 static void build(struct world *w)
@@ -208,8 +238,9 @@ static void destroy(struct world *w)
     weft_broadcast_unsubscribe(w->subscriber);
     weft_broadcast_unref(w->broadcast);
     weft_watch_unref(w->watch);
-    const int fds[] = {w->fd[0],    w->fd[1], w->jam[0], w->jam[1],
-                       w->listener, w->crowd, w->pushed};
+    const int fds[] = {w->fd[0],   w->fd[1],      w->jam[0],     w->jam[1],
+                       w->mail[0], w->mail[1],    w->crammed[0], w->crammed[1],
+                       w->crowd,   w->crammed[2], w->listener,   w->pushed};
     for (int i = 0; i < COUNT(fds); i++)
         CHECK_EQ(weft_close(fds[i]), fds[i] == w->closed_fd ? -EBADF : 0);
     await_ends();
