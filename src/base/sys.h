@@ -19,6 +19,7 @@
 
 struct epoll_event;
 struct pollfd;
+struct stat;
 struct weft_addr;
 
 /* Kinds of calls that can be made to fail. */
@@ -27,7 +28,7 @@ struct weft_addr;
     X(MMAP)                                                                                        \
     X(MPROTECT) X(MADVISE) X(READ) X(WRITE) X(ACCEPT) X(CONNECT) X(SOCKET) X(BIND) X(LISTEN)       \
         X(SOCKOPT) X(POLL) X(EPOLL_CREATE) X(EPOLL_CTL) X(EPOLL_WAIT) X(EVENTFD) X(URING_SETUP)    \
-            X(URING_ENTER) X(THREAD) X(CLOSE) X(MEMBARRIER) X(AFFINITY) X(LOOKUP)
+            X(URING_ENTER) X(THREAD) X(CLOSE) X(MEMBARRIER) X(AFFINITY) X(LOOKUP) X(FILE)
 enum weft__call {
 #define X(name) WEFT__CALL_##name,
     WEFT__CALLS(X)
@@ -130,6 +131,29 @@ int weft__sys_lookup(const char *host, const char *service, int family, int sock
                      struct weft_addr *addrs, int max);
 int weft__sys_lookup_error(int eai, int error); /* what EAI_..., and errno, are as -errno */
 int64_t weft__sys_interface(const char *name);  /* its index, > 0; or -ENODEV */
+
+/* Files; all of these may wait for a disk, but for the first two: -EAGAIN where they would, and
+ * where the file system cannot tell. */
+ssize_t weft__sys_pread_now(int fd, const struct iovec *iov, int count, int64_t offset);
+ssize_t weft__sys_pwrite_now(int fd, const struct iovec *iov, int count, int64_t offset);
+ssize_t weft__sys_pread(int fd, const struct iovec *iov, int count, int64_t offset);
+ssize_t weft__sys_pwrite(int fd, const struct iovec *iov, int count, int64_t offset);
+int weft__sys_open(const char *path, int flags, unsigned mode); /* CLOEXEC */
+int weft__sys_fsync(int fd, bool is_data_only);
+int weft__sys_stat(const char *path, struct stat *st, bool follows);
+int weft__sys_fstat(int fd, struct stat *st);
+int weft__sys_fchmod(int fd, unsigned mode);
+int weft__sys_truncate(const char *path, int64_t bytes);
+int weft__sys_ftruncate(int fd, int64_t bytes);
+int weft__sys_rename(const char *from, const char *to);
+int weft__sys_mkdir(const char *path, unsigned mode);
+int weft__sys_rmdir(const char *path);
+/* Records as getdents64(2) gives them; how many bytes, 0 at the end. */
+ssize_t weft__sys_read_dir(int fd, void *records, size_t bytes);
+int weft__sys_flock_now(int fd, int operation); /* flock(2) with LOCK_NB: never waits */
+/* What direct I/O on the file must be a multiple of, in memory and in the file: 0 where there is
+ * none.  -ENOSYS: the kernel does not tell. */
+int weft__sys_direct_alignment(int fd, uint32_t *memory, uint32_t *offset);
 
 /* The reactor's. */
 /* A descriptor of the runtime's own goes where no number is that a program uses and closes: it may

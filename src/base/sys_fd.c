@@ -41,6 +41,7 @@ static int ready_now(int fd, short events)
     return n == 0 ? -EAGAIN : 0;
 }
 
+/* A file is left alone: it says that it is ready, and waits for its disk. */
 static bool cannot_try(ssize_t rc)
 {
     return rc == -EOPNOTSUPP || rc == -ENOSYS || rc == -ESPIPE;
@@ -56,7 +57,7 @@ ssize_t weft__sys_read_now(int fd, const struct iovec *iov, int count)
     if (!cannot_try(n)) {
         return n;
     }
-    int rc = ready_now(fd, POLLIN);
+    int rc = weft__sys_is_file(fd) ? -EAGAIN : ready_now(fd, POLLIN);
     if (rc != 0) {
         return rc;
     }
@@ -115,7 +116,7 @@ ssize_t weft__sys_write_now(int fd, const struct iovec *iov, int count)
     if (!cannot_try(n)) {
         return n;
     }
-    int rc = ready_now(fd, POLLOUT);
+    int rc = weft__sys_is_file(fd) ? -EAGAIN : ready_now(fd, POLLOUT);
     if (rc != 0) {
         return rc;
     }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* close.c - the end of an fd, and those who wait for a descriptor to become free. */
 #include <weft/io.h>
+#include <weft/scope.h>
+#include <weft/time.h>
 
 #include <errno.h>
 
@@ -8,6 +10,8 @@
 #include "../base/sys.h"
 #include "../reactor/driver.h"
 #include "io.h"
+
+#define LOOK_NS WEFT_MS
 
 int weft__io_adopt(int fd)
 {
@@ -51,6 +55,21 @@ int weft__io_wait_for_descriptor(int64_t delay_ns, const void *caller)
     return rc;
 }
 
+/* Until no thread of the pool has its hands on fd any more, and so none meets another file under
+ * its number.  That is rare: it is looked for, and not told. */
+static void wait_until_nobody_is_inside(int fd)
+{
+    struct weft__fd *entry = weft__fd_find(&weft__park_reactors()->fds, fd);
+    if (entry == NULL || atomic_load_explicit(&entry->is_own, memory_order_relaxed)) {
+        return; /* those inside are in a call that does not wait */
+    }
+    WEFT_SHIELD (s, WEFT_NEVER) {
+        for (; weft__fd_is_anybody_inside(entry); (void)weft_sleep(LOOK_NS)) {
+            weft__fd_shut(entry);
+        }
+    }
+}
+
 int weft_close(int fd)
 {
     if (fd < 0) {
@@ -59,6 +78,7 @@ int weft_close(int fd)
     if (weft__park_runtime() == NULL) {
         return weft__park_close_outside(fd);
     }
+    wait_until_nobody_is_inside(fd);
     struct weft__op_wait ow;
     weft__op_init(&ow.op, WEFT__OP_CLOSE, fd, &ow);
     int rc = (int)weft__park_op(&ow.op, false, WAIT_CLOSE, __builtin_return_address(0));

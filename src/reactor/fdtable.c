@@ -12,6 +12,7 @@ static void blank(struct weft__fd *entry)
 {
     uint32_t next = (weft__fd_generation(entry) + 2) & ~1u;
     atomic_store_explicit(&entry->is_drained, false, memory_order_relaxed);
+    atomic_store_explicit(&entry->is_direct, false, memory_order_relaxed);
     entry->is_closing = false;
     entry->ready = 0;
     entry->registered = 0;
@@ -136,10 +137,8 @@ void weft__fd_unlink(struct weft__fd *entry, struct weft__op *op)
  * */
 static void wait_until_alone(struct weft__fd *entry)
 {
-    /* acq_rel [FD-INSIDE] */
-    atomic_fetch_or_explicit(&entry->inside, WEFT__FD_CLOSING, memory_order_acq_rel);
-    /* acquire [FD-INSIDE] */
-    while (atomic_load_explicit(&entry->inside, memory_order_acquire) != WEFT__FD_CLOSING) {
+    weft__fd_shut(entry);
+    while (weft__fd_is_anybody_inside(entry)) {
         weft__cpu_relax();
         weft__sys_yield_cpu();
     }

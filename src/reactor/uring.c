@@ -4,6 +4,7 @@
  *
  *   fd            operation                    sent as
  *   ours          read, write, vectors         RECV, SEND, RECVMSG, SENDMSG: the kernel waits
+ *   a file        FILE_READ, ..._SYNC          READV, WRITEV, FSYNC
  *   ours          accept, connect, poll        POLL_ADD, then weft__op_try(): a cancel in between
  *   somebody's    all                          loses no connection, and no fd that blocks holds
  *                                              a kernel worker
@@ -101,11 +102,25 @@ static struct io_uring_sqe *take_sqe(struct state *st, void *data, unsigned tag)
     return sqe;
 }
 
+static void prepare_file(struct io_uring_sqe *sqe, const struct weft__op *op)
+{
+    uint64_t offset = (uint64_t)op->offset;
+    if (op->kind == WEFT__OP_FILE_READ) {
+        io_uring_prep_readv(sqe, op->fd, op->iov, (unsigned)op->iov_count, offset);
+    } else if (op->kind == WEFT__OP_FILE_WRITE) {
+        io_uring_prep_writev(sqe, op->fd, op->iov, (unsigned)op->iov_count, offset);
+    } else {
+        io_uring_prep_fsync(sqe, op->fd, op->is_data_only ? IORING_FSYNC_DATASYNC : 0);
+    }
+}
+
 /* Queue an operation, the first time or again. */
 static void send_op(struct state *st, struct weft__op *op)
 {
     struct io_uring_sqe *sqe = take_sqe(st, NULL, TAG_OP);
-    if ((op->flags & WEFT__OP_DIRECT) == 0) {
+    if (weft__op_is_of_file(op)) {
+        prepare_file(sqe, op);
+    } else if ((op->flags & WEFT__OP_DIRECT) == 0) {
         io_uring_prep_poll_add(sqe, op->fd, (unsigned)weft__op_events(op));
     } else {
         unsigned bytes = op->bytes > BYTES_MAX ? BYTES_MAX : (unsigned)op->bytes;
@@ -148,6 +163,9 @@ static void request(struct weft__op *op, uint32_t want, bool is_owner)
 static void ask_cancel(struct weft__reactor *from, struct weft__op *op, int error)
 {
     int none = 0;
+    if (weft__op_is_of_file(op)) {
+        return; /* a worker that waits for a disk hears nothing; it would be asked again and again */
+    }
     if (!atomic_compare_exchange_strong_explicit(&op->cancel_error, &none, error,
                                                  memory_order_relaxed, memory_order_relaxed)) {
         return;
@@ -274,7 +292,7 @@ static void drop_ref(struct weft__reactor *r, struct weft__op *op, struct weft__
 static void settle(struct weft__reactor *r, struct weft__op *op, ssize_t n, bool is_owner,
                    struct weft__op_list *out)
 {
-    if (n == -EAGAIN || n == -EINTR || n == -ECANCELED) {
+    if ((n == -EAGAIN && !weft__op_is_of_file(op)) || n == -EINTR || n == -ECANCELED) {
         int error = atomic_load_explicit(&op->cancel_error, memory_order_relaxed);
         if (error == 0) {
             /* Somebody else was faster, the socket does not block, or the thread that had sent it
@@ -297,7 +315,7 @@ static void handle_op(struct weft__reactor *r, struct weft__op *op, int res, boo
     /* acquire [URING-ARM]: from whoever sent it last. */
     (void)atomic_load_explicit(&op->wants, memory_order_acquire);
     ssize_t n = res;
-    if (res >= 0 && (op->flags & WEFT__OP_DIRECT) == 0) {
+    if (res >= 0 && (op->flags & WEFT__OP_DIRECT) == 0 && !weft__op_is_of_file(op)) {
         if (op->kind != WEFT__OP_POLL) {
             n = weft__op_try(op, op->is_socket);
         } else {
