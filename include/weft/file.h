@@ -7,8 +7,9 @@
  *     rc = weft_file_replace("settings", text, bytes, 0666);    the old one or the new one
  *
  * What is in memory is read at once.  What has to wait for a disk is carried out by io_uring, or by
- * a thread of the pool of weft_blocking(), while other coroutines go on.  Whatever names a path goes
- * through the pool.  weft_read(), weft_write() and the like take files too, at their own position.
+ * a thread of the pool of weft_blocking(), while other coroutines go on.  Whatever names a path
+ * goes through the pool.  weft_read(), weft_write() and the like take files too, at their own
+ * position, and go through the pool.
  *
  * What has begun is waited for, whatever becomes of the scopes around it: so buffers and paths are
  * the caller's again when a call returns.  What is queued for a thread when a scope ends is taken
@@ -354,8 +355,8 @@ enum weft_file_lock_kind {
  * weft_file_lock - lock a file, as flock(2): against all who do the same, in other programs too.
  *
  * @fd    any fd of the file, which must not be closed by close() meanwhile.
- * @kind  WEFT_FILE_LOCK_SHARED or WEFT_FILE_LOCK_EXCLUSIVE; of an fd that has a lock: to be changed,
- *        with nothing in between for others to take.
+ * @kind  WEFT_FILE_LOCK_SHARED or WEFT_FILE_LOCK_EXCLUSIVE; an fd that has the other one gives it
+ *        up first, and somebody else may come in between.
  *
  * The lock belongs to what open() made: copies of the fd share it, two opens of one file exclude
  * each other also in one program, and it ends with the last copy.  It keeps nobody from reading or

@@ -7,6 +7,10 @@
  * and stays the caller's; close it with close() when nobody waits on it, or with weft_close().
  * An fd of the caller's that blocks (O_NONBLOCK not set) and is read by several processes can
  * still block the thread for a moment; set O_NONBLOCK on such.
+ *
+ * A file is read and written at its own position.  What takes a disk is done by a thread of the
+ * pool of weft_blocking(), and waited for when it has begun; weft/file.h says more, and has the
+ * calls that read and write at any place.
  */
 #ifndef WEFT_IO_H
 #define WEFT_IO_H

@@ -29,7 +29,7 @@ static ssize_t without_waiting(ssize_t n)
 
 ssize_t weft__sys_pread_now(int fd, const struct iovec *iov, int count, int64_t offset)
 {
-    FAULT(READ);
+    FAULT(FILE);
     ssize_t n;
     do {
         n = weft__result_long(preadv2(fd, iov, count, offset, RWF_NOWAIT));
@@ -39,7 +39,7 @@ ssize_t weft__sys_pread_now(int fd, const struct iovec *iov, int count, int64_t 
 
 ssize_t weft__sys_pwrite_now(int fd, const struct iovec *iov, int count, int64_t offset)
 {
-    FAULT(WRITE);
+    FAULT(FILE);
     ssize_t n;
     do {
         n = weft__result_long(pwritev2(fd, iov, count, offset, RWF_NOWAIT));
@@ -49,7 +49,7 @@ ssize_t weft__sys_pwrite_now(int fd, const struct iovec *iov, int count, int64_t
 
 ssize_t weft__sys_pread(int fd, const struct iovec *iov, int count, int64_t offset)
 {
-    FAULT(READ);
+    FAULT(FILE);
     ssize_t n;
     do {
         n = weft__result_long(preadv(fd, iov, count, offset));
@@ -59,7 +59,7 @@ ssize_t weft__sys_pread(int fd, const struct iovec *iov, int count, int64_t offs
 
 ssize_t weft__sys_pwrite(int fd, const struct iovec *iov, int count, int64_t offset)
 {
-    FAULT(WRITE);
+    FAULT(FILE);
     ssize_t n;
     do {
         n = weft__result_long(pwritev(fd, iov, count, offset));

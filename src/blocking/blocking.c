@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* blocking.c - a call that blocks, carried out by a thread of the pool. */
+/* blocking.c - a call of the program that blocks, carried out by a thread of the pool. */
 #include <weft/blocking.h>
 
 #include "../park/job.h"

@@ -2,8 +2,8 @@
 /*
  * lock.c - locks between programs, waited for by looking again and again.
  *
- * A thread that waits in flock(2) could be interrupted by a signal alone; and each waiter would have
- * one of the pool, till none is left for him who has the lock and needs one to get on.
+ * A thread that waits in flock(2) could be interrupted by a signal alone; and each waiter would
+ * have one of the pool, till none is left for him who has the lock and needs one to get on.
  */
 #include <weft/file.h>
 

@@ -140,14 +140,13 @@ static int copy_rights(int fd, const char *path)
 
 static int write_all(int fd, const char *data, size_t bytes)
 {
-    while (bytes > 0) {
-        struct iovec one = {.iov_base = (char *)(uintptr_t)data, .iov_len = bytes};
-        ssize_t put = weft__sys_writev(fd, &one, 1);
+    for (size_t done = 0; done < bytes;) {
+        struct iovec rest = {.iov_base = (char *)(uintptr_t)data + done, .iov_len = bytes - done};
+        ssize_t put = weft__sys_pwrite(fd, &rest, 1, (int64_t)done);
         if (put < 0) {
             return (int)put;
         }
-        data += put;
-        bytes -= (size_t)put;
+        done += (size_t)put;
     }
     return 0;
 }

@@ -60,8 +60,8 @@ int weft__io_wait_for_descriptor(int64_t delay_ns, const void *caller)
 static void wait_until_nobody_is_inside(int fd)
 {
     struct weft__fd *entry = weft__fd_find(&weft__park_reactors()->fds, fd);
-    if (entry == NULL || atomic_load_explicit(&entry->is_own, memory_order_relaxed)) {
-        return; /* those inside are in a call that does not wait */
+    if (WEFT__LIKELY(entry == NULL || !weft__fd_is_anybody_inside(entry))) {
+        return;
     }
     WEFT_SHIELD (s, WEFT_NEVER) {
         for (; weft__fd_is_anybody_inside(entry); (void)weft_sleep(LOOK_NS)) {

@@ -23,8 +23,8 @@ int weft__io_have_done(int fd, int (*fn)(void *), void *arg, const void *caller)
 /* A new socket of ours: known to the reactor from here on.  fd, or -errno: then it is closed. */
 int weft__io_adopt(int fd);
 
-/* The part of a vector that begins `skip` bytes after its start, at most WEFT__IO_PART pieces of it;
- * returns how many.  The rest comes with the next part. */
+/* The part of a vector that begins `skip` bytes after its start, at most WEFT__IO_PART pieces of
+ * it; returns how many.  The rest comes with the next part. */
 #define WEFT__IO_PART 16
 int weft__io_part(struct iovec *part, const struct iovec *iov, int count, size_t skip);
 

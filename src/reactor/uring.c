@@ -102,24 +102,12 @@ static struct io_uring_sqe *take_sqe(struct state *st, void *data, unsigned tag)
     return sqe;
 }
 
-static void prepare_file(struct io_uring_sqe *sqe, const struct weft__op *op)
-{
-    uint64_t offset = (uint64_t)op->offset;
-    if (op->kind == WEFT__OP_FILE_READ) {
-        io_uring_prep_readv(sqe, op->fd, op->iov, (unsigned)op->iov_count, offset);
-    } else if (op->kind == WEFT__OP_FILE_WRITE) {
-        io_uring_prep_writev(sqe, op->fd, op->iov, (unsigned)op->iov_count, offset);
-    } else {
-        io_uring_prep_fsync(sqe, op->fd, op->is_data_only ? IORING_FSYNC_DATASYNC : 0);
-    }
-}
-
 /* Queue an operation, the first time or again. */
 static void send_op(struct state *st, struct weft__op *op)
 {
     struct io_uring_sqe *sqe = take_sqe(st, NULL, TAG_OP);
     if (weft__op_is_of_file(op)) {
-        prepare_file(sqe, op);
+        weft__ring_prepare_file(sqe, op);
     } else if ((op->flags & WEFT__OP_DIRECT) == 0) {
         io_uring_prep_poll_add(sqe, op->fd, (unsigned)weft__op_events(op));
     } else {
@@ -164,7 +152,7 @@ static void ask_cancel(struct weft__reactor *from, struct weft__op *op, int erro
 {
     int none = 0;
     if (weft__op_is_of_file(op)) {
-        return; /* a worker that waits for a disk hears nothing; it would be asked again and again */
+        return; /* a worker that waits for a disk hears nothing: it would be asked for ever */
     }
     if (!atomic_compare_exchange_strong_explicit(&op->cancel_error, &none, error,
                                                  memory_order_relaxed, memory_order_relaxed)) {

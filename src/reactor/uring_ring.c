@@ -232,4 +232,19 @@ int weft__ring_cancel(struct io_uring *ring, uint64_t user_data)
     return rc < 0 ? rc : 0;
 }
 
+void weft__ring_prepare_file(struct io_uring_sqe *sqe, const struct weft__op *op)
+{
+    if (op->kind == WEFT__OP_FILE_SYNC) {
+        io_uring_prep_fsync(sqe, op->fd, op->is_data_only ? IORING_FSYNC_DATASYNC : 0);
+        return;
+    }
+    unsigned count = (unsigned)op->iov_count;
+    uint64_t offset = (uint64_t)op->offset;
+    if (op->kind == WEFT__OP_FILE_READ) {
+        io_uring_prep_readv(sqe, op->fd, op->iov, count, offset);
+    } else {
+        io_uring_prep_writev(sqe, op->fd, op->iov, count, offset);
+    }
+}
+
 #endif

@@ -54,6 +54,7 @@ struct things {
     struct weft_addr addr;           /* where nobody listens */
     pid_t pid; /* of the process that made all this */
     int pipe[2];                     /* something to be read, and room */
+    int file;                        /* without a name */
 };
 
 struct row {

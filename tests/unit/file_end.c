@@ -135,8 +135,8 @@ static int close_it(void *fd)
 }
 
 /* Goal: a thread of the pool never meets another file under the number that it was given.
- * Method: a call on the fd is queued behind a job that blocks, when the fd is closed.  The close has
- * begun when others are refused; then the fd is still open, until the call has ended. */
+ * Method: a call on the fd is queued behind a job that blocks, when the fd is closed.  The close
+ * has begun when others are refused; then the fd is still open, until the call has ended. */
 ONE_THREAD_TEST(a_close_waits_for_the_calls_that_are_under_way)
 {
     struct stat st;

@@ -159,8 +159,8 @@ CO_TEST(a_whole_file_is_read_up_to_the_limit)
     return 0;
 }
 
-/* Goal: a file whose size says nothing is read to its end.  Method: those of /proc have size 0; this
- * one is longer than the first room. */
+/* Goal: a file whose size says nothing is read to its end.
+ * Method: those of /proc have size 0; this one is longer than the first room. */
 CO_TEST(a_file_without_a_size_is_read_to_its_end)
 {
     char *data;
