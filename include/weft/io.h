@@ -149,7 +149,8 @@ WEFT_API_MUST int weft_wait_fd(int fd, int events);
  * @fd  the fd.
  *
  * Operations in flight on it return -EBADF at once, the kernel lets go of their buffers, then the
- * fd is closed and a peer sees the end of the stream.  A deadline does not keep it from closing.
+ * fd is closed and a peer sees the end of the stream.  Calls on a file are waited for instead.  A
+ * deadline does not keep it from closing.
  *
  * Returns    0.
  * Errors     -EBADF  not open

@@ -55,17 +55,20 @@ int weft__io_wait_for_descriptor(int64_t delay_ns, const void *caller)
     return rc;
 }
 
-/* Until no thread of the pool has its hands on fd any more, and so none meets another file under
- * its number.  That is rare: it is looked for, and not told. */
-static void wait_until_nobody_is_inside(int fd)
+/* Let nobody in any more, and wait until no thread of the pool has its hands on fd: so none meets
+ * another file under its number.  That there is one is rare: it is looked for, and not told. */
+static void shut(int fd)
 {
     struct weft__fd *entry = weft__fd_find(&weft__park_reactors()->fds, fd);
-    if (WEFT__LIKELY(entry == NULL || !weft__fd_is_anybody_inside(entry))) {
+    if (entry == NULL) {
         return;
     }
-    WEFT_SHIELD (s, WEFT_NEVER) {
-        for (; weft__fd_is_anybody_inside(entry); (void)weft_sleep(LOOK_NS)) {
-            weft__fd_shut(entry);
+    weft__fd_shut(entry);
+    if (WEFT__UNLIKELY(weft__fd_is_anybody_inside(entry))) {
+        WEFT_SHIELD (s, WEFT_NEVER) {
+            do {
+                (void)weft_sleep(LOOK_NS);
+            } while (weft__fd_is_anybody_inside(entry));
         }
     }
 }
@@ -78,7 +81,7 @@ int weft_close(int fd)
     if (weft__park_runtime() == NULL) {
         return weft__park_close_outside(fd);
     }
-    wait_until_nobody_is_inside(fd);
+    shut(fd);
     struct weft__op_wait ow;
     weft__op_init(&ow.op, WEFT__OP_CLOSE, fd, &ow);
     int rc = (int)weft__park_op(&ow.op, false, WAIT_CLOSE, __builtin_return_address(0));
