@@ -155,7 +155,8 @@ static const struct row rows[] = {
     {"weft_file_lock", call_file_lock, unlock_file, unlock_again,
      CLOSED(close_file, -EBADF, GONE)},
     {"weft_resolve", call_resolve, answer_lookups, NULL, NOT_CLOSED("a lookup ends by itself")},
-    {"weft_listen", call_listen, answer_lookups, close_result, NOT_CLOSED("a lookup ends by itself")},
+    {"weft_listen", call_listen, answer_lookups, close_result,
+     NOT_CLOSED("a lookup ends by itself")},
 };
 
 #endif
