@@ -45,8 +45,8 @@ static int find_last_lines(struct follow *f, int64_t size)
     char block[16384];
     int n_ends = 0;
 
-    f->at = 0;
-    for (int64_t end = size; end > 0;) {
+    f->at = f->lines > 0 ? 0 : size;
+    for (int64_t end = f->at < size ? size : 0; end > 0;) {
         int64_t start = end > (int64_t)sizeof block ? end - (int64_t)sizeof block : 0;
         ssize_t n = weft_pread(f->file, block, (size_t)(end - start), start);
         if (n < 0)
@@ -68,10 +68,11 @@ static int catch_up(struct follow *f)
 {
     char events[4096];
     struct stat st;
-    int rc = weft_fstat(f->file, &st);
+    ssize_t n = weft_read(f->changes, events, sizeof events); /* before the look: none is lost */
+    int rc = n < 0 ? (int)n : weft_fstat(f->file, &st);
 
-    if (weft_read(f->changes, events, sizeof events) < 0 || rc != 0)
-        return rc != 0 ? rc : -EIO;
+    if (rc != 0)
+        return rc;
     if (st.st_size < f->at) {
         fprintf(stderr, "tail_follow: %s has become shorter\n", f->path);
         f->at = 0;

@@ -7,9 +7,9 @@
  *     rc = weft_file_replace("settings", text, bytes, 0666);    the old one or the new one
  *
  * What is in memory is read at once.  What has to wait for a disk is carried out by io_uring, or by
- * a thread of the pool of weft_blocking(), while other coroutines go on.  Whatever names a path
- * goes through the pool.  weft_read(), weft_write() and the like take files too, at their own
- * position, and go through the pool.
+ * a thread of the pool of weft_blocking(), while other coroutines go on; so is what takes long to
+ * copy, more than 1 MiB.  Whatever names a path goes through the pool.  weft_read(), weft_write()
+ * and the like take files too, at their own position, and go through the pool.
  *
  * What has begun is waited for, whatever becomes of the scopes around it: so buffers and paths are
  * the caller's again when a call returns.  What is queued for a thread when a scope ends is taken
@@ -60,7 +60,7 @@ WEFT_API_MUST int weft_open(const char *path, int flags, mode_t mode);
  * @offset  where in the file, in bytes from its start.
  *
  * The position of the fd does not count and stays as it is, so any number of coroutines may read
- * from one fd.
+ * from one fd, and WEFT_FD_OPS_MAX does not count them.
  *
  * Returns    how many bytes: n, or less only at the end of the file, or before an error or the end
  *            of a scope, which the next call returns.
@@ -71,7 +71,7 @@ WEFT_API_MUST int weft_open(const char *path, int flags, mode_t mode);
  *            -ESPIPE     not a file: a pipe, a socket
  *            and what pread(2) gives: -EIO, -EISDIR, ...; -EAGAIN, -ENOMEM as above
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    any thread; weft_close() of the fd waits for it.
+ * Threads    any thread; weft_close() of the fd waits for coroutines.
  */
 WEFT_API_MUST ssize_t weft_pread(int fd, void *buf, size_t n, int64_t offset);
 
@@ -92,7 +92,7 @@ WEFT_API_MUST ssize_t weft_pread(int fd, void *buf, size_t n, int64_t offset);
  *            -ESPIPE     not a file: a pipe, a socket
  *            and what pwrite(2) gives: -ENOSPC, -EFBIG, -EIO, ...; -EAGAIN, -ENOMEM as above
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    any thread; weft_close() of the fd waits for it.
+ * Threads    any thread; weft_close() of the fd waits for coroutines.
  */
 WEFT_API_MUST ssize_t weft_pwrite(int fd, const void *buf, size_t n, int64_t offset);
 
@@ -107,7 +107,7 @@ WEFT_API_MUST ssize_t weft_pwrite(int fd, const void *buf, size_t n, int64_t off
  * Returns    how many bytes in all, as weft_pread().
  * Errors     as weft_pread(); -EINVAL for a bad count.
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    any thread; weft_close() of the fd waits for it.
+ * Threads    any thread; weft_close() of the fd waits for coroutines.
  */
 WEFT_API_MUST ssize_t weft_preadv(int fd, const struct iovec *iov, int count, int64_t offset);
 
@@ -122,7 +122,7 @@ WEFT_API_MUST ssize_t weft_preadv(int fd, const struct iovec *iov, int count, in
  * Returns    how many bytes in all, as weft_pwrite().
  * Errors     as weft_pwrite(); -EINVAL for a bad count.
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    any thread; weft_close() of the fd waits for it.
+ * Threads    any thread; weft_close() of the fd waits for coroutines.
  */
 WEFT_API_MUST ssize_t weft_pwritev(int fd, const struct iovec *iov, int count, int64_t offset);
 
@@ -138,7 +138,7 @@ WEFT_API_MUST ssize_t weft_pwritev(int fd, const struct iovec *iov, int count, i
  *            -EBADF                  fd is not open, or is being closed by weft_close()
  *            and what fsync(2) gives: -EIO, -ENOSPC, -EINVAL, ...; -EAGAIN, -ENOMEM as above
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    any thread; weft_close() of the fd waits for it.
+ * Threads    any thread; weft_close() of the fd waits for coroutines.
  */
 WEFT_API_MUST int weft_fsync(int fd);
 
@@ -150,7 +150,7 @@ WEFT_API_MUST int weft_fsync(int fd);
  * Returns    0.
  * Errors     as weft_fsync().
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    any thread; weft_close() of the fd waits for it.
+ * Threads    any thread; weft_close() of the fd waits for coroutines.
  */
 WEFT_API_MUST int weft_fdatasync(int fd);
 
@@ -190,7 +190,7 @@ WEFT_API_MUST int weft_lstat(const char *path, struct stat *st);
  * Returns    0.
  * Errors     as weft_stat(); -EBADF  fd is not open, or is being closed by weft_close()
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    any thread; weft_close() of the fd waits for it.
+ * Threads    any thread; weft_close() of the fd waits for coroutines.
  */
 WEFT_API_MUST int weft_fstat(int fd, struct stat *st);
 
@@ -217,7 +217,7 @@ WEFT_API_MUST int weft_truncate(const char *path, int64_t bytes);
  * Returns    0.
  * Errors     as weft_truncate(); -EBADF  fd is not open, or is being closed by weft_close()
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    any thread; weft_close() of the fd waits for it.
+ * Threads    any thread; weft_close() of the fd waits for coroutines.
  */
 WEFT_API_MUST int weft_ftruncate(int fd, int64_t bytes);
 
@@ -446,8 +446,8 @@ WEFT_API void weft_file_free(char *data);
  * @mode   of a file that did not exist, less the umask; another one keeps its rights.
  *
  * A file beside it is written, brought to the disk and renamed, then the folder is brought to the
- * disk.  If it fails, the old content is there; only if that last step does, the new one.  One call
- * of a thread of the pool does all.
+ * disk.  If it fails, the old content is there; only if that last step does, the new one.  The file
+ * then belongs to the caller's user.  One call of a thread of the pool does all.
  *
  * Returns    0.
  * Errors     -ETIMEDOUT, -ECANCELED  a scope ended before it began
@@ -457,9 +457,11 @@ WEFT_API void weft_file_free(char *data);
  */
 WEFT_API_MUST int weft_file_replace(const char *path, const void *data, size_t bytes, mode_t mode);
 
-/* What addresses and lengths must be multiples of, in bytes, with O_DIRECT. */
+/* ---- direct I/O ---- */
+
+/* What addresses and lengths must be multiples of, in bytes, with O_DIRECT: powers of two. */
 struct weft_file_alignment {
-    uint32_t memory; /* addresses of buffers */
+    uint32_t memory; /* addresses of buffers, as posix_memalign() takes it */
     uint32_t offset; /* places in the file, and lengths */
 };
 
@@ -477,9 +479,28 @@ struct weft_file_alignment {
  *            -EBADF                  fd is not open, or is being closed by weft_close()
  *            -EAGAIN, -ENOMEM        as above
  * Blocks     the coroutine, never the thread; on a plain thread, the thread.
- * Threads    any thread; weft_close() of the fd waits for it.
+ * Threads    any thread; weft_close() of the fd waits for coroutines.
  */
 WEFT_API_MUST int weft_file_alignment(int fd, struct weft_file_alignment *alignment);
+
+/**
+ * weft_file_align - widen a range of a file to one that direct I/O can read or write.
+ *
+ * @alignment  what weft_file_alignment() gave.
+ * @offset     where the range begins; lowered if need be.
+ * @bytes      its length; raised if need be.
+ *
+ *     if (weft_file_alignment(fd, &a) == 0 && weft_file_align(&a, &offset, &bytes) == 0 &&
+ *         posix_memalign(&buf, a.memory, bytes) == 0)
+ *         n = weft_pread(fd, buf, bytes, offset);
+ *
+ * Returns    0.
+ * Errors     -EINVAL  offset < 0, or the range ends beyond what a file can have; nothing is changed
+ * Blocks     never.
+ * Threads    everywhere.
+ */
+WEFT_API_MUST int weft_file_align(const struct weft_file_alignment *alignment, int64_t *offset,
+                                  size_t *bytes);
 
 WEFT_END_DECLS
 #endif

@@ -31,8 +31,8 @@ WEFT_BEGIN_DECLS
  * Errors     -ETIMEDOUT  the deadline of a surrounding scope passed first; nothing was read
  *            -ECANCELED  a surrounding scope was cancelled; nothing was read
  *            -EBADF      fd is not open, or was closed by weft_close() during the call
- *            and what read(2) gives: -ECONNRESET, -EIO, -EISDIR, -EFAULT, ...; never -EAGAIN
- *            or -EINTR
+ *            and what read(2) gives: -ECONNRESET, -EIO, -EISDIR, -EFAULT, ...; never -EINTR, and
+ *            -EAGAIN only if a file takes a thread and none can be had
  * Blocks     the coroutine, never the thread.
  * Threads    a coroutine; several may wait on one fd.
  */
@@ -50,7 +50,8 @@ WEFT_API_MUST ssize_t weft_read(int fd, void *buf, size_t n);
  *            -ECANCELED  a surrounding scope was cancelled; nothing was taken
  *            -EPIPE      the peer reads no more (there is no SIGPIPE for sockets)
  *            -EBADF      fd is not open, or was closed by weft_close() during the call
- *            and what write(2) gives: -ECONNRESET, -ENOSPC, ...; never -EAGAIN or -EINTR
+ *            and what write(2) gives: -ECONNRESET, -ENOSPC, ...; never -EINTR, and -EAGAIN only
+ *            if a file takes a thread and none can be had
  * Blocks     the coroutine, never the thread.
  * Threads    a coroutine.
  */

@@ -139,6 +139,8 @@ ssize_t weft__sys_pwrite_now(int fd, const struct iovec *iov, int count, int64_t
 ssize_t weft__sys_pread(int fd, const struct iovec *iov, int count, int64_t offset);
 ssize_t weft__sys_pwrite(int fd, const struct iovec *iov, int count, int64_t offset);
 int weft__sys_open(const char *path, int flags, unsigned mode); /* CLOEXEC */
+int weft__sys_open_temp(const char *dir, unsigned mode);        /* without a name; or -EOPNOTSUPP */
+bool weft__sys_is_direct(int flags);                            /* of open: O_DIRECT */
 int weft__sys_fsync(int fd, bool is_data_only);
 int weft__sys_stat(const char *path, struct stat *st, bool follows);
 int weft__sys_fstat(int fd, struct stat *st);

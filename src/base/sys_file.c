@@ -77,6 +77,18 @@ int weft__sys_open(const char *path, int flags, unsigned mode)
     return fd;
 }
 
+int weft__sys_open_temp(const char *dir, unsigned mode)
+{
+    int fd = weft__sys_open(dir, O_TMPFILE | O_RDWR, mode);
+    /* A kernel or a file system that knows no such files says one of three. */
+    return fd == -EISDIR || fd == -EINVAL ? -EOPNOTSUPP : fd;
+}
+
+bool weft__sys_is_direct(int flags)
+{
+    return (flags & O_DIRECT) != 0;
+}
+
 int weft__sys_fsync(int fd, bool is_data_only)
 {
     FAULT(FILE);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* path.c - the calls on paths, and those on an fd that ask the file system: all by the pool. */
-#define _GNU_SOURCE
 #include <weft/file.h>
 
 #include <errno.h>
@@ -40,7 +39,7 @@ int weft_open(const char *path, int flags, mode_t mode)
     if (fd < 0 || weft__park_runtime() == NULL) {
         return fd;
     }
-    bool is_direct = (flags & O_DIRECT) != 0;
+    bool is_direct = weft__sys_is_direct(flags);
     struct weft__fdtable *fds = &weft__park_reactors()->fds;
     struct weft__fd *entry = is_direct ? weft__fd_get(fds, fd) : weft__fd_find(fds, fd);
     if (entry != NULL) {
@@ -169,11 +168,33 @@ static int find_alignment(void *arg)
         *a = (struct weft_file_alignment){USUAL_ALIGNMENT, USUAL_ALIGNMENT};
         return 0;
     }
-    return rc == 0 && a->offset == 0 ? -EOPNOTSUPP : rc;
+    if (rc != 0 || a->offset == 0) {
+        return rc != 0 ? rc : -EOPNOTSUPP;
+    }
+    /* No less than posix_memalign() takes. */
+    a->memory = a->memory > sizeof(void *) ? a->memory : sizeof(void *);
+    return 0;
 }
 
 int weft_file_alignment(int fd, struct weft_file_alignment *alignment)
 {
     struct request r = {.fd = fd, .alignment = alignment};
     return weft__io_have_done(fd, find_alignment, &r, __builtin_return_address(0));
+}
+
+int weft_file_align(const struct weft_file_alignment *alignment, int64_t *offset, size_t *bytes)
+{
+    uint64_t unit = alignment->offset;
+    uint64_t from = (uint64_t)*offset;
+    if (*offset < 0 || unit == 0 || *bytes > INT64_MAX - from) {
+        return -EINVAL;
+    }
+    uint64_t to = (from + *bytes + unit - 1) / unit * unit;
+    if (to > INT64_MAX) {
+        return -EINVAL;
+    }
+    from -= from % unit;
+    *offset = (int64_t)from;
+    *bytes = (size_t)(to - from);
+    return 0;
 }

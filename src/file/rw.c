@@ -6,6 +6,9 @@
  *   2  io_uring, where it is the driver: the record and the buffers are the kernel's until it ends;
  *   3  a thread of the pool, where there is no io_uring, or it says that it would block as well.
  *
+ * Direct I/O and what takes long to copy begin with the second; there, the latter is given to a
+ * thread of the kernel at once, or it would be copied in the submission.
+ *
  * The caller is inside the fd for all that time (fdtable.h), so that nobody closes it and gets the
  * number for another file.
  */
@@ -74,7 +77,8 @@ static ssize_t move_some(struct weft__op *op, bool may_try, const void *caller)
     return n;
 }
 
-/* The pages of a file may be in memory in part: the way goes on where a step has ended. */
+/* The pages of a file may be in memory in part: the way goes on where a step has ended.  The first
+ * step has all of the vector, so that what is appended at once stays together. */
 static ssize_t move_all(enum weft__op_kind kind, int fd, const struct iovec *iov, int count,
                         int64_t offset, const void *caller)
 {
@@ -90,18 +94,20 @@ static ssize_t move_all(enum weft__op_kind kind, int fd, const struct iovec *iov
     if (rc != 0) {
         return rc;
     }
-    bool may_try =
-        entry == NULL || !atomic_load_explicit(&entry->is_direct, memory_order_relaxed);
+    bool is_direct =
+        entry != NULL && atomic_load_explicit(&entry->is_direct, memory_order_relaxed);
+    bool is_long = !is_direct && (size_t)bytes > WEFT__OP_LONG_BYTES;
     ssize_t done = 0;
     ssize_t n = 1;
     while (done < bytes && n > 0) {
-        struct iovec part[WEFT__IO_PART];
+        struct iovec rest[WEFT__IO_PART];
         struct weft__op_wait ow;
         weft__op_init(&ow.op, kind, fd, &ow);
-        ow.op.iov = part;
-        ow.op.iov_count = weft__io_part(part, iov, count, (size_t)done);
+        ow.op.flags = is_long ? WEFT__OP_LONG : 0;
+        ow.op.iov = done == 0 ? iov : rest;
+        ow.op.iov_count = done == 0 ? count : weft__io_part(rest, iov, count, (size_t)done);
         ow.op.offset = offset + done;
-        n = move_some(&ow.op, may_try, caller);
+        n = move_some(&ow.op, !is_direct && !is_long, caller);
         done += n > 0 ? n : 0;
     }
     weft__io_let_go(entry);

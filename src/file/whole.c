@@ -3,7 +3,6 @@
  * whole.c - a file read or replaced as a whole, each in one job of the pool: six calls one by one
  * would be six changes of threads, and an end in the middle to clean up after.
  */
-#define _GNU_SOURCE
 #include <weft/file.h>
 
 #include <errno.h>
@@ -71,8 +70,10 @@ static int read_from(struct reading *r, int fd)
 {
     struct stat st;
     int rc = weft__sys_fstat(fd, &st);
+    size_t bytes = rc == 0 && st.st_size > 0 ? (size_t)st.st_size : FIRST_BYTES;
     if (rc == 0) {
-        rc = make_room(r, st.st_size > 0 ? (size_t)st.st_size : FIRST_BYTES);
+        bool is_too_long = S_ISREG(st.st_mode) && st.st_size > 0 && bytes > r->limit;
+        rc = is_too_long ? -EFBIG : make_room(r, bytes);
     }
     ssize_t got = 1;
     while (rc == 0 && got > 0) {
@@ -197,8 +198,8 @@ int weft_file_replace(const char *path, const void *data, size_t bytes, mode_t m
 static int make_temp(void *arg)
 {
     const char *dir = *(const char **)arg;
-    int fd = weft__sys_open(dir, O_TMPFILE | O_RDWR, 0600);
-    if (fd != -EOPNOTSUPP && fd != -EISDIR && fd != -EINVAL) {
+    int fd = weft__sys_open_temp(dir, 0600);
+    if (fd != -EOPNOTSUPP) {
         return fd;
     }
     /* A file system that knows no such files: one whose name is taken away again. */

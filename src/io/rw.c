@@ -26,15 +26,19 @@ static bool can_only_wait(const struct weft__op *op, struct weft__fd *entry)
            !weft__park_reactors()->driver->by_edges && !weft__park_has_ended();
 }
 
-/* A file is read and written at its own position by one at a time, for which the kernel has a lock:
- * while a thread of the pool may have it, and wait for a disk, a try would wait for that one.  With
- * direct I/O the try itself waits for the disk. */
-static bool would_meet_a_disk(const struct weft__op *op, struct weft__fd *entry)
+/*
+ * Is it a file of which a try might keep the processor?  A file is read and written at its own
+ * position by one at a time, for which the kernel has a lock: while a thread of the pool may have
+ * it, and wait for a disk, a try would wait for that one.  With direct I/O the try itself waits for
+ * the disk, and much takes long to copy.
+ */
+static bool might_block(const struct weft__op *op, struct weft__fd *entry)
 {
-    return op->kind <= WEFT__OP_WRITEV &&
-           (weft__fd_is_anybody_inside(entry) ||
-            atomic_load_explicit(&entry->is_direct, memory_order_relaxed)) &&
-           weft__sys_is_file(op->fd);
+    bool is_likely = (op->flags & WEFT__OP_LONG) != 0 ||
+                     (entry != NULL &&
+                      (weft__fd_is_anybody_inside(entry) ||
+                       atomic_load_explicit(&entry->is_direct, memory_order_relaxed)));
+    return WEFT__UNLIKELY(is_likely) && op->kind <= WEFT__OP_WRITEV && weft__sys_is_file(op->fd);
 }
 
 /* Does it take a disk, and not an event, for it to go on? */
@@ -84,7 +88,7 @@ ssize_t weft__io_run(struct weft__op *op, enum weft__wait_reason reason, const v
     }
     /* A race detector takes close(2) under a call on the same fd for a fault: there all enter. */
     bool enters = is_own || (RACES_ARE_WATCHED && entry != NULL);
-    bool waits = is_own ? can_only_wait(op, entry) : entry != NULL && would_meet_a_disk(op, entry);
+    bool waits = is_own ? can_only_wait(op, entry) : might_block(op, entry);
     if (enters && !weft__fd_enter(entry)) {
         return -EBADF;
     }
@@ -110,6 +114,11 @@ ssize_t weft__io_run(struct weft__op *op, enum weft__wait_reason reason, const v
     return n;
 }
 
+static uint8_t flags_for(size_t bytes)
+{
+    return bytes > WEFT__OP_LONG_BYTES ? WEFT__OP_LONG : 0;
+}
+
 static ssize_t read_some(int fd, void *buf, size_t n, const void *caller)
 {
     if (n == 0) {
@@ -117,6 +126,7 @@ static ssize_t read_some(int fd, void *buf, size_t n, const void *caller)
     }
     struct weft__op_wait ow;
     weft__op_init(&ow.op, WEFT__OP_READ, fd, &ow);
+    ow.op.flags = flags_for(n);
     ow.op.buf = buf;
     ow.op.bytes = n < SSIZE_MAX ? n : SSIZE_MAX;
     return weft__io_run(&ow.op, WAIT_READ, caller);
@@ -129,6 +139,7 @@ static ssize_t write_some(int fd, const void *buf, size_t n, const void *caller)
     }
     struct weft__op_wait ow;
     weft__op_init(&ow.op, WEFT__OP_WRITE, fd, &ow);
+    ow.op.flags = flags_for(n);
     ow.op.buf = (void *)(uintptr_t)buf;
     ow.op.bytes = n < SSIZE_MAX ? n : SSIZE_MAX;
     return weft__io_run(&ow.op, WAIT_WRITE, caller);
@@ -195,6 +206,7 @@ static ssize_t vector(enum weft__op_kind kind, int fd, const struct iovec *iov, 
     }
     struct weft__op_wait ow;
     weft__op_init(&ow.op, kind, fd, &ow);
+    ow.op.flags = flags_for((size_t)bytes);
     ow.op.iov = iov;
     ow.op.iov_count = count;
     return weft__io_run(&ow.op, reason, caller);

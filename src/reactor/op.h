@@ -49,12 +49,16 @@ enum weft__op_kind {
     WEFT__OP_FILE_SYNC,  /* is_data_only */
 };
 
+/* What is longer takes a processor a good part of a millisecond. */
+#define WEFT__OP_LONG_BYTES ((size_t)1 << 20)
+
 /* weft__op.flags; written by the thread that tries or submits, never while in flight. */
 enum {
     WEFT__OP_BEGUN = 1,  /* CONNECT: connect() was called and goes on in the kernel */
     WEFT__OP_BLOCKS = 2, /* the fd cannot be polled: only the blocking call does it */
     WEFT__OP_SHORT = 8,  /* READ of a socket: less was there than asked for */
     WEFT__OP_DIRECT = 4, /* io_uring: the kernel does it itself; else we poll and try */
+    WEFT__OP_LONG = 16,  /* of a file: copying it takes so long that no processor shall do it */
 };
 
 struct weft__op {

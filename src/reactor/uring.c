@@ -80,10 +80,7 @@ static bool make_room(struct weft__reactor *r, unsigned n)
 {
     struct io_uring *ring = &state_of(r)->ring;
     for (int i = 0; i < ROOM_TRIES && io_uring_sq_space_left(ring) < n; i++) {
-        int rc = weft__sys_fault_now(WEFT__CALL_URING_ENTER);
-        if (rc == 0) {
-            rc = weft__ring_make_room(ring);
-        }
+        int rc = weft__ring_make_room(ring);
         weft__ring_check(rc);
         if (rc < 0) {
             handle_ready(r);
@@ -151,10 +148,9 @@ static void request(struct weft__op *op, uint32_t want, bool is_owner)
 static void ask_cancel(struct weft__reactor *from, struct weft__op *op, int error)
 {
     int none = 0;
-    if (weft__op_is_of_file(op)) {
-        return; /* a worker that waits for a disk hears nothing: it would be asked for ever */
-    }
-    if (!atomic_compare_exchange_strong_explicit(&op->cancel_error, &none, error,
+    /* A worker that waits for a disk hears nothing: it would be asked for ever. */
+    if (weft__op_is_of_file(op) ||
+        !atomic_compare_exchange_strong_explicit(&op->cancel_error, &none, error,
                                                  memory_order_relaxed, memory_order_relaxed)) {
         return;
     }
@@ -204,7 +200,7 @@ static int begin_op(struct weft__reactor *r, struct weft__fd *entry, struct weft
         weft__unlock(&entry->lock);
         return -EBADF;
     }
-    if (!weft__fd_has_room(entry, r->group->choice.fd_ops_max)) {
+    if (!weft__op_is_of_file(op) && !weft__fd_has_room(entry, r->group->choice.fd_ops_max)) {
         weft__unlock(&entry->lock);
         return -EBUSY;
     }

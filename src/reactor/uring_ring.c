@@ -228,7 +228,10 @@ static bool has_poller(const struct io_uring *ring)
 
 int weft__ring_make_room(struct io_uring *ring)
 {
-    int rc = io_uring_submit(ring);
+    int rc = weft__sys_fault_now(WEFT__CALL_URING_ENTER);
+    if (rc == 0) {
+        rc = io_uring_submit(ring);
+    }
     if (rc >= 0 && has_poller(ring)) {
         rc = io_uring_sqring_wait(ring);
     }
@@ -266,6 +269,9 @@ void weft__ring_prepare_file(struct io_uring_sqe *sqe, const struct weft__op *op
         io_uring_prep_readv(sqe, op->fd, op->iov, count, offset);
     } else {
         io_uring_prep_writev(sqe, op->fd, op->iov, count, offset);
+    }
+    if ((op->flags & WEFT__OP_LONG) != 0) {
+        sqe->flags |= IOSQE_ASYNC;
     }
 }
 

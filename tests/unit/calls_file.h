@@ -58,5 +58,7 @@ ROW("weft_file_replace", ANY_THREAD, -ENOENT, -ENOENT, -ENOENT,
     weft_file_replace("/nothing/there", "", 0, 0600))
 ROW("weft_file_alignment", ANY_THREAD, -EBADF, -EBADF, -EBADF,
     weft_file_alignment(-1, &(struct weft_file_alignment){0, 0}))
+ROW("weft_file_align", EVERYWHERE, 0, 0, 0,
+    weft_file_align(&(struct weft_file_alignment){1, 1}, &(int64_t){0}, &(size_t){0}))
 
 #endif

@@ -90,6 +90,125 @@ CO_TEST(bad_arguments_are_refused)
     return 0;
 }
 
+/* Goal: what takes long to copy does not keep the processor, though it is in memory.
+ * Method: at a place, the coroutine waits each time, where it else would not; at the position, a
+ * thread of the pool does it. */
+CO_TEST(what_is_long_is_copied_by_others)
+{
+    enum { BYTES = (1 << 20) + 1 };
+    char *bytes = malloc(BYTES);
+    int fd = open_new("long", 0);
+
+    memset(bytes, 'l', BYTES);
+    CHECK_EQ(weft_pwrite(fd, bytes, BYTES, 0), BYTES);
+    for (int i = 0; i < 10; i++) {
+        memset(bytes, 0, BYTES);
+        const uint64_t parks = stats_now().parks;
+        CHECK_EQ(weft_pread(fd, bytes, BYTES, 0), BYTES);
+        CHECK_GT(stats_now().parks, parks);
+        CHECK(bytes[0] == 'l' && memcmp(bytes, bytes + 1, BYTES - 1) == 0);
+    }
+    const uint64_t before = stats_now().blocking_calls;
+    CHECK_EQ(weft_read_full(fd, bytes, BYTES), BYTES);
+    CHECK_EQ(stats_now().blocking_calls, before + 1);
+    CHECK_EQ(lseek(fd, 0, SEEK_CUR), BYTES);
+    CHECK_EQ(weft_read(fd, bytes, BYTES), 0);
+    free(bytes);
+    CHECK_EQ(weft_close(fd), 0);
+    remove_all();
+    return 0;
+}
+
+/* Goal: what is in memory in part is read as a whole, through a vector that ends anywhere.
+ * Method: of eight pages, every other one is put out of memory; a try then says that it would have
+ * read less than all. */
+CO_TEST(a_file_that_is_in_memory_in_part_is_read_to_its_end)
+{
+    enum { PAGE = 4096, BYTES = 8 * PAGE };
+    static char out[BYTES], in[BYTES];
+    struct iovec iov[100];
+    int count = 0, fd = open_new("part", 0);
+    uint64_t random = test_seed();
+    bool was_short = false;
+
+    for (int i = 0; i < BYTES; i++)
+        out[i] = (char)test_random(&random);
+    CHECK_EQ(weft_pwrite(fd, out, BYTES, 0), BYTES);
+    CHECK_EQ(weft_fsync(fd), 0);
+    for (size_t done = 0; done < BYTES; count++) {
+        size_t bytes = count < 99 ? test_random(&random) % 500 : BYTES - done;
+        iov[count] = (struct iovec){in + done, bytes < BYTES - done ? bytes : BYTES - done};
+        done += iov[count].iov_len;
+    }
+    CHECK_EQ(posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM), 0);
+    for (int i = 0; i < 20; i++) {
+        for (int page = 1; page < 8; page += 2)
+            CHECK_EQ(posix_fadvise(fd, page * PAGE, PAGE, POSIX_FADV_DONTNEED), 0);
+        was_short |= preadv2(fd, &(struct iovec){in, BYTES}, 1, 0, RWF_NOWAIT) == PAGE;
+        memset(in, 0, BYTES);
+        CHECK_EQ(weft_preadv(fd, iov, count, 0), BYTES);
+        CHECK(memcmp(in, out, BYTES) == 0);
+    }
+    CHECK_EQ(weft_close(fd), 0);
+    remove_all();
+    if (!was_short)
+        SKIP("no page of a file can be put out of memory here");
+    return 0;
+}
+
+/* Goal: where the file system gives less than was asked for, and it is not the end, the rest is
+ * read, too.
+ * Method: the files of /proc give some pages at a time. */
+CO_TEST(a_read_goes_on_where_the_file_system_stops)
+{
+    enum { PIECES = 100, PIECE = 211 };
+    static char in[PIECES * PIECE], expected[PIECES * PIECE];
+    struct iovec iov[PIECES];
+    int fd = weft_open("/proc/kallsyms", O_RDONLY, 0);
+
+    if (fd < 0 || pread(fd, in, sizeof in, 0) == sizeof in)
+        SKIP("no /proc/kallsyms, or it gives all at once");
+    for (int i = 0; i < PIECES; i++)
+        iov[i] = (struct iovec){in + i * PIECE, PIECE};
+    CHECK_EQ(weft_read_full(fd, expected, sizeof expected), sizeof expected);
+    CHECK_EQ(weft_preadv(fd, iov, PIECES, 0), sizeof in);
+    CHECK(memcmp(in, expected, sizeof in) == 0);
+    CHECK_EQ(weft_close(fd), 0);
+    return 0;
+}
+
+/* Goal: what one call appends stays together, in however many pieces it is.
+ * Method: several append vectors of more pieces than are copied for a second step. */
+static int append_vectors(void *arg)
+{
+    struct iovec iov[40];
+
+    for (int i = 0; i < 40; i++)
+        iov[i] = (struct iovec){i < 39 ? "v" : "\n", 1};
+    for (int i = 0; i < 25; i++)
+        CHECK_EQ(weft_pwritev(*(int *)arg, iov, 40, 0), 40);
+    return 0;
+}
+
+CO_TEST(vectors_appended_by_many_are_whole)
+{
+    struct weft_co *writers[4];
+    char *text;
+    int fd = open_new("vectors", O_APPEND);
+
+    for (int i = 0; i < 4; i++)
+        writers[i] = weft_go_with(append_vectors, &fd);
+    for (int i = 0; i < 4; i++)
+        join(writers[i]);
+    CHECK_EQ(weft_file_read_all(path_of("vectors"), 10000, &text), 4000);
+    for (int i = 0; i < 4000; i++)
+        CHECK_EQ(text[i], i % 40 < 39 ? 'v' : '\n');
+    weft_file_free(text);
+    CHECK_EQ(weft_close(fd), 0);
+    remove_all();
+    return 0;
+}
+
 /* ---- many at once ---- */
 
 struct stripe {
@@ -271,7 +390,7 @@ CO_TEST(direct_io_asks_for_its_alignment_and_works)
     CHECK_EQ(rc, 0);
     CHECK(a.memory > 0 && (a.memory & (a.memory - 1)) == 0);
     CHECK(a.offset > 0 && 65536 % a.offset == 0);
-    CHECK_EQ(posix_memalign((void **)&block, 65536, 65536), 0);
+    CHECK_EQ(posix_memalign((void **)&block, a.memory, 65536), 0);
     memset(block, 'd', 65536);
     CHECK_EQ(weft_pwrite(fd, block, 65536, 65536), 65536);
     memset(block, 0, 65536);
@@ -286,6 +405,34 @@ CO_TEST(direct_io_asks_for_its_alignment_and_works)
     CHECK_EQ(weft_close(fd), 0);
     remove_all();
     return 0;
+}
+
+TEST(a_range_is_widened_to_what_direct_io_can_read)
+{
+    static const struct {
+        int64_t offset;
+        size_t bytes;
+        int64_t wide_offset;
+        size_t wide_bytes;
+    } cases[] = {
+        {0, 0, 0, 0},           {0, 1, 0, 512},       {511, 1, 0, 512},
+        {511, 2, 0, 1024},      {512, 512, 512, 512}, {513, 512, 512, 1024},
+        {1000, 0, 512, 512},    {1024, 0, 1024, 0},   {1023, 1026, 512, 2048},
+        {INT64_MAX - 1023, 512, INT64_MAX - 1023, 512},
+    };
+    static const struct weft_file_alignment a = {4, 512}, none = {8, 0};
+
+    for (int i = 0; i < COUNT(cases); i++) {
+        int64_t offset = cases[i].offset;
+        size_t bytes = cases[i].bytes;
+        CHECK_EQ(weft_file_align(&a, &offset, &bytes), 0);
+        CHECK_EQ(offset, cases[i].wide_offset);
+        CHECK_EQ(bytes, cases[i].wide_bytes);
+    }
+    CHECK_EQ(weft_file_align(&a, &(int64_t){-1}, &(size_t){1}), -EINVAL);
+    CHECK_EQ(weft_file_align(&a, &(int64_t){1}, &(size_t){SIZE_MAX}), -EINVAL);
+    CHECK_EQ(weft_file_align(&a, &(int64_t){INT64_MAX - 10}, &(size_t){1}), -EINVAL);
+    CHECK_EQ(weft_file_align(&none, &(int64_t){0}, &(size_t){1}), -EINVAL);
 }
 
 /* ---- elsewhere ---- */

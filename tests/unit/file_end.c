@@ -6,6 +6,7 @@
  * matrix: short
  */
 #define _GNU_SOURCE
+#include <pthread.h>
 #include <sys/file.h>
 #include <sys/wait.h>
 
@@ -258,6 +259,31 @@ CO_TEST(a_lock_is_waited_for_that_another_program_has)
     CHECK_EQ(close(taken[1]), 0);
     remove_all();
     return 0;
+}
+
+static void *lock_on_a_thread(void *arg)
+{
+    (void)lock_it(arg);
+    return NULL;
+}
+
+/* Goal: a plain thread waits for a lock, too. */
+TEST(a_plain_thread_waits_for_a_lock)
+{
+    struct locker l = {.fd = open_again(), .kind = WEFT_FILE_LOCK_SHARED, .rc = -1};
+    int holder = open_again();
+    pthread_t thread;
+
+    CHECK_EQ(weft_file_lock(holder, WEFT_FILE_LOCK_EXCLUSIVE), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, lock_on_a_thread, &l), 0);
+    usleep(5000);
+    CHECK_EQ(weft_file_unlock(holder), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_EQ(l.rc, 0);
+    CHECK_EQ(weft_file_try_lock(holder, WEFT_FILE_LOCK_EXCLUSIVE), -EAGAIN);
+    CHECK_EQ(weft_close(l.fd), 0);
+    CHECK_EQ(weft_close(holder), 0);
+    remove_all();
 }
 
 /* Goal: who waits for a lock of an fd that is closed hears of it, and locks no other file that has

@@ -150,6 +150,8 @@ CO_TEST(a_whole_file_is_read_up_to_the_limit)
     CHECK_EQ(weft_file_read_all(path_of("nothing"), 10, &data), -ENOENT);
     CHECK_EQ(weft_file_read_all(path_of(""), 10, &data), -EISDIR);
     CHECK(data == NULL);
+    CHECK_EQ(truncate(path_of("file"), INT64_C(1) << 40), 0); /* no memory is taken for this */
+    CHECK_EQ(weft_file_read_all(path_of("file"), 1 << 20, &data), -EFBIG);
     make_file("empty", "");
     CHECK_EQ(weft_file_read_all(path_of("empty"), 0, &data), 0);
     CHECK_STR(data, "");
