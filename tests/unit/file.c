@@ -27,15 +27,19 @@ CO_TEST(what_is_in_memory_is_read_at_once)
     char block[4096] = "here";
     int fd = open_new("memory", 0);
 
-    CHECK_EQ(weft_pwrite(fd, block, sizeof block, 4096), sizeof block);
+    CHECK_EQ(weft_pwrite(fd, block, sizeof block, 0), sizeof block);
     if (!can_be_tried(fd))
         SKIP("this file system cannot be tried");
     const struct weft_stats before = stats_now();
     for (int i = 0; i < 100; i++)
-        CHECK_EQ(weft_pread(fd, block, sizeof block, 4096), sizeof block);
+        CHECK_EQ(weft_pread(fd, block, sizeof block, 0), sizeof block);
     WEFT_DEADLINE (s, -1)
-        CHECK_EQ(weft_pread(fd, block, sizeof block, 4096), sizeof block);
+        CHECK_EQ(weft_pread(fd, block, sizeof block, 0), sizeof block);
+    CHECK_EQ(weft_read(fd, block, sizeof block), sizeof block);
+    CHECK_EQ(weft_read(fd, block, sizeof block), 0);
     CHECK_EQ(stats_now().blocking_calls, before.blocking_calls);
+    CHECK_EQ(stats_now().ops, before.ops);
+    CHECK_EQ(stats_now().parks, before.parks);
     CHECK_STR(block, "here");
     CHECK_EQ(weft_close(fd), 0);
     remove_all();

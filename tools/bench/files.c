@@ -321,7 +321,8 @@ static void read_on_thread(void)
         const int64_t i = (int64_t)(draw(&state) % (uint64_t)n_blocks);
         must(pread(file, block, BLOCK, i * BLOCK) == BLOCK && block[0] == (uint64_t)i, "pread", -1);
     }
-    printf("    -  %-8s  memory %10.0f\n", "thread", (double)n * 1e9 / (double)(weft_now() - begin));
+    const double seconds = (double)(weft_now() - begin) / 1e9;
+    printf("    -  %-8s  memory %10.0f\n", "thread", (double)n / seconds);
     fflush(stdout);
 }
 
