@@ -56,11 +56,12 @@ int weft__io_wait_for_descriptor(int64_t delay_ns, const void *caller)
 }
 
 /* Let nobody in any more, and wait until no thread of the pool has its hands on fd: so none meets
- * another file under its number.  That there is one is rare: it is looked for, and not told. */
+ * another file under its number.  That there is one is rare: it is looked for, and not told.  A
+ * socket of ours has nobody inside for long. */
 static void shut(int fd)
 {
     struct weft__fd *entry = weft__fd_find(&weft__park_reactors()->fds, fd);
-    if (entry == NULL) {
+    if (entry == NULL || atomic_load_explicit(&entry->is_own, memory_order_relaxed)) {
         return;
     }
     weft__fd_shut(entry);

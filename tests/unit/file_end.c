@@ -107,6 +107,56 @@ CO_TEST(in_a_scope_that_has_ended_nothing_is_done)
     return 0;
 }
 
+struct stripe {
+    int fd, index;
+};
+
+/* Writes its part of the file again and again, each time with another letter and until a deadline
+ * that is near; what the call has said must be what the file holds. */
+static int write_until_deadlines(void *arg)
+{
+    enum { BYTES = 3 * 4096 };
+    const struct stripe *s = arg;
+    const int64_t at = (int64_t)s->index * BYTES;
+    uint64_t random = test_seed() + (uint64_t)s->index;
+    char held[BYTES], next[BYTES], found[BYTES];
+    ssize_t n;
+
+    memset(held, 'a', BYTES);
+    CHECK_EQ(weft_pwrite(s->fd, held, BYTES, at), BYTES);
+    for (int i = 0; i < 40; i++) {
+        memset(next, 'b' + i % 20, BYTES);
+        WEFT_DEADLINE (scope, (int64_t)(test_random(&random) % 150) * WEFT_US)
+            n = weft_pwrite(s->fd, next, BYTES, at);
+        CHECK(n == -ETIMEDOUT || (n > 0 && n <= BYTES));
+        if (n > 0)
+            memcpy(held, next, (size_t)n);
+        CHECK_EQ(weft_pread(s->fd, found, BYTES, at), BYTES);
+        CHECK(memcmp(found, held, BYTES) == 0);
+    }
+    return 0;
+}
+
+/* Goal: a write whose scope has ended first has not been done, nor will it be; one that was done is
+ * told, however late.
+ * Method: six of them share one thread of the pool, or the ring. */
+ONE_THREAD_TEST(what_a_scope_has_ended_was_not_done)
+{
+    struct stripe stripes[6];
+    struct weft_co *writers[6];
+    int fd = weft_temp_file(NULL);
+
+    CHECK_GE(fd, 0);
+    for (int i = 0; i < COUNT(writers); i++) {
+        stripes[i] = (struct stripe){fd, i};
+        writers[i] = weft_go_with(write_until_deadlines, &stripes[i]);
+    }
+    for (int i = 0; i < COUNT(writers); i++)
+        join(writers[i]);
+    CHECK_EQ(weft_close(fd), 0);
+    return 0;
+}
+
 /* ---- close ---- */
 
 static atomic_bool may_go_on;
