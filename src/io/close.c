@@ -11,7 +11,8 @@
 #include "../reactor/driver.h"
 #include "io.h"
 
-#define LOOK_NS WEFT_MS
+#define LOOK_NS_MIN (10 * WEFT_US)
+#define LOOK_NS_MAX WEFT_MS
 
 int weft__io_adopt(int fd)
 {
@@ -56,19 +57,20 @@ int weft__io_wait_for_descriptor(int64_t delay_ns, const void *caller)
 }
 
 /* Let nobody in any more, and wait until no thread of the pool has its hands on fd: so none meets
- * another file under its number.  That there is one is rare: it is looked for, and not told.  A
- * socket of ours has nobody inside for long. */
+ * another file under its number.  That there is one is rare: it is looked for, and not told. */
 static void shut(int fd)
 {
     struct weft__fd *entry = weft__fd_find(&weft__park_reactors()->fds, fd);
-    if (entry == NULL || atomic_load_explicit(&entry->is_own, memory_order_relaxed)) {
+    if (entry == NULL) {
         return;
     }
     weft__fd_shut(entry);
     if (WEFT__UNLIKELY(weft__fd_is_anybody_inside(entry))) {
         WEFT_SHIELD (s, WEFT_NEVER) {
+            int64_t pause_ns = LOOK_NS_MIN;
             do {
-                (void)weft_sleep(LOOK_NS);
+                (void)weft_sleep(pause_ns);
+                pause_ns = pause_ns < LOOK_NS_MAX ? 2 * pause_ns : LOOK_NS_MAX;
             } while (weft__fd_is_anybody_inside(entry));
         }
     }
