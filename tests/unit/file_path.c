@@ -183,7 +183,7 @@ static int replace_often(void *arg)
     const int k = *(int *)arg;
 
     memset(text[k], 'a' + k, sizeof text[k]);
-    for (int i = 0; i < 15; i++)
+    for (int i = 0; i < 8; i++)
         CHECK_EQ(weft_file_replace(path_of("file"), text[k], (size_t)(8000 + k), 0600), 0);
     return 0;
 }
