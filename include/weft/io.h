@@ -150,13 +150,14 @@ WEFT_API_MUST int weft_wait_fd(int fd, int events);
  * @fd  the fd.
  *
  * Operations in flight on it return -EBADF at once, the kernel lets go of their buffers, then the
- * fd is closed and a peer sees the end of the stream.  Calls on a file are waited for instead.  A
- * deadline does not keep it from closing.
+ * fd is closed and a peer sees the end of the stream.  Calls on a file are waited for instead, and
+ * one that was opened for writing, or has lost its name, is closed by a thread of the pool, since
+ * that may take long.  A deadline does not keep it from closing.
  *
  * Returns    0.
  * Errors     -EBADF  not open
  *            -EIO, -ENOSPC, -EDQUOT  as close(2); the fd is closed all the same
- * Blocks     the coroutine, until the kernel has let go of the operations.
+ * Blocks     the coroutine, until the kernel has let go of the operations, and of the file.
  * Threads    any thread; on a plain thread -EBUSY while an operation is in flight.
  */
 WEFT_API int weft_close(int fd);

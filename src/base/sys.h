@@ -106,6 +106,7 @@ int weft__sys_connect(int fd, const struct sockaddr *addr, socklen_t len);
 ssize_t weft__sys_readv(int fd, const struct iovec *iov, int count);
 ssize_t weft__sys_writev(int fd, const struct iovec *iov, int count);
 bool weft__sys_is_file(int fd);                    /* a regular file or a block device */
+bool weft__sys_close_takes_long(int fd); /* perhaps: a file that was written, or has no name */
 int weft__sys_set_nonblock(int fd, bool nonblock); /* 0 or -errno */
 ssize_t weft__sys_read(int fd, void *buf, size_t bytes);
 ssize_t weft__sys_write(int fd, const void *buf, size_t bytes);
@@ -162,7 +163,8 @@ int weft__sys_direct_alignment(int fd, uint32_t *memory, uint32_t *offset);
  * be made at any time, and whoever still uses a number that was closed must not meet it.  Returns
  * the new number, or fd where there is no room; CLOEXEC. */
 int weft__sys_move_fd(int fd);
-int weft__sys_eventfd(void); /* non-blocking, CLOEXEC */
+int weft__sys_copy_fd(int fd); /* another number, there if it can be; CLOEXEC; or -errno */
+int weft__sys_eventfd(void);   /* non-blocking, CLOEXEC */
 int weft__sys_epoll_create(void);
 int weft__sys_epoll_ctl(int epfd, int op, int fd, uint32_t events, uint64_t data);
 /* deadline_ns: 0 does not wait, INT64_MAX waits for ever.  Exact to the nanosecond where the

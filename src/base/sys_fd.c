@@ -303,6 +303,12 @@ int weft__sys_move_fd(int fd)
     return moved;
 }
 
+int weft__sys_copy_fd(int fd)
+{
+    int copy = weft__result(fcntl(fd, F_DUPFD_CLOEXEC, OUR_FDS_FROM));
+    return copy >= 0 ? copy : weft__result(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+}
+
 int weft__sys_eventfd(void)
 {
     FAULT(EVENTFD);
@@ -374,6 +380,15 @@ bool weft__sys_is_file(int fd)
 {
     struct stat st;
     return fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode));
+}
+
+bool weft__sys_close_takes_long(int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        return false;
+    }
+    return st.st_nlink == 0 || (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
 }
 
 int weft__sys_set_nonblock(int fd, bool nonblock)

@@ -12,12 +12,12 @@ static void blank(struct weft__fd *entry)
 {
     uint32_t next = (weft__fd_generation(entry) + 2) & ~1u;
     atomic_store_explicit(&entry->is_drained, false, memory_order_relaxed);
-    atomic_store_explicit(&entry->is_direct, false, memory_order_relaxed);
     entry->is_closing = false;
     entry->ready = 0;
     entry->registered = 0;
     entry->home = -1;
     entry->closer = NULL;
+    atomic_store_explicit(&entry->is_direct, false, memory_order_relaxed);
     atomic_store_explicit(&entry->is_own, false, memory_order_relaxed);
     /* release [FD-INSIDE]: the next life may be entered.  Those who came too late take their 1
      * back. */

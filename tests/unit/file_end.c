@@ -222,6 +222,38 @@ ONE_THREAD_TEST(a_close_waits_for_the_calls_that_are_under_way)
     return 0;
 }
 
+/* Goal: a close that may take long does not keep the processor, and is over when it returns: also
+ * in a scope that has ended.
+ * Method: those of a file that was open for writing, or has no name, are told by the count of the
+ * pool; the lock of what was closed is free. */
+CO_TEST(a_close_that_may_take_long_is_left_to_the_pool)
+{
+    const char *path = path_of("file");
+    int written = weft_open(path, O_RDWR | O_CREAT, 0600), read = weft_open(path, O_RDONLY, 0);
+    int other = weft_open(path, O_RDONLY, 0), ends[2];
+    uint64_t before;
+
+    CHECK(written >= 0 && read >= 0 && other >= 0);
+    CHECK_EQ(pipe(ends), 0);
+    CHECK_EQ(weft_file_lock(written, WEFT_FILE_LOCK_EXCLUSIVE), 0);
+    CHECK_EQ(weft_file_try_lock(other, WEFT_FILE_LOCK_SHARED), -EAGAIN);
+    before = stats_now().blocking_calls;
+    WEFT_DEADLINE (s, -1)
+        CHECK_EQ(weft_close(written), 0);
+    CHECK_EQ(weft_file_try_lock(other, WEFT_FILE_LOCK_SHARED), 0);
+    CHECK_EQ(fcntl(written, F_GETFD), -1);
+    CHECK_EQ(stats_now().blocking_calls, before + 1);
+    CHECK_EQ(weft_close(read), 0);
+    CHECK_EQ(weft_close(ends[0]), 0);
+    CHECK_EQ(weft_close(ends[1]), 0);
+    CHECK_EQ(stats_now().blocking_calls, before + 1);
+    CHECK_EQ(unlink(path), 0);
+    CHECK_EQ(weft_close(other), 0);
+    CHECK_EQ(stats_now().blocking_calls, before + 2);
+    remove_all();
+    return 0;
+}
+
 /* ---- locks ---- */
 
 struct locker {
