@@ -51,6 +51,7 @@
 #include <weft/stack.h>
 #include <weft/future.h>
 #include <weft/io.h>
+#include <weft/file.h>
 #include <weft/net.h>
 #include <weft/message.h>
 #include <weft/datagram.h>

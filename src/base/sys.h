@@ -20,6 +20,7 @@
 struct epoll_event;
 struct mmsghdr;
 struct pollfd;
+struct stat;
 struct weft_addr;
 
 /* Kinds of calls that can be made to fail. */
@@ -28,7 +29,7 @@ struct weft_addr;
     X(MMAP)                                                                                        \
     X(MPROTECT) X(MADVISE) X(READ) X(WRITE) X(ACCEPT) X(CONNECT) X(SOCKET) X(BIND) X(LISTEN)       \
         X(SOCKOPT) X(POLL) X(EPOLL_CREATE) X(EPOLL_CTL) X(EPOLL_WAIT) X(EVENTFD) X(URING_SETUP)    \
-            X(URING_ENTER) X(THREAD) X(CLOSE) X(MEMBARRIER) X(AFFINITY) X(LOOKUP)
+            X(URING_ENTER) X(THREAD) X(CLOSE) X(MEMBARRIER) X(AFFINITY) X(LOOKUP) X(FILE)
 enum weft__call {
 #define X(name) WEFT__CALL_##name,
     WEFT__CALLS(X)
@@ -109,6 +110,7 @@ int weft__sys_connect(int fd, const struct sockaddr *addr, socklen_t len);
 ssize_t weft__sys_readv(int fd, const struct iovec *iov, int count);
 ssize_t weft__sys_writev(int fd, const struct iovec *iov, int count);
 bool weft__sys_is_file(int fd);                    /* a regular file or a block device */
+bool weft__sys_close_takes_long(int fd); /* perhaps: a file that was written, or has no name */
 int weft__sys_set_nonblock(int fd, bool nonblock); /* 0 or -errno */
 ssize_t weft__sys_read(int fd, void *buf, size_t bytes);
 ssize_t weft__sys_write(int fd, const void *buf, size_t bytes);
@@ -135,12 +137,38 @@ int weft__sys_lookup(const char *host, const char *service, int family, int sock
 int weft__sys_lookup_error(int eai, int error); /* what EAI_..., and errno, are as -errno */
 int64_t weft__sys_interface(const char *name);  /* its index, > 0; or -ENODEV */
 
+/* Files; all of these may wait for a disk, but for the first two: -EAGAIN where they would, and
+ * where the file system cannot tell. */
+ssize_t weft__sys_pread_now(int fd, const struct iovec *iov, int count, int64_t offset);
+ssize_t weft__sys_pwrite_now(int fd, const struct iovec *iov, int count, int64_t offset);
+ssize_t weft__sys_pread(int fd, const struct iovec *iov, int count, int64_t offset);
+ssize_t weft__sys_pwrite(int fd, const struct iovec *iov, int count, int64_t offset);
+int weft__sys_open(const char *path, int flags, unsigned mode); /* CLOEXEC */
+int weft__sys_open_temp(const char *dir, unsigned mode);        /* without a name; or -EOPNOTSUPP */
+bool weft__sys_is_direct(int flags);                            /* of open: O_DIRECT */
+int weft__sys_fsync(int fd, bool is_data_only);
+int weft__sys_stat(const char *path, struct stat *st, bool follows);
+int weft__sys_fstat(int fd, struct stat *st);
+int weft__sys_fchmod(int fd, unsigned mode);
+int weft__sys_truncate(const char *path, int64_t bytes);
+int weft__sys_ftruncate(int fd, int64_t bytes);
+int weft__sys_rename(const char *from, const char *to);
+int weft__sys_mkdir(const char *path, unsigned mode);
+int weft__sys_rmdir(const char *path);
+/* Records as getdents64(2) gives them; how many bytes, 0 at the end. */
+ssize_t weft__sys_read_dir(int fd, void *records, size_t bytes);
+int weft__sys_flock_now(int fd, int operation); /* flock(2) with LOCK_NB: never waits */
+/* What direct I/O on the file must be a multiple of, in memory and in the file: 0 where there is
+ * none.  -ENOSYS: the kernel does not tell. */
+int weft__sys_direct_alignment(int fd, uint32_t *memory, uint32_t *offset);
+
 /* The reactor's. */
 /* A descriptor of the runtime's own goes where no number is that a program uses and closes: it may
  * be made at any time, and whoever still uses a number that was closed must not meet it.  Returns
  * the new number, or fd where there is no room; CLOEXEC. */
 int weft__sys_move_fd(int fd);
-int weft__sys_eventfd(void); /* non-blocking, CLOEXEC */
+int weft__sys_copy_fd(int fd); /* another number, there if it can be; CLOEXEC; or -errno */
+int weft__sys_eventfd(void);   /* non-blocking, CLOEXEC */
 int weft__sys_epoll_create(void);
 int weft__sys_epoll_ctl(int epfd, int op, int fd, uint32_t events, uint64_t data);
 /* deadline_ns: 0 does not wait, INT64_MAX waits for ever.  Exact to the nanosecond where the

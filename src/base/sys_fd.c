@@ -41,6 +41,7 @@ static int ready_now(int fd, short events)
     return n == 0 ? -EAGAIN : 0;
 }
 
+/* A file is left alone: it says that it is ready, and waits for its disk. */
 static bool cannot_try(ssize_t rc)
 {
     return rc == -EOPNOTSUPP || rc == -ENOSYS || rc == -ESPIPE;
@@ -56,7 +57,7 @@ ssize_t weft__sys_read_now(int fd, const struct iovec *iov, int count)
     if (!cannot_try(n)) {
         return n;
     }
-    int rc = ready_now(fd, POLLIN);
+    int rc = weft__sys_is_file(fd) ? -EAGAIN : ready_now(fd, POLLIN);
     if (rc != 0) {
         return rc;
     }
@@ -115,7 +116,7 @@ ssize_t weft__sys_write_now(int fd, const struct iovec *iov, int count)
     if (!cannot_try(n)) {
         return n;
     }
-    int rc = ready_now(fd, POLLOUT);
+    int rc = weft__sys_is_file(fd) ? -EAGAIN : ready_now(fd, POLLOUT);
     if (rc != 0) {
         return rc;
     }
@@ -322,6 +323,12 @@ int weft__sys_move_fd(int fd)
     return moved;
 }
 
+int weft__sys_copy_fd(int fd)
+{
+    int copy = weft__result(fcntl(fd, F_DUPFD_CLOEXEC, OUR_FDS_FROM));
+    return copy >= 0 ? copy : weft__result(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+}
+
 int weft__sys_eventfd(void)
 {
     FAULT(EVENTFD);
@@ -393,6 +400,15 @@ bool weft__sys_is_file(int fd)
 {
     struct stat st;
     return fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode));
+}
+
+bool weft__sys_close_takes_long(int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        return false;
+    }
+    return st.st_nlink == 0 || (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
 }
 
 int weft__sys_set_nonblock(int fd, bool nonblock)

@@ -26,6 +26,45 @@ static bool can_only_wait(const struct weft__op *op, struct weft__fd *entry)
            !weft__park_reactors()->driver->by_edges && !weft__park_has_ended();
 }
 
+/*
+ * Is it a file of which a try might keep the processor?  A file is read and written at its own
+ * position by one at a time, for which the kernel has a lock: while a thread of the pool may have
+ * it, and wait for a disk, a try would wait for that one.  With direct I/O the try itself waits for
+ * the disk, and much takes long to copy.
+ */
+static bool might_block(const struct weft__op *op, struct weft__fd *entry)
+{
+    bool is_likely = (op->flags & WEFT__OP_LONG) != 0 ||
+                     (entry != NULL &&
+                      (weft__fd_is_anybody_inside(entry) ||
+                       atomic_load_explicit(&entry->is_direct, memory_order_relaxed)));
+    return WEFT__UNLIKELY(is_likely) && op->kind <= WEFT__OP_WRITEV && weft__sys_is_file(op->fd);
+}
+
+/* Does it take a disk, and not an event, for it to go on? */
+static bool is_of_file(const struct weft__op *op, const struct weft__fd *entry)
+{
+    /* relaxed: as in try_once(), whose life of the fd this is. */
+    bool is_own =
+        entry != NULL && atomic_load_explicit(&entry->is_own, memory_order_relaxed);
+    return !is_own && op->kind <= WEFT__OP_WRITEV && weft__sys_is_file(op->fd);
+}
+
+static int do_at_disk(void *arg)
+{
+    struct weft__op *op = arg;
+    op->result = weft__op_wait_for_disk(op);
+    return 0;
+}
+
+/* Always in the pool: io_uring takes no lock of the position, so that two reads at once would get
+ * the same bytes. */
+static ssize_t wait_for_disk(struct weft__op *op, const void *caller)
+{
+    int rc = weft__io_have_done(op->fd, do_at_disk, op, caller);
+    return rc != 0 ? rc : op->result;
+}
+
 static const char *call_of(const struct weft__op *op)
 {
     if (op->kind == WEFT__OP_POLL) {
@@ -57,13 +96,13 @@ static inline ssize_t try_once(struct weft__op *op, weft__io_try_fn *try_now,
         op->life = life;
         is_own = atomic_load_explicit(&entry->is_own, memory_order_relaxed);
     }
-    /* A try on somebody else's fd may wait for a disk, and a close does not wait for that; but a
-     * race detector takes close(2) under a call on the same fd for a fault: there all enter. */
+    /* A race detector takes close(2) under a call on the same fd for a fault: there all enter. */
     bool enters = is_own || (RACES_ARE_WATCHED && entry != NULL);
+    bool waits = is_own ? can_only_wait(op, entry) : might_block(op, entry);
     if (enters && !weft__fd_enter(entry)) {
         return -EBADF;
     }
-    ssize_t n = is_own && can_only_wait(op, entry) ? -EAGAIN : try_now(op, is_own);
+    ssize_t n = waits ? -EAGAIN : try_now(op, is_own);
     if (enters) {
         weft__fd_leave(entry);
     }
@@ -75,6 +114,9 @@ static inline ssize_t run(struct weft__op *op, weft__io_try_fn *try_now,
 {
     struct weft__fd *entry = NULL;
     ssize_t n = try_once(op, try_now, &entry);
+    if (n == -EAGAIN && is_of_file(op, entry)) {
+        return wait_for_disk(op, caller);
+    }
     if (n == -EAGAIN) {
         int rc = weft__park_check_scope();
         if (rc != 0) {
@@ -92,7 +134,7 @@ static inline ssize_t run(struct weft__op *op, weft__io_try_fn *try_now,
 
 ssize_t weft__io_run(struct weft__op *op, enum weft__wait_reason reason, const void *caller)
 {
-    return run(op, weft__op_try, reason, caller);
+    return run(op, weft__op_try_now, reason, caller);
 }
 
 ssize_t weft__io_run_by(struct weft__op *op, weft__io_try_fn *try_now,
@@ -111,6 +153,11 @@ ssize_t weft__io_try(struct weft__op *op, weft__io_try_fn *try_now)
     return n;
 }
 
+static uint8_t flags_for(size_t bytes)
+{
+    return bytes > WEFT__OP_LONG_BYTES ? WEFT__OP_LONG : 0;
+}
+
 static ssize_t read_some(int fd, void *buf, size_t n, const void *caller)
 {
     if (n == 0) {
@@ -118,6 +165,7 @@ static ssize_t read_some(int fd, void *buf, size_t n, const void *caller)
     }
     struct weft__op_wait ow;
     weft__op_init(&ow.op, WEFT__OP_READ, fd, &ow);
+    ow.op.flags = flags_for(n);
     ow.op.buf = buf;
     ow.op.bytes = n < SSIZE_MAX ? n : SSIZE_MAX;
     return weft__io_run(&ow.op, WAIT_READ, caller);
@@ -130,6 +178,7 @@ static ssize_t write_some(int fd, const void *buf, size_t n, const void *caller)
     }
     struct weft__op_wait ow;
     weft__op_init(&ow.op, WEFT__OP_WRITE, fd, &ow);
+    ow.op.flags = flags_for(n);
     ow.op.buf = (void *)(uintptr_t)buf;
     ow.op.bytes = n < SSIZE_MAX ? n : SSIZE_MAX;
     return weft__io_run(&ow.op, WAIT_WRITE, caller);
@@ -172,8 +221,7 @@ ssize_t weft_write_full(int fd, const void *buf, size_t n)
     return (ssize_t)done;
 }
 
-static ssize_t vector(enum weft__op_kind kind, int fd, const struct iovec *iov, int count,
-                      enum weft__wait_reason reason, const void *caller)
+ssize_t weft__io_vector_bytes(const struct iovec *iov, int count)
 {
     if (count < 0 || count > VECTOR_MAX || (count > 0 && iov == NULL)) {
         return -EINVAL;
@@ -185,11 +233,19 @@ static ssize_t vector(enum weft__op_kind kind, int fd, const struct iovec *iov, 
         }
         bytes += iov[i].iov_len;
     }
-    if (bytes == 0) {
-        return 0;
+    return (ssize_t)bytes;
+}
+
+static ssize_t vector(enum weft__op_kind kind, int fd, const struct iovec *iov, int count,
+                      enum weft__wait_reason reason, const void *caller)
+{
+    ssize_t bytes = weft__io_vector_bytes(iov, count);
+    if (bytes <= 0) {
+        return bytes;
     }
     struct weft__op_wait ow;
     weft__op_init(&ow.op, kind, fd, &ow);
+    ow.op.flags = flags_for((size_t)bytes);
     ow.op.iov = iov;
     ow.op.iov_count = count;
     return weft__io_run(&ow.op, reason, caller);
@@ -205,14 +261,10 @@ ssize_t weft_writev(int fd, const struct iovec *iov, int count)
     return vector(WEFT__OP_WRITEV, fd, iov, count, WAIT_WRITE, __builtin_return_address(0));
 }
 
-/* The part of a vector that begins `skip` bytes after its start, at most PART_MAX pieces of it;
- * returns how many.  The rest comes with the next part. */
-#define PART_MAX 16
-
-static int part_of(struct iovec *part, const struct iovec *iov, int count, size_t skip)
+int weft__io_part(struct iovec *part, const struct iovec *iov, int count, size_t skip)
 {
     int n = 0;
-    for (int i = 0; i < count && n < PART_MAX; i++) {
+    for (int i = 0; i < count && n < WEFT__IO_PART; i++) {
         if (skip >= iov[i].iov_len) {
             skip -= iov[i].iov_len;
             continue;
@@ -233,8 +285,8 @@ ssize_t weft_writev_full(int fd, const struct iovec *iov, int count)
     }
     size_t done = 0;
     for (;;) {
-        struct iovec part[PART_MAX];
-        int n = part_of(part, iov, count, done);
+        struct iovec part[WEFT__IO_PART];
+        int n = weft__io_part(part, iov, count, done);
         if (n == 0) {
             return (ssize_t)done;
         }

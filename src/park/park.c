@@ -265,9 +265,11 @@ static int close_in(struct weft_runtime *rt, int fd, int *rc)
     }
     int outcome = 0;
     weft__lock(&entry->lock);
-    if (entry->in_flight != NULL || entry->is_closing) {
+    bool is_own = atomic_load_explicit(&entry->is_own, memory_order_relaxed);
+    if (entry->in_flight != NULL || entry->is_closing ||
+        (!is_own && weft__fd_is_anybody_inside(entry))) {
         outcome = -EBUSY;
-    } else if (atomic_load_explicit(&entry->is_own, memory_order_relaxed)) {
+    } else if (is_own) {
         *rc = weft__fd_close(entry, fd);
         outcome = 1;
     }

@@ -257,6 +257,9 @@ static int epoll_submit(struct weft__reactor *r, struct weft__op *op)
 {
     struct weft__fd *entry = weft__fd_get(&r->group->fds, op->fd);
     op->reactor = r;
+    if (weft__op_is_of_file(op)) {
+        return -EOPNOTSUPP;
+    }
     if (entry == NULL) {
         return op->fd < 0 ? -EBADF : -ENOMEM;
     }

@@ -17,6 +17,7 @@ static void blank(struct weft__fd *entry)
     entry->registered = 0;
     entry->home = -1;
     entry->closer = NULL;
+    atomic_store_explicit(&entry->is_direct, false, memory_order_relaxed);
     atomic_store_explicit(&entry->is_own, false, memory_order_relaxed);
     /* release [FD-INSIDE]: the next life may be entered.  Those who came too late take their 1
      * back. */
@@ -156,10 +157,8 @@ void weft__fd_unlink(struct weft__fd *entry, struct weft__op *op)
  * */
 static void wait_until_alone(struct weft__fd *entry)
 {
-    /* acq_rel [FD-INSIDE] */
-    atomic_fetch_or_explicit(&entry->inside, WEFT__FD_CLOSING, memory_order_acq_rel);
-    /* acquire [FD-INSIDE] */
-    while (atomic_load_explicit(&entry->inside, memory_order_acquire) != WEFT__FD_CLOSING) {
+    weft__fd_shut(entry);
+    while (weft__fd_is_anybody_inside(entry)) {
         weft__cpu_relax();
         weft__sys_yield_cpu();
     }

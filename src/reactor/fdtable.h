@@ -32,6 +32,7 @@ struct weft__fd {
                                    learned of it after it was adopted */
     _Atomic uint32_t inside;     /* tries under way, and WEFT__FD_CLOSING; see weft__fd_enter() */
     _Atomic bool drains;         /* [FD-DRAINED] holds for it: a stream; written as is_own */
+    _Atomic bool is_direct;      /* a file of weft_open() with O_DIRECT: a hint, of the number */
     _Atomic bool is_drained;     /* the last read has emptied it; written by readers, a hint */
     bool is_closing;             /* a CLOSE has begun; no new operation is taken (-EBADF) */
     uint8_t ready;               /* epoll: events that came while nobody waited (bit 0 in, 1 out) */
@@ -82,6 +83,24 @@ static inline void weft__fd_leave(struct weft__fd *entry)
 {
     /* release [FD-INSIDE]: the system call is over. */
     atomic_fetch_sub_explicit(&entry->inside, 1, memory_order_release);
+}
+
+/*
+ * Who has a thread do something with an fd that may take long (a file, a disk) is inside for all
+ * that time.  So who closes it by a coroutine calls weft__fd_shut() first, waits by himself until
+ * nobody is inside, and finds weft__fd_close() not waiting then.
+ */
+static inline void weft__fd_shut(struct weft__fd *entry)
+{
+    /* acq_rel [FD-INSIDE] */
+    atomic_fetch_or_explicit(&entry->inside, WEFT__FD_CLOSING, memory_order_acq_rel);
+}
+
+static inline bool weft__fd_is_anybody_inside(const struct weft__fd *entry)
+{
+    /* acquire [FD-INSIDE] */
+    uint32_t inside = atomic_load_explicit(&entry->inside, memory_order_acquire);
+    return (inside & ~WEFT__FD_CLOSING) != 0;
 }
 
 static inline uint32_t weft__fd_generation(const struct weft__fd *entry)

@@ -86,33 +86,40 @@ static ssize_t try_socket(struct weft__op *op)
     }
 }
 
-/*
- * An fd that is not ours: of any type, shared with anybody, blocking or not.  A file is always
- * ready for poll(2), yet a read that must not wait gives -EAGAIN while the page is not in memory:
- * waiting for it to become ready would turn for ever, so the disk is waited for here.
- */
-static ssize_t try_foreign(struct weft__op *op)
+static bool is_read(const struct weft__op *op)
 {
-    bool is_read = op->kind == WEFT__OP_READ || op->kind == WEFT__OP_READV;
-    bool is_vector = op->kind == WEFT__OP_READV || op->kind == WEFT__OP_WRITEV;
+    return op->kind == WEFT__OP_READ || op->kind == WEFT__OP_READV;
+}
+
+/* What is to be moved, as a vector; `one` is room for that of a single buffer. */
+static const struct iovec *vector_of(const struct weft__op *op, struct iovec *one, int *count)
+{
+    if (op->kind == WEFT__OP_READV || op->kind == WEFT__OP_WRITEV) {
+        *count = iov_count_max(op->iov_count);
+        return op->iov;
+    }
+    *count = 1;
+    *one = (struct iovec){.iov_base = op->buf, .iov_len = op->bytes};
+    return one;
+}
+
+/* An fd that is not ours: of any type, shared with anybody, blocking or not. */
+static ssize_t try_foreign(const struct weft__op *op)
+{
     struct iovec one;
-    const struct iovec *iov = &one;
-    int count = 1;
-    if (is_vector) {
-        iov = op->iov;
-        count = iov_count_max(op->iov_count);
-    } else {
-        one.iov_base = op->buf;
-        one.iov_len = op->bytes;
-    }
-    if ((op->flags & WEFT__OP_BLOCKS) == 0) {
-        ssize_t n = is_read ? weft__sys_read_now(op->fd, iov, count)
-                            : weft__sys_write_now(op->fd, iov, count);
-        if (n != -EAGAIN || !weft__sys_is_file(op->fd)) {
-            return n;
-        }
-    }
-    return is_read ? weft__sys_readv(op->fd, iov, count) : weft__sys_writev(op->fd, iov, count);
+    int count;
+    const struct iovec *iov = vector_of(op, &one, &count);
+    return is_read(op) ? weft__sys_read_now(op->fd, iov, count)
+                       : weft__sys_write_now(op->fd, iov, count);
+}
+
+ssize_t weft__op_wait_for_disk(const struct weft__op *op)
+{
+    struct iovec one;
+    int count;
+    const struct iovec *iov = vector_of(op, &one, &count);
+    return is_read(op) ? weft__sys_readv(op->fd, iov, count)
+                       : weft__sys_writev(op->fd, iov, count);
 }
 
 /* A connection that ended while it was queued is passed over, as if it had never come. */
@@ -165,7 +172,7 @@ static ssize_t try_connect(struct weft__op *op)
     return rc < 0 ? rc : -error;
 }
 
-ssize_t weft__op_try(struct weft__op *op, bool is_socket)
+ssize_t weft__op_try_now(struct weft__op *op, bool is_socket)
 {
     ssize_t n;
     switch (op->kind) {
@@ -182,4 +189,18 @@ ssize_t weft__op_try(struct weft__op *op, bool is_socket)
     default:
         return is_socket ? try_socket(op) : try_foreign(op);
     }
+}
+
+/* A file is always ready for poll(2), yet a read that must not wait gives -EAGAIN while the page is
+ * not in memory: waiting for it to become ready would turn for ever. */
+ssize_t weft__op_try(struct weft__op *op, bool is_socket)
+{
+    if (is_socket || op->kind > WEFT__OP_WRITEV) {
+        return weft__op_try_now(op, is_socket);
+    }
+    ssize_t n = (op->flags & WEFT__OP_BLOCKS) == 0 ? weft__op_try_now(op, false) : -EAGAIN;
+    if (n == -EAGAIN && ((op->flags & WEFT__OP_BLOCKS) != 0 || weft__sys_is_file(op->fd))) {
+        n = weft__op_wait_for_disk(op);
+    }
+    return n;
 }

@@ -46,7 +46,16 @@ enum weft__op_kind {
                          after -EAGAIN, since it remembers that the connect has begun */
     WEFT__OP_POLL,    /* events: POLLIN, POLLOUT; result: the poll(2) bits that are there */
     WEFT__OP_CLOSE,   /* waits until nothing is in flight on fd, then closes it */
+
+    /* Of files, for a driver that can; the others refuse them with -EOPNOTSUPP.  Not tried by
+     * weft__op_try(), and never cancelled: a disk ends them.  -EAGAIN: only a thread can. */
+    WEFT__OP_FILE_READ,  /* iov, iov_count, offset */
+    WEFT__OP_FILE_WRITE, /* iov, iov_count, offset */
+    WEFT__OP_FILE_SYNC,  /* is_data_only */
 };
+
+/* What is longer takes a processor a good part of a millisecond. */
+#define WEFT__OP_LONG_BYTES ((size_t)1 << 20)
 
 /* weft__op.flags; written by the thread that tries or submits, never while in flight. */
 enum {
@@ -54,6 +63,7 @@ enum {
     WEFT__OP_BLOCKS = 2, /* the fd cannot be polled: only the blocking call does it */
     WEFT__OP_SHORT = 8,  /* READ of a socket: less was there than asked for */
     WEFT__OP_DIRECT = 4, /* io_uring: the kernel does it itself; else we poll and try */
+    WEFT__OP_LONG = 16,  /* of a file: copying it takes so long that no processor shall do it */
 };
 
 struct weft__op {
@@ -94,8 +104,12 @@ struct weft__op {
     _Atomic uint32_t refs;               /* io_uring: completions that are still to come */
     _Atomic uint32_t wants;              /* io_uring: what its reactor is asked to send */
     uint8_t flags;
-    bool is_socket;    /* fd is a socket of ours; noted at submit */
-    struct msghdr msg; /* for vectored operations on sockets */
+    bool is_socket; /* fd is a socket of ours; noted at submit */
+    union {
+        struct msghdr msg; /* for vectored operations on sockets */
+        int64_t offset;    /* of files; at least 0 */
+        bool is_data_only;
+    };
 };
 
 /* Completed operations, linked by `next`, oldest first. */
@@ -143,20 +157,27 @@ static inline void weft__op_init(struct weft__op *op, enum weft__op_kind kind, i
     atomic_init(&op->wants, 0);
 }
 
+static inline bool weft__op_is_of_file(const struct weft__op *op)
+{
+    return op->kind >= WEFT__OP_FILE_READ;
+}
+
 /* The poll(2) events that let it go on. */
 int weft__op_events(const struct weft__op *op);
 
 /*
  * Try to carry it out without waiting, by a system call here and now.  is_socket says that fd is a
  * socket of ours.  Returns the result, -EAGAIN if it would have to wait.  Never -EINTR.
- * Files on a disk are always ready: they are read and written at once, and the thread waits for
- * the disk.
  *
  * A CONNECT that has begun gives -EAGAIN; tried again after the fd became writable, it gives what
  * became of it.  -EAGAIN without WEFT__OP_BEGUN in flags, which submit passes on as a result, says
  * that the backlog of a UNIX listener is full: the kernel has no event for its end, so the caller
  * tries again after a while.
  */
+ssize_t weft__op_try_now(struct weft__op *op, bool is_socket);
+
+/* The same for a driver, to which a file comes only if somebody has given it the number of the fd
+ * that was meant: a file is always ready, and what would have to wait for its disk waits here. */
 ssize_t weft__op_try(struct weft__op *op, bool is_socket);
 
 /* The header of RECVMSG or SENDMSG, or op->msg prepared from a vector: at most IOV_MAX parts of it,
@@ -164,5 +185,8 @@ ssize_t weft__op_try(struct weft__op *op, bool is_socket);
 struct msghdr *weft__op_msg(struct weft__op *op);
 /* The flags that go with it. */
 int weft__op_msg_flags(const struct weft__op *op);
+/* Read or write a file at its own position; the thread waits for the disk. */
+ssize_t weft__op_wait_for_disk(const struct weft__op *op);
+
 
 #endif

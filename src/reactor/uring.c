@@ -5,6 +5,7 @@
  *   fd            operation                    sent as
  *   ours          read, write, vectors,        RECV, SEND, RECVMSG, SENDMSG: the kernel waits
  *                 messages
+ *   a file        FILE_READ, ..._SYNC          READV, WRITEV, FSYNC
  *   ours          accept, connect, poll        POLL_ADD, then weft__op_try(): a cancel in between
  *   somebody's    all                          loses no connection, and no fd that blocks holds
  *                                              a kernel worker
@@ -80,10 +81,7 @@ static bool make_room(struct weft__reactor *r, unsigned n)
 {
     struct io_uring *ring = &state_of(r)->ring;
     for (int i = 0; i < ROOM_TRIES && io_uring_sq_space_left(ring) < n; i++) {
-        int rc = weft__sys_fault_now(WEFT__CALL_URING_ENTER);
-        if (rc == 0) {
-            rc = weft__ring_make_room(ring);
-        }
+        int rc = weft__ring_make_room(ring);
         weft__ring_check(rc);
         if (rc < 0) {
             handle_ready(r);
@@ -106,7 +104,9 @@ static struct io_uring_sqe *take_sqe(struct state *st, void *data, unsigned tag)
 static void send_op(struct state *st, struct weft__op *op)
 {
     struct io_uring_sqe *sqe = take_sqe(st, NULL, TAG_OP);
-    if ((op->flags & WEFT__OP_DIRECT) == 0) {
+    if (weft__op_is_of_file(op)) {
+        weft__ring_prepare_file(sqe, op);
+    } else if ((op->flags & WEFT__OP_DIRECT) == 0) {
         io_uring_prep_poll_add(sqe, op->fd, (unsigned)weft__op_events(op));
     } else {
         unsigned bytes = op->bytes > BYTES_MAX ? BYTES_MAX : (unsigned)op->bytes;
@@ -150,7 +150,9 @@ static void request(struct weft__op *op, uint32_t want, bool is_owner)
 static void ask_cancel(struct weft__reactor *from, struct weft__op *op, int error)
 {
     int none = 0;
-    if (!atomic_compare_exchange_strong_explicit(&op->cancel_error, &none, error,
+    /* A worker that waits for a disk hears nothing: it would be asked for ever. */
+    if (weft__op_is_of_file(op) ||
+        !atomic_compare_exchange_strong_explicit(&op->cancel_error, &none, error,
                                                  memory_order_relaxed, memory_order_relaxed)) {
         return;
     }
@@ -200,7 +202,7 @@ static int begin_op(struct weft__reactor *r, struct weft__fd *entry, struct weft
         weft__unlock(&entry->lock);
         return -EBADF;
     }
-    if (!weft__fd_has_room(entry, r->group->choice.fd_ops_max)) {
+    if (!weft__op_is_of_file(op) && !weft__fd_has_room(entry, r->group->choice.fd_ops_max)) {
         weft__unlock(&entry->lock);
         return -EBUSY;
     }
@@ -277,7 +279,7 @@ static void drop_ref(struct weft__reactor *r, struct weft__op *op, struct weft__
 static void settle(struct weft__reactor *r, struct weft__op *op, ssize_t n, bool is_owner,
                    struct weft__op_list *out)
 {
-    if (n == -EAGAIN || n == -EINTR || n == -ECANCELED) {
+    if ((n == -EAGAIN && !weft__op_is_of_file(op)) || n == -EINTR || n == -ECANCELED) {
         int error = atomic_load_explicit(&op->cancel_error, memory_order_relaxed);
         if (error == 0) {
             /* Somebody else was faster, the socket does not block, or the thread that had sent it
@@ -300,7 +302,7 @@ static void handle_op(struct weft__reactor *r, struct weft__op *op, int res, boo
     /* acquire [URING-ARM]: from whoever sent it last. */
     (void)atomic_load_explicit(&op->wants, memory_order_acquire);
     ssize_t n = res;
-    if (res >= 0 && (op->flags & WEFT__OP_DIRECT) == 0) {
+    if (res >= 0 && (op->flags & WEFT__OP_DIRECT) == 0 && !weft__op_is_of_file(op)) {
         if (op->kind != WEFT__OP_POLL) {
             n = weft__op_try(op, op->is_socket);
         } else {

@@ -55,6 +55,7 @@ struct things {
     struct weft_addr addr;           /* where nobody listens */
     pid_t pid; /* of the process that made all this */
     int pipe[2];                     /* something to be read, and room */
+    int file;                        /* without a name */
 };
 
 struct row {
@@ -69,7 +70,8 @@ static struct row *first_row, **last_row = &first_row;
 
 #define ROW_JOIN_(a, b) a##b
 #define ROW_JOIN(a, b) ROW_JOIN_(a, b)
-#define ROW(...) ROW_AT(ROW_JOIN(call_, __LINE__), ROW_JOIN(row_, __LINE__), __VA_ARGS__)
+#define ROW(...) ROW_OF(__COUNTER__, __VA_ARGS__)
+#define ROW_OF(n, ...) ROW_AT(ROW_JOIN(call_, n), ROW_JOIN(row_, n), __VA_ARGS__)
 #define ROW_AT(call_id, row_id, name, who, in_coroutine, on_thread, in_child, number)              \
     static int64_t call_id(struct things *t)                                                       \
     {                                                                                              \

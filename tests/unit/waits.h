@@ -13,6 +13,11 @@
  *   not in the table: weft_once_do (nobody may go on without the work: no scope ends it)
  *   not in the table: weft_group_end (no child outlives its group: no scope ends it)
  *   not in the table: weft_group_wait (waits on, for the children that it cancels: group.c)
+ *   not in the table: weft_open weft_pread weft_pwrite weft_preadv weft_pwritev weft_fsync
+ *   not in the table: weft_fdatasync weft_stat weft_lstat weft_fstat weft_truncate weft_ftruncate
+ *   not in the table: weft_rename weft_unlink weft_mkdir weft_rmdir weft_temp_file weft_dir_open
+ *   not in the table: weft_dir_next weft_file_read_all weft_file_replace weft_file_alignment
+ *                     (what has begun is waited for; what is queued: file_end.c)
  *   not in the table: weft_blocking (what has begun is waited for; what is queued: blocking.c)
  *   not in the table: weft_blocking_leave (back to a processor: no scope ends it)
  *   not in the table: weft_call_on_big_stack weft_defer_end weft_exit (as the functions called do)
@@ -28,6 +33,7 @@
 #include "waits_buffer.h"
 #include "waits_calls.h"
 #include "waits_dial.h"
+#include "waits_file.h"
 #include "waits_limit.h"
 #include "waits_message.h"
 
@@ -170,6 +176,8 @@ static const struct row rows[] = {
      NOT_CLOSED("a lookup ends by itself")},
     {"weft_dgram_dial", call_dgram_dial, answer_lookups, close_result,
      NOT_CLOSED("a lookup ends by itself")},
+    {"weft_file_lock", call_file_lock, unlock_file, unlock_again,
+     CLOSED(close_file, -EBADF, GONE)},
     {"weft_resolve", call_resolve, answer_lookups, NULL, NOT_CLOSED("a lookup ends by itself")},
     {"weft_listen", call_listen, answer_lookups, close_result,
      NOT_CLOSED("a lookup ends by itself")},

@@ -48,6 +48,7 @@ struct world {
     int crowd, pushed; /* a listener whose backlog is full, and one who waits in it */
     char crowd_name[64];
     char name[32]; /* whose lookup waits till the world's names are open */
+    int file, locked; /* one file opened twice, the second holds its lock */
     int closed_fd; /* one of these, or -1 */
 };
 
@@ -139,6 +140,11 @@ static void build_sockets(struct world *w)
     snprintf(w->crowd_name, sizeof w->crowd_name, "unix:@weft-waits-%d-%d", getpid(),
              atomic_fetch_add(&n, 1));
     snprintf(w->name, sizeof w->name, "n%d.test", atomic_fetch_add(&last_world, 1) + 1);
+    char name[] = "/tmp/weft-waits-XXXXXX";
+    w->file = mkstemp(name);
+    w->locked = weft_open(name, O_RDWR, 0);
+    CHECK_EQ(unlink(name), 0);
+    CHECK_EQ(weft_file_lock(w->locked, WEFT_FILE_LOCK_EXCLUSIVE), 0);
     w->crowd = weft_listen(w->crowd_name);
     CHECK_GE(w->crowd, 0);
     CHECK_EQ(listen(w->crowd, 0), 0);
@@ -238,8 +244,8 @@ static void destroy(struct world *w)
     weft_broadcast_unsubscribe(w->subscriber);
     weft_broadcast_unref(w->broadcast);
     weft_watch_unref(w->watch);
-    const int fds[] = {w->fd[0],   w->fd[1],      w->jam[0],     w->jam[1],
-                       w->mail[0], w->mail[1],    w->crammed[0], w->crammed[1],
+    const int fds[] = {w->fd[0],   w->fd[1],      w->jam[0],     w->jam[1],     w->file,
+                       w->mail[0], w->mail[1],    w->crammed[0], w->crammed[1], w->locked,
                        w->crowd,   w->crammed[2], w->listener,   w->pushed};
     for (int i = 0; i < COUNT(fds); i++)
         CHECK_EQ(weft_close(fds[i]), fds[i] == w->closed_fd ? -EBADF : 0);

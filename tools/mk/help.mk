@@ -28,6 +28,7 @@ measure (NAMES="yield mutex" takes some rows; BENCH="--rounds 3" passes options 
   bench-quick    a few rows of it, in some minutes
   bench-servers  echo and HTTP servers under load
   bench-count    instructions of the hot paths, by callgrind
+  bench-files    reads of a file from memory and from the disk, and how late others are then
   bench-compare BASE=rev        what a change did, and its spread
   bench-build  bench-peers      build only
 look after
