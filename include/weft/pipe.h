@@ -7,7 +7,8 @@
  * it leaves it to the shell, and to all who write to the same terminal.  But to be sure not to
  * wait, they write a byte at a time to a terminal, and 4 KiB to a pipe; and a coroutine that asks
  * first and reads then may still wait with its thread if another process was faster.
- * weft_reopen(1) has neither fault:
+ * weft_reopen(1) has neither fault.  (A job in the background that reads its terminal gets -EIO
+ * instead of being stopped: the threads that read let no signal through.)
  *
  *     int out = weft_reopen(1);
  *     n = weft_write_full(out, text, bytes);
@@ -26,8 +27,8 @@ WEFT_BEGIN_DECLS
  * @fds  receives both ends: what is written to fds[1] is read from fds[0].  They are close-on-exec
  *       and O_NONBLOCK, and closed by weft_close() or close().
  *
- * For the standard streams of a child use weft_spawn(), which gives it an end that blocks, as
- * programs expect.
+ * For the standard streams of a child use weft_stdio_pipe(), which gives it an end that blocks, as
+ * programs expect; and for what leads from one child to another pipe2(fds, O_CLOEXEC).
  *
  * Returns    0.
  * Errors     -EMFILE, -ENFILE  no descriptors are left

@@ -94,7 +94,7 @@ struct weft_spawn_opts {
                                   by this object goes to all of that */
     int cancel_signal;         /* a scope that ends a weft_process_wait() sends this; default 0:
                                   it ends the wait alone, and the child goes on */
-    int64_t cancel_grace_ns;   /* then, how long until SIGKILL; default: at once */
+    int64_t cancel_grace_ns;   /* then, how long until SIGKILL; default 5 s */
 };
 
 /**

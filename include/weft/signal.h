@@ -66,9 +66,9 @@ struct weft_signal {
 WEFT_API_MUST int weft_signals_open(struct weft_signals **signals, uint64_t set);
 
 /**
- * weft_signals_close - ask no longer; fatal if somebody waits in weft_signals_wait().
+ * weft_signals_close - ask no longer; fatal if somebody waits for one.
  *
- * @signals  the object; NULL is allowed.  A select that waits for it must have returned.
+ * @signals  the object; NULL is allowed.
  *
  * What has come and was not taken is dropped.
  *
@@ -88,6 +88,7 @@ WEFT_API void weft_signals_close(struct weft_signals *signals);
  * Returns    its number, > 0.
  * Errors     -ETIMEDOUT  the deadline of a surrounding scope passed first; none was taken
  *            -ECANCELED  a surrounding scope was cancelled; none was taken
+ *            -ENOMEM, -ENOSPC  no memory to wait
  * Blocks     the coroutine, never the thread.
  * Threads    a coroutine.
  */

@@ -19,65 +19,65 @@
 
 extern char **environ;
 
-/* The first error of several calls, which are as posix_spawn(): the error is the result. */
-#define FIRST(rc, call)                                                                            \
-    do {                                                                                           \
-        if ((rc) == 0) {                                                                           \
-            (rc) = -(call);                                                                        \
-        }                                                                                          \
-    } while (0)
-
+/* The calls of posix_spawn() return their errors. */
 static int set_attributes(posix_spawnattr_t *attr, bool leads_group)
 {
     sigset_t none, all;
+    int flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
     sigemptyset(&none);
     sigfillset(&all);
-    int flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
-    int rc = 0;
-    FIRST(rc, posix_spawnattr_setsigmask(attr, &none));
-    FIRST(rc, posix_spawnattr_setsigdefault(attr, &all));
+    (void)posix_spawnattr_setsigmask(attr, &none);
+    (void)posix_spawnattr_setsigdefault(attr, &all);
     if (leads_group) {
+        (void)posix_spawnattr_setpgroup(attr, 0);
         flags |= POSIX_SPAWN_SETPGROUP;
-        FIRST(rc, posix_spawnattr_setpgroup(attr, 0));
     }
-    FIRST(rc, posix_spawnattr_setflags(attr, (short)flags));
-    return rc;
+    return -posix_spawnattr_setflags(attr, (short)flags);
 }
 
 static int set_actions(posix_spawn_file_actions_t *actions, const struct weft__child *child)
 {
     int rc = 0;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 3 && rc == 0; i++) {
         if (child->fds[i] >= 0) {
-            FIRST(rc, posix_spawn_file_actions_adddup2(actions, child->fds[i], i));
+            rc = -posix_spawn_file_actions_adddup2(actions, child->fds[i], i);
         }
     }
-    if (child->dir != NULL) {
-        FIRST(rc, posix_spawn_file_actions_addchdir_np(actions, child->dir));
+    if (rc == 0 && child->dir != NULL) {
+        rc = -posix_spawn_file_actions_addchdir_np(actions, child->dir);
     }
     return rc;
+}
+
+static int spawn_with(const struct weft__child *child, const posix_spawnattr_t *attr)
+{
+    posix_spawn_file_actions_t actions;
+    pid_t pid = 0;
+    int rc = -posix_spawn_file_actions_init(&actions);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = set_actions(&actions, child);
+    if (rc == 0) {
+        rc = -posix_spawnp(&pid, child->argv[0], &actions, attr, child->argv,
+                           child->env != NULL ? child->env : environ);
+    }
+    posix_spawn_file_actions_destroy(&actions);
+    return rc != 0 ? rc : (int)pid;
 }
 
 int weft__sys_spawn(const struct weft__child *child)
 {
     posix_spawnattr_t attr;
-    posix_spawn_file_actions_t actions;
-    pid_t pid = 0;
     int rc = weft__fault(WEFT__CALL_SPAWN);
-    FIRST(rc, posix_spawnattr_init(&attr));
+    rc = rc != 0 ? rc : -posix_spawnattr_init(&attr);
     if (rc != 0) {
         return rc;
     }
-    rc = -posix_spawn_file_actions_init(&actions);
-    if (rc == 0) {
-        FIRST(rc, -set_attributes(&attr, child->leads_group));
-        FIRST(rc, -set_actions(&actions, child));
-        FIRST(rc, posix_spawnp(&pid, child->argv[0], &actions, &attr, child->argv,
-                               child->env != NULL ? child->env : environ));
-        posix_spawn_file_actions_destroy(&actions);
-    }
+    rc = set_attributes(&attr, child->leads_group);
+    rc = rc != 0 ? rc : spawn_with(child, &attr);
     posix_spawnattr_destroy(&attr);
-    return rc != 0 ? rc : (int)pid;
+    return rc;
 }
 
 int weft__sys_pidfd(int pid)
@@ -120,10 +120,10 @@ int weft__sys_kill(int pid, int pidfd, bool to_group, int sig)
     return weft__result(kill(to_group ? -pid : pid, sig));
 }
 
-int weft__sys_pipe(int fds[2])
+int weft__sys_pipe(int fds[2], bool nonblock)
 {
     int rc = weft__fault(WEFT__CALL_PIPE);
-    return rc != 0 ? rc : weft__result(pipe2(fds, O_CLOEXEC));
+    return rc != 0 ? rc : weft__result(pipe2(fds, O_CLOEXEC | (nonblock ? O_NONBLOCK : 0)));
 }
 
 int weft__sys_dup(int fd)
@@ -152,9 +152,8 @@ int weft__sys_reopen(int fd)
     }
     int rc = weft__fault(WEFT__CALL_DUP);
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    return rc != 0 ? rc
-                   : weft__result(open(path, (flags & O_ACCMODE) | O_NONBLOCK | O_NOCTTY |
-                                                 O_CLOEXEC));
+    flags = (flags & O_ACCMODE) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    return rc != 0 ? rc : weft__result(open(path, flags));
 }
 
 int weft__sys_open_null(void)

@@ -4,16 +4,11 @@
 
 #include <errno.h>
 
-#include "../base/sys.h"
 #include "../base/sys_process.h"
 
 int weft_pipe(int fds[2])
 {
-    int rc = weft__sys_pipe(fds);
-    for (int i = 0; i < 2 && rc == 0; i++) {
-        (void)weft__sys_set_nonblock(fds[i], true);
-    }
-    return rc;
+    return weft__sys_pipe(fds, true);
 }
 
 int weft_reopen(int fd)

@@ -3,12 +3,12 @@
  * process.c - child processes.
  *
  * A child is started on a thread for blocking calls: until its exec is over, whoever starts it
- * stands still.  Its end is an event of its pidfd; where the kernel has none, or a filter forbids
- * it, the child is asked for again and again, up to every 50 ms.  (Rejected: a thread that waits
- * for it, which no scope could end.)
+ * stands still.  Its end is an event of its pidfd; where the kernel has none, a filter forbids it,
+ * or memory to wait for it is short, the child is asked for again and again, up to every 50 ms.
+ * (Rejected: a thread that waits for it, which no scope could end.)
  *
  * The number of a child is its own until its end is taken, and the next one's after that.  So ends
- * are taken, and signals sent, under the lock; neither waits.
+ * are taken, and signals sent, under the lock, by system calls that do not wait.
  */
 #include <weft/process.h>
 
@@ -25,10 +25,11 @@
 
 #define ASK_NS_MIN ((int64_t)1000000)
 #define ASK_NS_MAX ((int64_t)50000000)
+#define GRACE_NS ((int64_t)5000000000)
 #define SIGNAL_MAX 64
 
 struct weft_process {
-    struct weft__lock lock; /* RANK_CHAN; protects the next three */
+    struct weft__lock lock; /* RANK_FD; protects the next three */
     bool is_ended;          /* and its end was taken */
     int error;              /* 0, or why there is no status */
     int status;
@@ -37,7 +38,6 @@ struct weft_process {
     bool leads_group;
     int cancel_signal;
     int64_t grace_ns;
-    _Atomic uint32_t n_waiting;
 };
 
 /* ---- the start ---- */
@@ -52,7 +52,7 @@ struct start {
 static int open_pipe(struct start *s, int i)
 {
     int fds[2];
-    int rc = weft__sys_pipe(fds);
+    int rc = weft__sys_pipe(fds, false); /* programs expect that their streams block */
     if (rc != 0) {
         return rc;
     }
@@ -133,8 +133,10 @@ static bool are_valid(const struct weft_spawn_opts *opts, char *const argv[])
 {
     const struct weft_stdio *streams[3] = {&opts->in, &opts->out, &opts->err};
     for (int i = 0; i < 3; i++) {
+        int kind = streams[i]->kind;
         int last = i == 2 ? WEFT_STDIO_OUT : WEFT_STDIO_PIPE;
-        if (streams[i]->kind < WEFT_STDIO_INHERIT || streams[i]->kind > last) {
+        if (kind < WEFT_STDIO_INHERIT || kind > last ||
+            (kind == WEFT_STDIO_PIPE && streams[i]->end == NULL)) {
             return false;
         }
     }
@@ -157,10 +159,10 @@ int weft_spawn(struct weft_process **process, char *const argv[],
     if (p == NULL) {
         return -ENOMEM;
     }
-    weft__lock_init(&p->lock, RANK_CHAN);
+    weft__lock_init(&p->lock, RANK_FD);
     p->leads_group = opts->leads_group != 0;
     p->cancel_signal = opts->cancel_signal;
-    p->grace_ns = opts->cancel_grace_ns;
+    p->grace_ns = opts->cancel_grace_ns != 0 ? opts->cancel_grace_ns : GRACE_NS;
     struct start s = {
         .process = p,
         .streams = {&opts->in, &opts->out, &opts->err},
@@ -201,31 +203,39 @@ static int take_end(struct weft_process *p, int *status)
     return rc;
 }
 
-/* 0: there may be an end to be taken; or what a scope says. */
-static int await_end(struct weft_process *p, const void *caller)
+static int await_event(struct weft_process *p, const void *caller)
 {
-    if (p->pidfd >= 0) {
-        struct weft__op_wait ow;
-        weft__op_init(&ow.op, WEFT__OP_POLL, p->pidfd, &ow);
-        ow.op.events = POLLIN;
-        int rc = (int)weft__io_run(&ow.op, WAIT_FD, caller);
-        return rc < 0 ? rc : 0;
-    }
-    for (int64_t delay_ns = ASK_NS_MIN; weft__sys_has_ended(p->pid) == 0;) {
-        int rc = weft__io_pause(delay_ns, caller);
-        if (rc < 0) {
-            return rc;
-        }
-        delay_ns = 2 * delay_ns < ASK_NS_MAX ? 2 * delay_ns : ASK_NS_MAX;
-    }
-    return 0;
+    struct weft__op_wait ow;
+    weft__op_init(&ow.op, WEFT__OP_POLL, p->pidfd, &ow);
+    ow.op.events = POLLIN;
+    return (int)weft__io_run(&ow.op, WAIT_FD, caller);
 }
 
-/* A scope has ended the wait of one that is not to outlive it.  Its end is not taken yet while its
+static int ask_again_and_again(struct weft_process *p, const void *caller)
+{
+    int rc = 0;
+    for (int64_t delay_ns = ASK_NS_MIN; rc == 0 && weft__sys_has_ended(p->pid) == 0;) {
+        rc = weft__io_pause(delay_ns, caller);
+        delay_ns = 2 * delay_ns < ASK_NS_MAX ? 2 * delay_ns : ASK_NS_MAX;
+    }
+    return rc;
+}
+
+/* 0: there may be an end to be taken; or the error of a scope. */
+static int await_end(struct weft_process *p, const void *caller)
+{
+    int rc = p->pidfd >= 0 ? await_event(p, caller) : -ENOSYS;
+    if (rc < 0 && rc != -ETIMEDOUT && rc != -ECANCELED) {
+        rc = ask_again_and_again(p, caller);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+/* A scope has ended the wait for one that is not to outlive it.  Its end is not taken yet while its
  * group is killed: so the group's number is its own. */
 static void end_it(struct weft_process *p, const void *caller)
 {
-    int rc = 0;
+    int rc = -ETIMEDOUT;
     (void)weft_process_kill(p, p->cancel_signal);
     WEFT_SHIELD(grace, p->grace_ns)
         rc = await_end(p, caller);
@@ -236,29 +246,34 @@ static void end_it(struct weft_process *p, const void *caller)
         (void)await_end(p, caller);
 }
 
-static int wait_for_end(struct weft_process *p, int *status, const void *caller)
-{
-    int rc;
-    while ((rc = take_end(p, status)) == -EAGAIN) {
-        int ended = await_end(p, caller);
-        if (ended < 0) {
-            if (p->cancel_signal != 0) {
-                end_it(p, caller);
-                (void)take_end(p, status);
-            }
-            return ended;
-        }
-    }
-    return rc;
-}
-
 int weft_process_wait(struct weft_process *p, int *status)
 {
+    const void *caller = __builtin_return_address(0);
     (void)weft__park_self("weft_process_wait()");
-    atomic_fetch_add_explicit(&p->n_waiting, 1, memory_order_relaxed);
-    int rc = wait_for_end(p, status, __builtin_return_address(0));
-    atomic_fetch_sub_explicit(&p->n_waiting, 1, memory_order_relaxed);
-    return rc;
+    for (;;) {
+        int rc = take_end(p, status);
+        if (rc != -EAGAIN) {
+            return rc;
+        }
+        rc = await_end(p, caller);
+        if (rc < 0 && p->cancel_signal != 0) {
+            end_it(p, caller);
+            (void)take_end(p, status);
+            rc = weft__park_check_scope(); /* told again: the grace was a scope, too */
+        }
+        if (rc < 0) {
+            return rc;
+        }
+    }
+}
+
+/* Whoever takes the ends of all children may have taken this one: then its number is nobody's. */
+static int send_signal(const struct weft_process *p, int sig)
+{
+    if (p->is_ended || weft__sys_has_ended(p->pid) < 0) {
+        return -ESRCH;
+    }
+    return weft__sys_kill(p->pid, p->pidfd, p->leads_group, sig);
 }
 
 int weft_process_kill(struct weft_process *p, int sig)
@@ -267,7 +282,7 @@ int weft_process_kill(struct weft_process *p, int sig)
         return -EINVAL;
     }
     weft__lock(&p->lock);
-    int rc = p->is_ended ? -ESRCH : weft__sys_kill(p->pid, p->pidfd, p->leads_group, sig);
+    int rc = send_signal(p, sig);
     weft__unlock(&p->lock);
     return rc;
 }
@@ -277,23 +292,31 @@ pid_t weft_process_pid(const struct weft_process *p)
     return p->pid;
 }
 
+/* It is killed, or its end is there. */
+static void await_and_take_end(struct weft_process *p, const void *caller)
+{
+    if (weft__park_runtime() == NULL) {
+        (void)weft__sys_wait_child(p->pid, true, &p->status);
+        return;
+    }
+    WEFT_SHIELD(its_end, WEFT_NEVER) {
+        while (take_end(p, NULL) == -EAGAIN) {
+            (void)await_end(p, caller);
+        }
+    }
+}
+
 void weft_process_free(struct weft_process *p)
 {
     if (p == NULL) {
         return;
     }
-    if (atomic_load_explicit(&p->n_waiting, memory_order_relaxed) != 0) {
+    if (p->pidfd >= 0 && weft__park_is_awaited(p->pidfd)) {
         weft__fatal("weft_process_free: somebody waits for the process");
     }
     if (take_end(p, NULL) == -EAGAIN) {
         (void)weft_process_kill(p, SIGKILL);
-        if (weft__park_runtime() == NULL) {
-            (void)weft__sys_wait_child(p->pid, true, &p->status);
-        } else {
-            WEFT_SHIELD(its_end, WEFT_NEVER)
-                (void)await_end(p, __builtin_return_address(0));
-            (void)take_end(p, NULL);
-        }
+        await_and_take_end(p, __builtin_return_address(0));
     }
     if (p->pidfd >= 0) {
         (void)weft__sys_close(p->pidfd);

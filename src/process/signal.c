@@ -12,7 +12,6 @@
 
 struct weft_signals {
     struct weft__listener listener;
-    _Atomic uint32_t n_waiting;
 };
 
 int weft_signals_open(struct weft_signals **signals, uint64_t set)
@@ -44,7 +43,7 @@ void weft_signals_close(struct weft_signals *s)
     if (s == NULL) {
         return;
     }
-    if (atomic_load_explicit(&s->n_waiting, memory_order_relaxed) != 0) {
+    if (weft__park_is_awaited(s->listener.fd)) {
         weft__fatal("weft_signals_close: somebody waits for the signals");
     }
     weft__signals_leave(&s->listener);
@@ -110,10 +109,7 @@ static int wait_for_fd(struct weft_signals *s, const void *caller)
     struct weft__op_wait ow;
     weft__op_init(&ow.op, WEFT__OP_POLL, s->listener.fd, &ow);
     ow.op.events = POLLIN;
-    atomic_fetch_add_explicit(&s->n_waiting, 1, memory_order_relaxed);
-    int rc = (int)weft__io_run(&ow.op, WAIT_FD, caller);
-    atomic_fetch_sub_explicit(&s->n_waiting, 1, memory_order_relaxed);
-    return rc;
+    return (int)weft__io_run(&ow.op, WAIT_FD, caller);
 }
 
 int weft_signals_wait(struct weft_signals *s, struct weft_signal *info)

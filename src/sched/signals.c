@@ -60,10 +60,18 @@ static void tell(struct weft__listener *l, int sig, uint64_t sender)
     (void)weft__sys_write(l->fd, &one, sizeof one);
 }
 
+/* Where a signal has no sender its fields mean other things. */
+static uint64_t sender_of(int sig, const siginfo_t *info)
+{
+    bool has_sender = info->si_code == SI_USER || info->si_code == SI_QUEUE ||
+                      info->si_code == SI_TKILL || info->si_code == SI_MESGQ || sig == SIGCHLD;
+    return has_sender ? (uint64_t)info->si_uid << 32 | (uint32_t)info->si_pid : 0;
+}
+
 static void on_signal(int sig, siginfo_t *info, void *ucontext)
 {
     int saved = weft__errno();
-    uint64_t sender = (uint64_t)info->si_uid << 32 | (uint32_t)info->si_pid;
+    uint64_t sender = sender_of(sig, info);
     (void)ucontext;
     /* seq_cst [SIGNAL-INSIDE], here and below */
     atomic_fetch_add_explicit(&inside, 1, memory_order_seq_cst);
@@ -129,9 +137,11 @@ static void restore(uint64_t signals)
     installed &= ~signals;
 }
 
-/* The child of a fork gets its signals as if nobody had asked.  Its listeners hear nothing more;
- * their fds are the parent's.  It has no watch thread. */
-static void restore_in_child(void)
+/*
+ * The child of a fork gets its signals as if nobody had asked.  Its listeners hear nothing more;
+ * their fds are the parent's.  It has no watch thread, and none of those who were at work here.
+ */
+void weft__signals_in_child(void)
 {
     struct weft__listener *l = atomic_load_explicit(&listeners, memory_order_relaxed);
     for (; l != NULL; l = next_of(l)) {
@@ -140,15 +150,16 @@ static void restore_in_child(void)
         atomic_store_explicit(&l->pending, 0, memory_order_relaxed);
     }
     atomic_store_explicit(&listeners, NULL, memory_order_relaxed);
-    restore(installed);
+    restore(~UINT64_C(0)); /* whatever has been noted of them */
     opened = 0;
-    atomic_store_explicit(&inside, 0, memory_order_relaxed); /* who was is not here */
+    atomic_store_explicit(&inside, 0, memory_order_relaxed);
+    weft__lock_init(&lock, RANK_SIGNALS);
 }
 
 static int install_all(uint64_t asked)
 {
     static bool is_registered;
-    int rc = is_registered ? 0 : weft__sys_at_fork(restore_in_child);
+    int rc = is_registered ? 0 : weft__sys_at_fork(weft__signals_in_child);
     is_registered = is_registered || rc == 0;
     for (int sig = 1; sig <= WEFT__SIGNALS && rc == 0; sig++) {
         if ((asked & ~installed & bit_of(sig)) != 0) {

@@ -17,6 +17,9 @@
 #ifndef WEFT_SCHED_SIGNALS_H
 #define WEFT_SCHED_SIGNALS_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "../base/atomic.h"
 
 #define WEFT__SIGNALS 64
@@ -40,6 +43,9 @@ void weft__signals_leave(struct weft__listener *l);
 /* By the watch thread: open what is asked for, and shut the rest; shut all, before it ends. */
 void weft__signals_open(void);
 void weft__signals_shut(void);
+
+/* By the one thread that the child of a fork has; perhaps twice. */
+void weft__signals_in_child(void);
 
 /* `handler`, which is no more, may be what a signal would get back: then it gets the default. */
 void weft__signals_forget(int sig, void (*handler)(int));

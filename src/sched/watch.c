@@ -118,6 +118,7 @@ static void poison_child(void)
         return;
     }
     atomic_store_explicit(&weft__is_forked, true, memory_order_relaxed);
+    weft__signals_in_child();      /* whose handlers may lie over the next */
     weft__fault_handlers_remove(); /* they ask the watch thread */
     if (m != NULL && m->cur != NULL) {
         weft__place_in_child(m);

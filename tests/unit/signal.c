@@ -148,6 +148,49 @@ TEST(of_several_who_wait_for_one_object_one_gets_the_signal)
     CHECK_EQ(weft_run(several_wait, NULL), 0);
 }
 
+static int expect_from(struct weft_signals *s, int sig, pid_t pid)
+{
+    struct weft_signal info;
+
+    CHECK_EQ(weft_signals_wait(s, &info), sig);
+    CHECK_EQ(info.pid, pid);
+    return 0;
+}
+
+static int be_sent_from_everywhere(void *arg)
+{
+    struct weft_signals *s = open_signals(WEFT_SIGNAL(SIGALRM) | WEFT_SIGNAL(SIGCHLD));
+    const struct itimerval once = {{0, 0}, {0, 1000}};
+    const struct itimerspec once_more = {{0, 0}, {0, 1000000}};
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM};
+    timer_t timer;
+
+    (void)arg;
+    CHECK_EQ(sigqueue(getpid(), SIGALRM, (union sigval){.sival_int = 0}), 0);
+    expect_from(s, SIGALRM, getpid());
+    CHECK_EQ(setitimer(ITIMER_REAL, &once, NULL), 0);
+    expect_from(s, SIGALRM, 0);
+    CHECK_EQ(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
+    CHECK_EQ(timer_settime(timer, 0, &once_more, NULL), 0);
+    expect_from(s, SIGALRM, 0);
+    CHECK_EQ(timer_delete(timer), 0);
+    const pid_t child = fork();
+    if (child == 0)
+        _exit(0);
+    expect_from(s, SIGCHLD, child);
+    CHECK_EQ(waitpid(child, NULL, 0), child);
+    weft_signals_close(s);
+    return 0;
+}
+
+/* Goal: what the kernel sends by itself has no sender, though the fields of one hold something. */
+TEST(who_has_sent_a_signal_is_known)
+{
+    block(SIGALRM);
+    block(SIGCHLD);
+    CHECK_EQ(weft_run(be_sent_from_everywhere, NULL), 0);
+}
+
 /* Until the fd says so. */
 static void await_ready(const struct weft_signals *s)
 {
@@ -332,6 +375,37 @@ TEST(an_object_for_sigquit_outlives_the_runtime)
     CHECK_EQ(weft_run(ask_for_quit, &s), 0);
     weft_signals_close(s);
     expect_handler(SIGQUIT, SIG_DFL);
+}
+
+static void wait_for_ever(void *s)
+{
+    (void)!weft_signals_wait(s, NULL);
+}
+
+static int leave_one_who_waits(void *s)
+{
+    struct weft_stats stats = {.size = sizeof stats};
+
+    CHECK_EQ(weft_go(wait_for_ever, s), 0);
+    do {
+        weft_yield();
+        CHECK_EQ(weft_runtime_stats(NULL, &stats), 0);
+    } while (stats.parks == 0);
+    return 0;
+}
+
+/* Goal: who waited in a runtime that was stopped waits no more, and takes nothing. */
+TEST(an_object_outlives_those_who_wait_in_a_runtime)
+{
+    struct weft_signals *s = open_signals(WEFT_SIGNAL(SIGUSR1));
+
+    block(SIGUSR1);
+    CHECK_EQ(weft_run(leave_one_who_waits, s), 0);
+    CHECK_EQ(kill(getpid(), SIGUSR1), 0);
+    CHECK_EQ(weft_run(wait_for_one, s), 0);
+    CHECK_EQ(weft_run(leave_one_who_waits, s), 0);
+    weft_signals_close(s);
+    expect_handler(SIGUSR1, SIG_DFL);
 }
 
 /* How a child of this process ends that does this. */
