@@ -29,7 +29,8 @@
 #define SIGNAL_MAX 64
 
 struct weft_process {
-    struct weft__lock lock; /* RANK_FD; protects the next three */
+    struct weft__lock lock; /* RANK_FD; protects the next four */
+    bool is_doomed;         /* a scope has ended it: nothing of its group is to outlive it */
     bool is_ended;          /* and its end was taken */
     int error;              /* 0, or why there is no status */
     int status;
@@ -191,6 +192,10 @@ static int take_end(struct weft_process *p, int *status)
 {
     weft__lock(&p->lock);
     if (!p->is_ended) {
+        if (p->is_doomed && p->leads_group && weft__sys_has_ended(p->pid) == 1) {
+            /* As long as its end is not taken its group's number is its own. */
+            (void)weft__sys_kill(p->pid, p->pidfd, true, SIGKILL);
+        }
         int rc = weft__sys_wait_child(p->pid, false, &p->status);
         p->is_ended = rc != 0;
         p->error = rc < 0 ? rc : 0;
@@ -208,7 +213,7 @@ static int await_event(struct weft_process *p, const void *caller)
     struct weft__op_wait ow;
     weft__op_init(&ow.op, WEFT__OP_POLL, p->pidfd, &ow);
     ow.op.events = POLLIN;
-    return (int)weft__io_run(&ow.op, WAIT_FD, caller);
+    return (int)weft__io_run(&ow.op, WAIT_PROCESS, caller);
 }
 
 static int ask_again_and_again(struct weft_process *p, const void *caller)
@@ -231,17 +236,30 @@ static int await_end(struct weft_process *p, const void *caller)
     return rc < 0 ? rc : 0;
 }
 
-/* A scope has ended the wait for one that is not to outlive it.  Its end is not taken yet while its
- * group is killed: so the group's number is its own. */
+/* Whoever takes the ends of all children may have taken this one: then its number is nobody's. */
+static int send_signal(struct weft_process *p, int sig, bool dooms)
+{
+    int rc = -ESRCH;
+    weft__lock(&p->lock);
+    p->is_doomed |= dooms;
+    if (!p->is_ended && weft__sys_has_ended(p->pid) >= 0) {
+        rc = weft__sys_kill(p->pid, p->pidfd, p->leads_group, sig);
+    }
+    weft__unlock(&p->lock);
+    return rc;
+}
+
+/* A scope has ended the wait for one that is not to outlive it. */
 static void end_it(struct weft_process *p, const void *caller)
 {
     int rc = -ETIMEDOUT;
-    (void)weft_process_kill(p, p->cancel_signal);
+    (void)send_signal(p, p->cancel_signal, true);
     WEFT_SHIELD(grace, p->grace_ns)
         rc = await_end(p, caller);
-    if (rc != 0 || p->leads_group) {
-        (void)weft_process_kill(p, SIGKILL);
+    if (rc == 0) {
+        return;
     }
+    (void)send_signal(p, SIGKILL, true);
     WEFT_SHIELD(its_end, WEFT_NEVER)
         (void)await_end(p, caller);
 }
@@ -267,24 +285,9 @@ int weft_process_wait(struct weft_process *p, int *status)
     }
 }
 
-/* Whoever takes the ends of all children may have taken this one: then its number is nobody's. */
-static int send_signal(const struct weft_process *p, int sig)
-{
-    if (p->is_ended || weft__sys_has_ended(p->pid) < 0) {
-        return -ESRCH;
-    }
-    return weft__sys_kill(p->pid, p->pidfd, p->leads_group, sig);
-}
-
 int weft_process_kill(struct weft_process *p, int sig)
 {
-    if (sig < 0 || sig > SIGNAL_MAX) {
-        return -EINVAL;
-    }
-    weft__lock(&p->lock);
-    int rc = send_signal(p, sig);
-    weft__unlock(&p->lock);
-    return rc;
+    return sig < 0 || sig > SIGNAL_MAX ? -EINVAL : send_signal(p, sig, false);
 }
 
 pid_t weft_process_pid(const struct weft_process *p)

@@ -109,7 +109,7 @@ static int wait_for_fd(struct weft_signals *s, const void *caller)
     struct weft__op_wait ow;
     weft__op_init(&ow.op, WEFT__OP_POLL, s->listener.fd, &ow);
     ow.op.events = POLLIN;
-    return (int)weft__io_run(&ow.op, WAIT_FD, caller);
+    return (int)weft__io_run(&ow.op, WAIT_SIGNAL, caller);
 }
 
 int weft_signals_wait(struct weft_signals *s, struct weft_signal *info)
