@@ -23,8 +23,8 @@
  *
  * An object belongs to the process, not to a runtime: it may be made before one starts, and be used
  * in all of them.  While no runtime lives, a signal arrives if a thread has it open, and otherwise
- * when the next one starts.  A signal that is sent to one thread (pthread_kill(), or SIGPIPE) stays
- * with that thread; those of Weft have it blocked.
+ * when the next one starts.  A signal that is sent to one thread (pthread_kill(), or SIGPIPE)
+ * arrives when that thread has it open; coroutines run on threads that never have.
  */
 #ifndef WEFT_SIGNAL_H
 #define WEFT_SIGNAL_H

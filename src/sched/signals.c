@@ -21,6 +21,7 @@
 #include "../base/lock.h"
 #include "../base/sys.h"
 #include "../base/sys_process.h"
+#include "trace.h"
 #include "watch.h"
 
 static struct weft__lock lock = WEFT__LOCK_STATIC(RANK_SIGNALS); /* what is below; not inside */
@@ -68,11 +69,20 @@ static uint64_t sender_of(int sig, const siginfo_t *info)
     return has_sender ? (uint64_t)info->si_uid << 32 | (uint32_t)info->si_pid : 0;
 }
 
+/* The look-out's question to one of our threads, which no program means (trace.h). */
+static bool is_own(int sig, const siginfo_t *info)
+{
+    return sig == WEFT__TRACE_SIGNAL && info->si_code == SI_TKILL;
+}
+
 static void on_signal(int sig, siginfo_t *info, void *ucontext)
 {
     int saved = weft__errno();
     uint64_t sender = sender_of(sig, info);
     (void)ucontext;
+    if (is_own(sig, info)) {
+        return;
+    }
     /* seq_cst [SIGNAL-INSIDE], here and below */
     atomic_fetch_add_explicit(&inside, 1, memory_order_seq_cst);
     struct weft__listener *l = atomic_load_explicit(&listeners, memory_order_seq_cst);
