@@ -52,6 +52,9 @@
 #include <weft/future.h>
 #include <weft/io.h>
 #include <weft/file.h>
+#include <weft/pipe.h>
+#include <weft/process.h>
+#include <weft/signal.h>
 #include <weft/net.h>
 #include <weft/message.h>
 #include <weft/datagram.h>

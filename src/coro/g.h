@@ -101,6 +101,8 @@ enum weft__wait_reason {
     WAIT_FILE,
     WAIT_PATH,
     WAIT_FILE_LOCK,
+    WAIT_PROCESS,
+    WAIT_SIGNAL,
     WAIT_BLOCKING,
     WAIT_NAME,
     WAIT_REASON_COUNT,

@@ -12,8 +12,8 @@
 #include "../reactor/driver.h"
 #include "io.h"
 
-#define ROOM_NS_MIN ((int64_t)200000)
-#define ROOM_NS_MAX ((int64_t)10000000)
+#define WHILE_NS_MIN ((int64_t)200000)
+#define WHILE_NS_MAX ((int64_t)10000000)
 #define LOOK_NS_MIN (10 * WEFT_US)
 #define LOOK_NS_MAX WEFT_MS
 
@@ -37,13 +37,13 @@ int weft__io_adopt_datagrams(int fd)
     return fd < 0 ? fd : adopted(fd, weft__fd_adopt_datagrams(&weft__park_reactors()->fds, fd));
 }
 
-int weft__io_wait_for_room(int fd, int64_t *delay_ns, enum weft__wait_reason reason,
+int weft__io_wait_a_while(int fd, int64_t *delay_ns, enum weft__wait_reason reason,
                            const void *caller)
 {
     struct weft__wait w;
-    *delay_ns = *delay_ns == 0                ? ROOM_NS_MIN
-                : *delay_ns * 2 < ROOM_NS_MAX ? *delay_ns * 2
-                                              : ROOM_NS_MAX;
+    *delay_ns = *delay_ns == 0                ? WHILE_NS_MIN
+                : *delay_ns * 2 < WHILE_NS_MAX ? *delay_ns * 2
+                                              : WHILE_NS_MAX;
     weft__park_init(&w);
     weft__park_until(&w, weft__clock_after(weft__clock_ns(), *delay_ns), 0);
     weft__park_begin(&w, reason, (const void *)(intptr_t)fd, caller);

@@ -37,7 +37,7 @@ int weft__io_adopt_datagrams(int fd);
 
 /* For what has no event, and is tried again after a while: *delay_ns, 0 at first, 0.2 ms then, and
  * twice as long each time, up to 10 ms.  0, or what a surrounding scope says. */
-int weft__io_wait_for_room(int fd, int64_t *delay_ns, enum weft__wait_reason reason,
+int weft__io_wait_a_while(int fd, int64_t *delay_ns, enum weft__wait_reason reason,
                            const void *caller);
 /* The part of a vector that begins `skip` bytes after its start, at most WEFT__IO_PART pieces of
  * it; returns how many.  The rest comes with the next part. */

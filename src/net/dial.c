@@ -22,7 +22,7 @@ static int connect_to(int fd, const struct weft_addr *addr, const void *caller)
             return (int)rc;
         }
         /* The backlog of a UNIX listener is full: the kernel has no event for its end. */
-        int ended = weft__io_wait_for_room(fd, &delay_ns, WAIT_CONNECT, caller);
+        int ended = weft__io_wait_a_while(fd, &delay_ns, WAIT_CONNECT, caller);
         if (ended != 0) {
             return ended;
         }

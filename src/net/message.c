@@ -48,7 +48,7 @@ ssize_t weft__message_send(struct weft__op *op, weft__io_try_fn *try_now, const 
         if (n != -EAGAIN) {
             return n;
         }
-        int ended = weft__io_wait_for_room(op->fd, &delay_ns, WAIT_WRITE, caller);
+        int ended = weft__io_wait_a_while(op->fd, &delay_ns, WAIT_WRITE, caller);
         if (ended != 0) {
             return ended;
         }

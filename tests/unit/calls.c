@@ -10,6 +10,7 @@
  */
 #include "calls.h"
 #include "calls_file.h"
+#include "calls_process.h"
 
 #include <pthread.h>
 #include <sys/resource.h>

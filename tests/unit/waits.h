@@ -20,6 +20,8 @@
  *                     (what has begun is waited for; what is queued: file_end.c)
  *   not in the table: weft_blocking (what has begun is waited for; what is queued: blocking.c)
  *   not in the table: weft_blocking_leave (back to a processor: no scope ends it)
+ *   not in the table: weft_spawn (what has begun is waited for: process.c)
+ *   not in the table: weft_process_free (a child that is freed ends: no scope ends it)
  *   not in the table: weft_call_on_big_stack weft_defer_end weft_exit (as the functions called do)
  *   not in the table: weft_close (ends by itself)
  *   not in the table: weft_dgram_send_train (UDP waits for no reader; else as weft_dgram_send)
@@ -36,6 +38,7 @@
 #include "waits_file.h"
 #include "waits_limit.h"
 #include "waits_message.h"
+#include "waits_process.h"
 
 /* What ends the thing that a call waits for, by those who do not wait. */
 struct closing {
@@ -178,6 +181,12 @@ static const struct row rows[] = {
      NOT_CLOSED("a lookup ends by itself")},
     {"weft_file_lock", call_file_lock, unlock_file, unlock_again,
      CLOSED(close_file, -EBADF, GONE)},
+    {"weft_process_wait", call_process_wait, end_child, NULL,
+     NOT_CLOSED("to free it in use is fatal: tests/child/process_freed_in_use.c")},
+    {"weft_signals_wait", call_signals_wait, send_signal, NULL,
+     NOT_CLOSED("to close it in use is fatal: tests/child/signals_closed_in_use.c")},
+    {"weft_select a-signal", call_select_signal, send_signal, NULL,
+     NOT_CLOSED("to close it in use is fatal: tests/child/signals_closed_in_use.c")},
     {"weft_resolve", call_resolve, answer_lookups, NULL, NOT_CLOSED("a lookup ends by itself")},
     {"weft_listen", call_listen, answer_lookups, close_result,
      NOT_CLOSED("a lookup ends by itself")},
