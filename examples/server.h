@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * server.h - what the three servers of this folder have in common and what is not their subject:
+ * server.h - what the servers of this folder have in common and what is not their subject:
  * options, the signals that stop them, the listening socket and the line that announces it.
  */
 #ifndef EXAMPLES_SERVER_H
@@ -21,13 +21,18 @@ struct server_options {
     int port;         /* 0: the system chooses one */
     int procs;        /* 0: the runtime's default */
     enum weft_reactor reactor;
-    int idle_seconds; /* 0: the program has no --idle */
+    int idle_seconds;  /* 0: the program has no --idle */
+    const char *redis; /* NULL: the program has no --redis; "": it has, and was given none */
+    const char *to;    /* the same of --to */
 };
 
 static void server_usage(FILE *out, const char *program, const struct server_options *defaults)
 {
-    fprintf(out, "usage: %s [--host H] [--port N] [--procs N] [--reactor auto|io_uring|epoll]%s\n",
-            program, defaults->idle_seconds > 0 ? " [--idle SECONDS]" : "");
+    fprintf(out, "usage: %s [--host H] [--port N] [--procs N]", program);
+    fprintf(out, " [--reactor auto|io_uring|epoll]%s%s%s\n",
+            defaults->idle_seconds > 0 ? " [--idle SECONDS]" : "",
+            defaults->redis != NULL ? " [--redis HOST:PORT]" : "",
+            defaults->to != NULL ? " --to HOST:PORT" : "");
     fprintf(out, "defaults: --host %s --port %d\n", defaults->host, defaults->port);
 }
 
@@ -62,7 +67,8 @@ static void server_read_options(struct server_options *options, int argc, char *
     static const struct option known[] = {
         {"host", required_argument, NULL, 'H'},    {"port", required_argument, NULL, 'p'},
         {"procs", required_argument, NULL, 'P'},   {"idle", required_argument, NULL, 'i'},
-        {"reactor", required_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'},
+        {"reactor", required_argument, NULL, 'r'}, {"redis", required_argument, NULL, 'R'},
+        {"to", required_argument, NULL, 't'},      {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     const struct server_options defaults = *options;
@@ -79,6 +85,10 @@ static void server_read_options(struct server_options *options, int argc, char *
             options->reactor = server_reactor(optarg);
         } else if (c == 'i' && defaults.idle_seconds > 0) {
             options->idle_seconds = server_number("idle", optarg, 1, 86400);
+        } else if (c == 'R' && defaults.redis != NULL) {
+            options->redis = optarg;
+        } else if (c == 't' && defaults.to != NULL) {
+            options->to = optarg;
         } else {
             server_usage(c == 'h' ? stdout : stderr, argv[0], &defaults);
             exit(c == 'h' ? 0 : 2);

@@ -209,7 +209,7 @@ static void pttl(struct call *c)
     reply_int(c->out, rest_ms(c));
 }
 
-/* Does the set "[a-z]" or "[^ab]" at *at, behind its bracket, hold the character?  Steps over it. */
+/* Does the set at *at, "a-z]" or "^ab]", hold the character?  Steps over it. */
 static bool is_in_set(const char **at, const char *end, unsigned char ch)
 {
     const bool is_outside = *at < end && **at == '^';
