@@ -105,11 +105,22 @@ struct weft_config {
                                    not the child of a fork()) inherits the one CPU */
     int64_t spin_ns;           /* WEFT_SPIN_US, in microseconds: how long a processor without work
                                    goes on looking for some before its thread sleeps, up to
-                                   ten seconds; default WEFT_SPIN_NONE; it costs CPU time, and
+                                   ten seconds, or WEFT_NEVER (in the environment "always"): it
+                                   never sleeps; default WEFT_SPIN_NONE; it costs CPU time, and
                                    saves the tens of microseconds that waking a thread takes */
     int64_t name_ttl_ns;       /* WEFT_NAME_TTL, in seconds, 0 for none: how long an answer of
                                    weft_resolve() is used again; default 10 s, -1: not at all */
     int64_t name_error_ttl_ns; /* WEFT_NAME_ERROR_TTL: the same of an error; default 1 s */
+    int ring_entries;          /* WEFT_RING_ENTRIES: of an io_uring submission queue, of which each
+                                   processor has one, 16 to 4096 and a power of two; so many go to
+                                   the kernel in one call, more than that wait in flight as well;
+                                   default 256.  The memory counts against RLIMIT_MEMLOCK */
+    int ring_poll_ms;          /* WEFT_RING_POLL_MS: a thread of the kernel looks for submissions,
+                                   all rings together, so that they take no system call, and sleeps
+                                   after so many milliseconds without; up to 10000; default 0: no
+                                   such thread.  It takes a CPU; epoll knows nothing of it */
+    int fd_ops_max;            /* WEFT_FD_OPS_MAX: how many calls may wait on one fd at a time; one
+                                   more ends with -EBUSY; default no limit */
 };
 
 #define WEFT_CONFIG_INIT                                                                           \

@@ -357,7 +357,7 @@ static struct names *names_of(struct weft_runtime *rt)
     if (names == NULL) {
         return NULL;
     }
-    names->kept.free = names_free;
+    names->kept.drop = names_free;
     names->rt = rt;
     names->pool = weft__park_pool();
     names->ttl_ns = place->ttl_ns;

@@ -83,11 +83,21 @@ extern const struct weft__driver weft__driver_epoll;
 extern const struct weft__driver weft__driver_uring;
 #endif
 
+/* Of the public header: which driver to take, and how it is made. */
+struct weft__reactor_choice {
+    bool want_uring;
+    bool want_epoll;
+    unsigned ring_entries; /* 0: the driver's own number */
+    unsigned ring_poll_ms; /* 0: no thread of the kernel's */
+    int fd_ops_max;        /* 0: any number */
+};
+
 /* What the reactors of one runtime share. */
 struct weft__reactor_group {
     const struct weft__driver *driver;
     const char *why;   /* a phrase for people: why this driver ("probed", "epoll asked for", ...) */
     char why_text[96]; /* where `why` is put together when it names an error */
+    struct weft__reactor_choice choice;
     struct weft__fdtable fds;
     _Atomic int count;              /* grows by weft__reactors_add() */
     struct weft__reactor *reactors; /* `count` of them, and room for some more */
@@ -129,12 +139,6 @@ void weft__reactor_pass_wake(struct weft__reactor *r);
 /* From here on a wake is sent anew.  What was written before the wakes so far is visible. */
 void weft__reactor_clear_wake(struct weft__reactor *r);
 
-/* enum weft_reactor of the public header: which driver to take. */
-struct weft__reactor_choice {
-    bool want_uring;
-    bool want_epoll;
-};
-
 /*
  * Start `count` reactors with the best driver of those wanted: io_uring first, probed by a real
  * operation; if it is refused (ENOSYS, EPERM, EACCES, ENOMEM, EMFILE, EINVAL, ...) and epoll is
@@ -142,6 +146,9 @@ struct weft__reactor_choice {
  */
 int weft__reactors_start(struct weft__reactor_group *group, int count,
                          struct weft__reactor_choice choice);
+
+/* Threads of the process that the kernel has started for the reactors, and that stay. */
+int weft__reactors_threads(const struct weft__reactor_group *group);
 
 /* Start one reactor more, of WEFT__REACTORS_MORE at most; by one thread at a time.  0 or -errno. */
 #define WEFT__REACTORS_MORE 8

@@ -229,6 +229,9 @@ static int close_fd(struct weft__reactor *r, struct weft__fd *entry, struct weft
 /* Link the operation and let events come.  1 if it is complete. */
 static int begin_wait(struct weft__reactor *r, struct weft__fd *entry, struct weft__op *op)
 {
+    if (!weft__fd_has_room(entry, r->group->choice.fd_ops_max)) {
+        return -EBUSY;
+    }
     op->is_socket = is_own(entry);
     weft__fd_link(entry, op);
     weft__perturb();

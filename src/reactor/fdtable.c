@@ -113,6 +113,15 @@ bool weft__fd_is_own(struct weft__fdtable *t, int fd)
     return entry != NULL && atomic_load_explicit(&entry->is_own, memory_order_relaxed);
 }
 
+bool weft__fd_has_room(const struct weft__fd *entry, int max)
+{
+    int n = 0;
+    for (const struct weft__op *op = entry->in_flight; op != NULL && n < max; op = op->fd_next) {
+        n++;
+    }
+    return max == 0 || n < max;
+}
+
 void weft__fd_link(struct weft__fd *entry, struct weft__op *op)
 {
     op->fd_next = NULL;

@@ -120,6 +120,8 @@ bool weft__fd_is_own(struct weft__fdtable *t, int fd);
 
 /* Link an operation that goes into flight; unlink it.  Under the entry's lock. */
 void weft__fd_link(struct weft__fd *entry, struct weft__op *op);
+/* May one more be linked?  `max` is 0 for any number. */
+bool weft__fd_has_room(const struct weft__fd *entry, int max);
 void weft__fd_unlink(struct weft__fd *entry, struct weft__op *op);
 
 /* End this life of the fd: close it and make the entry blank for the next one.  Nothing is in

@@ -182,6 +182,7 @@ int weft__reactors_start(struct weft__reactor_group *group, int count,
         return -ENOMEM;
     }
     atomic_init(&group->count, count);
+    group->choice = choice;
     weft__fdtable_init(&group->fds);
     int rc = start_wanted(group, choice);
     if (rc < 0) {
@@ -190,6 +191,11 @@ int weft__reactors_start(struct weft__reactor_group *group, int count,
         atomic_init(&group->count, 0);
     }
     return rc;
+}
+
+int weft__reactors_threads(const struct weft__reactor_group *group)
+{
+    return group->driver != &weft__driver_epoll && group->choice.ring_poll_ms != 0 ? 1 : 0;
 }
 
 int weft__reactors_add(struct weft__reactor_group *group)

@@ -81,7 +81,7 @@ static bool make_room(struct weft__reactor *r, unsigned n)
     for (int i = 0; i < ROOM_TRIES && io_uring_sq_space_left(ring) < n; i++) {
         int rc = weft__sys_fault_now(WEFT__CALL_URING_ENTER);
         if (rc == 0) {
-            rc = io_uring_submit(ring);
+            rc = weft__ring_make_room(ring);
         }
         weft__ring_check(rc);
         if (rc < 0) {
@@ -197,6 +197,10 @@ static int begin_op(struct weft__reactor *r, struct weft__fd *entry, struct weft
     if (entry->is_closing || weft__fd_is_another(entry, op)) {
         weft__unlock(&entry->lock);
         return -EBADF;
+    }
+    if (!weft__fd_has_room(entry, r->group->choice.fd_ops_max)) {
+        weft__unlock(&entry->lock);
+        return -EBUSY;
     }
     op->is_socket = atomic_load_explicit(&entry->is_own, memory_order_relaxed);
     if (op->is_socket && op->kind <= WEFT__OP_WRITEV) {
@@ -533,7 +537,8 @@ static int uring_start(struct weft__reactor *r)
     if (st == NULL) {
         return -ENOMEM;
     }
-    int rc = weft__ring_start(&st->ring, r == first ? NULL : &state_of(first)->ring);
+    int rc = weft__ring_start(&st->ring, r == first ? NULL : &state_of(first)->ring,
+                              &r->group->choice);
     if (rc < 0) {
         goto out_state;
     }

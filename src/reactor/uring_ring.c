@@ -109,7 +109,8 @@ static bool wait_for_leaving(int *n_waits)
  * locked memory is short, a smaller ring does.  Never SINGLE_ISSUER or DEFER_TASKRUN: a P changes
  * threads, and the kernel would refuse the new one.
  */
-static int make_ring(struct io_uring *ring, const struct io_uring *first)
+static int make_ring(struct io_uring *ring, const struct io_uring *first,
+                     const struct weft__reactor_choice *choice)
 {
     static const unsigned steps[] = {
         IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
@@ -119,13 +120,18 @@ static int make_ring(struct io_uring *ring, const struct io_uring *first)
         0,
     };
     size_t step = 0;
-    unsigned entries = ENTRIES;
+    unsigned entries = choice->ring_entries != 0 ? choice->ring_entries : ENTRIES;
     int n_waits = 0;
     for (;;) {
         struct io_uring_params params;
         memset(&params, 0, sizeof params);
         params.flags = steps[step];
         params.cq_entries = entries * CQ_FACTOR;
+        if (choice->ring_poll_ms != 0) { /* nobody's task runs anything then */
+            params.flags &= ~(IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG);
+            params.flags |= IORING_SETUP_SQPOLL;
+            params.sq_thread_idle = choice->ring_poll_ms;
+        }
         if (first == NULL) {
             params.flags &= ~IORING_SETUP_ATTACH_WQ;
         } else {
@@ -152,9 +158,10 @@ static int make_ring(struct io_uring *ring, const struct io_uring *first)
     }
 }
 
-int weft__ring_start(struct io_uring *ring, const struct io_uring *first)
+int weft__ring_start(struct io_uring *ring, const struct io_uring *first,
+                     const struct weft__reactor_choice *choice)
 {
-    int rc = make_ring(ring, first);
+    int rc = make_ring(ring, first, choice);
     if (rc < 0) {
         return rc;
     }
@@ -214,13 +221,28 @@ void weft__ring_enter(struct io_uring *ring, int64_t deadline_ns)
     weft__ring_check(rc);
 }
 
+static bool has_poller(const struct io_uring *ring)
+{
+    return (ring->flags & IORING_SETUP_SQPOLL) != 0;
+}
+
+int weft__ring_make_room(struct io_uring *ring)
+{
+    int rc = io_uring_submit(ring);
+    if (rc >= 0 && has_poller(ring)) {
+        rc = io_uring_sqring_wait(ring);
+    }
+    return rc;
+}
+
 void weft__ring_send_shown(struct io_uring *ring)
 {
     unsigned tail = io_uring_smp_load_acquire(ring->sq.ktail);
     unsigned n = tail - io_uring_smp_load_acquire(ring->sq.khead);
     /* The kernel takes no more than there are, should the owner be faster. */
     if (n != 0) {
-        weft__ring_check(io_uring_enter((unsigned)ring->ring_fd, n, 0, 0, NULL));
+        unsigned flags = has_poller(ring) ? IORING_ENTER_SQ_WAKEUP : 0;
+        weft__ring_check(io_uring_enter((unsigned)ring->ring_fd, n, 0, flags, NULL));
     }
 }
 

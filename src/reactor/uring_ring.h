@@ -7,9 +7,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Make a ring and prove that it works; `first`, if not NULL, is one whose kernel workers it shares.
- * 0 or -errno: nothing is left then. */
-int weft__ring_start(struct io_uring *ring, const struct io_uring *first);
+#include "driver.h"
+
+/* Make a ring as chosen and prove that it works; `first`, if not NULL, is one whose threads in the
+ * kernel it shares.  0 or -errno: nothing is left then. */
+int weft__ring_start(struct io_uring *ring, const struct io_uring *first,
+                     const struct weft__reactor_choice *choice);
 void weft__ring_stop(struct io_uring *ring);
 
 /* Check what io_uring_enter() said. */
@@ -41,6 +44,9 @@ static inline void weft__ring_show(struct io_uring *ring)
     /* release: to the kernel, which looks at the tail when somebody enters. */
     io_uring_smp_store_release(ring->sq.ktail, ring->sq.sqe_tail);
 }
+
+/* Send what is queued; afterwards there is room for some more, unless it says -errno. */
+int weft__ring_make_room(struct io_uring *ring);
 
 /* By any thread, with reap_lock held. */
 void weft__ring_send_shown(struct io_uring *ring);

@@ -17,6 +17,9 @@
 #define BLOCKING_DEFAULT 512
 #define SPIN_MAX_NS ((int64_t)10000000000)
 #define BLOCKING_IDLE_DEFAULT_NS ((int64_t)10000000000)
+#define RING_ENTRIES_MIN 16
+#define RING_ENTRIES_MAX 4096
+#define RING_POLL_MAX_MS 10000
 #define SECOND_NS ((int64_t)1000000000)
 #define NAME_TTL_DEFAULT_S 10
 #define NAME_ERROR_TTL_DEFAULT_S 1
@@ -24,6 +27,7 @@
 
 /* Of a number that may be 0: the environment does not say. */
 #define UNSET UINT64_MAX
+#define SPIN_ALWAYS (UINT64_MAX - 1)
 
 static int refuse(const char *name, const char *value, const char *allowed)
 {
@@ -97,18 +101,48 @@ static int env_number(const char *name, uint64_t min, uint64_t max, const char *
 #define PROCS_ALLOWED "a number of processors from 1 to 256"
 #define BLOCKING_ALLOWED "a number of threads from 1 to 16384"
 #define COROUTINES_ALLOWED "a number of coroutines from 1 to 2147483647"
-#define SPIN_ALLOWED "a time in microseconds, up to 10000000"
+#define SPIN_ALLOWED "a time in microseconds, up to 10000000, or always"
+#define RING_ENTRIES_ALLOWED "a power of two from 16 to 4096"
+#define RING_POLL_ALLOWED "a time in milliseconds, up to 10000"
+#define FD_OPS_ALLOWED "a number of operations from 1 to 2147483647"
 #define NAME_TTL_ALLOWED "a time in nanoseconds, or -1 for none"
 #define NAME_TTL_S_ALLOWED "a number of seconds from 0 to 86400"
 #define STACK_ALLOWED "a size from 16K to 1024M, with or without the suffix K or M"
+
+static bool is_ring_size(uint64_t n)
+{
+    return n >= RING_ENTRIES_MIN && (n & (n - 1)) == 0;
+}
+
+/* Of the reactor and of what waits in it. */
+static int check_io(const struct weft_config *c)
+{
+    if ((int)c->reactor < 0 || c->reactor > WEFT_REACTOR_EPOLL) {
+        return refuse("weft_config.reactor", NULL, "a value of enum weft_reactor");
+    }
+    if (c->ring_entries < 0 || c->ring_entries > RING_ENTRIES_MAX ||
+        (c->ring_entries != 0 && !is_ring_size((uint64_t)c->ring_entries))) {
+        return refuse("weft_config.ring_entries", NULL, RING_ENTRIES_ALLOWED);
+    }
+    if (c->ring_poll_ms < 0 || c->ring_poll_ms > RING_POLL_MAX_MS) {
+        return refuse("weft_config.ring_poll_ms", NULL, RING_POLL_ALLOWED);
+    }
+    if (c->fd_ops_max < 0) {
+        return refuse("weft_config.fd_ops_max", NULL, FD_OPS_ALLOWED);
+    }
+    if (c->name_ttl_ns < -1) {
+        return refuse("weft_config.name_ttl_ns", NULL, NAME_TTL_ALLOWED);
+    }
+    if (c->name_error_ttl_ns < -1) {
+        return refuse("weft_config.name_error_ttl_ns", NULL, NAME_TTL_ALLOWED);
+    }
+    return 0;
+}
 
 static int check_given(const struct weft_config *c)
 {
     if (c->procs < 0 || c->procs > WEFT_PROCS_MAX) {
         return refuse("weft_config.procs", NULL, PROCS_ALLOWED);
-    }
-    if ((int)c->reactor < 0 || c->reactor > WEFT_REACTOR_EPOLL) {
-        return refuse("weft_config.reactor", NULL, "a value of enum weft_reactor");
     }
     if ((int)c->guard < 0 || c->guard > WEFT_GUARD_CANARY) {
         return refuse("weft_config.guard", NULL, "a value of enum weft_guard");
@@ -125,8 +159,9 @@ static int check_given(const struct weft_config *c)
     if ((int)c->preset < 0 || c->preset > WEFT_PRESET_PER_CORE) {
         return refuse("weft_config.preset", NULL, "a value of enum weft_preset");
     }
-    if (c->spin_ns < WEFT_SPIN_NONE || c->spin_ns > SPIN_MAX_NS) {
-        return refuse("weft_config.spin_ns", NULL, "a time up to ten seconds, or WEFT_SPIN_NONE");
+    if (c->spin_ns < WEFT_SPIN_NONE || (c->spin_ns > SPIN_MAX_NS && c->spin_ns != WEFT_NEVER)) {
+        return refuse("weft_config.spin_ns", NULL,
+                      "a time up to ten seconds, WEFT_NEVER or WEFT_SPIN_NONE");
     }
     if (c->blocking_idle_ns < 0) {
         return refuse("weft_config.blocking_idle_ns", NULL, "a time in nanoseconds, or WEFT_NEVER");
@@ -137,20 +172,35 @@ static int check_given(const struct weft_config *c)
     if ((int)c->at_max < 0 || c->at_max > WEFT_AT_MAX_WAIT) {
         return refuse("weft_config.at_max", NULL, "a value of enum weft_at_max");
     }
-    if (c->name_ttl_ns < -1) {
-        return refuse("weft_config.name_ttl_ns", NULL, NAME_TTL_ALLOWED);
+    return check_io(c);
+}
+
+/* Microseconds, or a word that stands for no end of them. */
+static int env_spin(uint64_t *out)
+{
+    const char *value = weft__sys_env("WEFT_SPIN_US");
+    if (value != NULL && strcmp(value, "always") == 0) {
+        *out = SPIN_ALWAYS;
+        return 0;
     }
-    if (c->name_error_ttl_ns < -1) {
-        return refuse("weft_config.name_error_ttl_ns", NULL, NAME_TTL_ALLOWED);
-    }
-    return 0;
+    return env_number("WEFT_SPIN_US", 0, SPIN_MAX_NS / 1000, SPIN_ALLOWED, out);
+}
+
+static int env_ring_entries(uint64_t *out)
+{
+    int rc = env_number("WEFT_RING_ENTRIES", RING_ENTRIES_MIN, RING_ENTRIES_MAX,
+                        RING_ENTRIES_ALLOWED, out);
+    return rc == 0 && *out != 0 && !is_ring_size(*out)
+               ? refuse("WEFT_RING_ENTRIES", weft__sys_env("WEFT_RING_ENTRIES"),
+                        RING_ENTRIES_ALLOWED)
+               : rc;
 }
 
 /* What the environment says; 0 where it says nothing, or UNSET where that is a value. */
 struct env {
     int reactor, guard, at_max, preset;
     uint64_t procs, stack, verbose, signals, steal, blocking, stall_report, coroutines, spin_us;
-    uint64_t name_ttl_s, name_error_ttl_s;
+    uint64_t name_ttl_s, name_error_ttl_s, ring_entries, ring_poll_ms, fd_ops_max;
 };
 
 /* The environment is checked even where the configuration wins: a typing error must not hide. */
@@ -180,10 +230,14 @@ static int read_environment(struct env *e)
         env_word("WEFT_COROUTINES_AT_MAX", at_maxes, 2, "refuse or wait", &e->at_max) != 0 ||
         env_word("WEFT_PRESET", presets, 5, "balanced, throughput, latency, cpu or per_core",
                  &e->preset) != 0 ||
-        env_number("WEFT_SPIN_US", 0, SPIN_MAX_NS / 1000, SPIN_ALLOWED, &e->spin_us) != 0 ||
+        env_spin(&e->spin_us) != 0 ||
         env_number("WEFT_NAME_TTL", 0, NAME_TTL_MAX_S, NAME_TTL_S_ALLOWED, &e->name_ttl_s) != 0 ||
         env_number("WEFT_NAME_ERROR_TTL", 0, NAME_TTL_MAX_S, NAME_TTL_S_ALLOWED,
-                   &e->name_error_ttl_s) != 0) {
+                   &e->name_error_ttl_s) != 0 ||
+        env_ring_entries(&e->ring_entries) != 0 ||
+        env_number("WEFT_RING_POLL_MS", 0, RING_POLL_MAX_MS, RING_POLL_ALLOWED,
+                   &e->ring_poll_ms) != 0 ||
+        env_number("WEFT_FD_OPS_MAX", 1, INT32_MAX, FD_OPS_ALLOWED, &e->fd_ops_max) != 0) {
         return -EINVAL;
     }
     return 0;
@@ -229,7 +283,18 @@ static void apply_environment(struct weft_config *c, const struct env *e)
         c->no_steal = e->steal == 0 ? 1 : WEFT_STEAL;
     }
     if (c->spin_ns == 0 && e->spin_us != UNSET) {
-        c->spin_ns = e->spin_us == 0 ? WEFT_SPIN_NONE : (int64_t)e->spin_us * 1000;
+        c->spin_ns = e->spin_us == 0             ? WEFT_SPIN_NONE
+                     : e->spin_us == SPIN_ALWAYS ? WEFT_NEVER
+                                                 : (int64_t)e->spin_us * 1000;
+    }
+    if (c->ring_entries == 0) {
+        c->ring_entries = (int)e->ring_entries;
+    }
+    if (c->ring_poll_ms == 0) {
+        c->ring_poll_ms = (int)e->ring_poll_ms;
+    }
+    if (c->fd_ops_max == 0) {
+        c->fd_ops_max = (int)e->fd_ops_max;
     }
     c->name_ttl_ns = name_ttl_ns(c->name_ttl_ns, e->name_ttl_s);
     c->name_error_ttl_ns = name_ttl_ns(c->name_error_ttl_ns, e->name_error_ttl_s);

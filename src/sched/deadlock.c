@@ -130,6 +130,7 @@ static int count_foreign_threads(void)
         ours += (int)atomic_load_explicit(&rt->n_threads, memory_order_relaxed);
         ours += (int)atomic_load_explicit(&rt->n_blocked_on, memory_order_relaxed);
         ours += (int)atomic_load_explicit(&rt->pool.n_present, memory_order_relaxed);
+        ours += weft__reactors_threads(&rt->reactors);
     }
     int all = weft__sys_thread_count();
     return all < 0 ? 1 : all - ours; /* unknown: somebody may be there */

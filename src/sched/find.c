@@ -310,7 +310,7 @@ static struct weft__g *search(struct weft__p *p)
 static struct weft__g *linger(struct weft__p *p)
 {
     struct weft_runtime *rt = p->rt;
-    int64_t until_ns = weft__clock_ns() + rt->spin_ns;
+    int64_t until_ns = weft__clock_after(weft__clock_ns(), rt->spin_ns);
     bool searches = rt->procs > 1 && rt->may_steal && begin_search(p);
     for (uint32_t round = 0;; round = (round + 1) % SPIN_ROUNDS(rt)) {
         struct weft__g *g;

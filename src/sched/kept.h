@@ -11,7 +11,7 @@
 #include "../base/atomic.h"
 
 struct weft__kept {
-    void (*free)(struct weft__kept *kept);
+    void (*drop)(struct weft__kept *kept);
 };
 
 /* Of name services; made by net/names.c. */

@@ -93,6 +93,9 @@ static int start_reactors(struct weft_runtime *rt, const struct weft_config *c, 
     struct weft__reactor_choice choice = {
         .want_uring = c->reactor != WEFT_REACTOR_EPOLL,
         .want_epoll = c->reactor != WEFT_REACTOR_IO_URING,
+        .ring_entries = (unsigned)c->ring_entries,
+        .ring_poll_ms = (unsigned)c->ring_poll_ms,
+        .fd_ops_max = c->fd_ops_max,
     };
     int rc = weft__reactors_start(&rt->reactors, c->procs, choice);
     if (rc != 0 && c->reactor != WEFT_REACTOR_AUTO) {
@@ -147,6 +150,8 @@ static void set_ways(struct weft_runtime *rt, const struct weft_config *c,
     rt->reports_stalls = c->stall_report;
     rt->is_verbose = c->verbose;
     rt->place = *place;
+    rt->kept_names.ttl_ns = c->name_ttl_ns;
+    rt->kept_names.error_ttl_ns = c->name_error_ttl_ns;
     rt->exits_on_deadlock = exits_on_deadlock;
     strncpy(rt->thread_name, c->thread_name, sizeof rt->thread_name - 1);
 }
@@ -187,8 +192,6 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
     weft__limit_init(&rt->limit, c.coroutines_max, c.at_max == WEFT_AT_MAX_WAIT);
     weft__pool_init(&rt->pool, (uint32_t)c.blocking_max, c.blocking_idle_ns, rt->thread_name);
     rt->pool.cpus = rt->place.is_used ? &rt->place.own : NULL;
-    rt->kept_names.ttl_ns = c.name_ttl_ns;
-    rt->kept_names.error_ttl_ns = c.name_error_ttl_ns;
     if ((rc = start_stacks(rt, &c, was_said)) != 0) {
         goto out_free;
     }

@@ -144,7 +144,7 @@ static void free_kept(struct weft_runtime *rt)
     /* relaxed: no thread of rt is left. */
     struct weft__kept *kept = atomic_load_explicit(&rt->kept_names.names, memory_order_relaxed);
     if (kept != NULL) {
-        kept->free(kept);
+        kept->drop(kept);
     }
 }
 

@@ -205,7 +205,7 @@ TEST_FN struct program server_announced(struct program p)
 TEST_FN void server_stop(struct program *p, int sig)
 {
     CHECK_EQ(kill(p->pid, sig), 0);
-    CHECK_EQ(program_wait(p, 1000), 0);
+    CHECK_EQ(program_wait(p, PATIENCE_MS), 0);
 }
 
 /* A connection; recv_bytes limits what it takes in unread, 0: the system's default. */

@@ -321,11 +321,21 @@ static void put_or_get(void *arg, uint64_t *random)
         weft_mutex_unlock(b->m);
         pause_now_and_then(random);
     }
+}
+
+/* Nobody else may: all who work may wait for each other at that moment, to put, or to get. */
+static int end_work(void *arg)
+{
+    struct buffer *b = arg;
+
+    while (test_now_ms() < until)
+        CHECK_EQ(weft_sleep(WEFT_MS), 0);
     CHECK_EQ(weft_mutex_lock(b->m), 0);
     b->is_over = true;
     weft_cond_broadcast(b->not_full);
     weft_cond_broadcast(b->not_empty);
     weft_mutex_unlock(b->m);
+    return 0;
 }
 
 /* Goal: what is put into a buffer is got from it, by threads and coroutines with deadlines. */
@@ -336,7 +346,9 @@ STRESS_TEST(a_buffer_with_conditions_keeps_its_books)
     b.not_full = weft_cond_make();
     b.not_empty = weft_cond_make();
     set_time(5);
+    struct weft_co *end = weft_go_with(end_work, &b);
     crowd(COROUTINES, THREADS, put_or_get, &b);
+    join(end);
     CHECK_EQ(b.n_put, b.n_got + b.n);
     weft_cond_free(b.not_full);
     weft_cond_free(b.not_empty);

@@ -309,11 +309,11 @@ static int by_size(const void *a, const void *b)
 
 /* Goal: a weft_close() makes room at once, long before the waiting accept looks again by itself:
  * after some time it looks every 100 ms only.
- * Method: ten closes, each waited for; by looking alone half of them would take 50 ms and more.
+ * Method: five closes, each waited for; by looking alone half of them would take 50 ms and more.
  */
 CO_TEST(a_close_lets_an_accept_go_on_at_once)
 {
-    enum { TIMES = 10 };
+    enum { TIMES = 5 };
     struct weft_addr at;
     int listener = listen_tcp(&at), spare[TIMES], clients[TIMES];
     int64_t waited_ns[TIMES];

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* load.c - a processor that always has something to run looks at everything else in between. */
+/*
+ * load.c - a processor that always has something to run looks at everything else in between.
+ *
+ * matrix: short
+ */
 #include "net_test.h"
 
 /* Two that talk to each other all the time; they neither yield nor leave their processor. */

@@ -2,6 +2,8 @@
 /*
  * observe.c - the dump tells of every coroutine its state, what it waits for, its sites and its
  * calls; the counters count; the description names what is at work.
+ *
+ * matrix: short
  */
 #include <sys/socket.h>
 

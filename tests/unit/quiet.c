@@ -40,7 +40,7 @@ static struct weft_stats stats_now(void)
  * an idle one looks again while it sees us busy. */
 static bool is_silent(void)
 {
-    const int looks = test_scale() > 1 ? weft_runtime_procs(NULL) : 0;
+    const uint64_t looks = test_scale() > 1 ? (uint64_t)weft_runtime_procs(NULL) : 0;
     const struct weft_stats before = stats_now();
     const int64_t cpu = cpu_ns();
     CHECK_EQ(weft_sleep(2 * WEFT_SEC), 0);

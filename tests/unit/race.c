@@ -2,6 +2,8 @@
 /*
  * race.c - dialling a name, and the first of several addresses that answers: which attempts are
  * made, when, who wins, and that nothing of the others is left, whatever ends the race.
+ *
+ * matrix: short
  */
 #include "names_test.h"
 #include "net_test.h"

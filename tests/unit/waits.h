@@ -147,7 +147,8 @@ static const struct row rows[] = {
     {"weft_dial_opts", call_dial_opts, take_from_crowd, close_result,
      CLOSED(close_crowd, -ECONNREFUSED, GONE)},
     {"weft_resolve", call_resolve, answer_lookups, NULL, NOT_CLOSED("a lookup ends by itself")},
-    {"weft_listen", call_listen, answer_lookups, close_result, NOT_CLOSED("a lookup ends by itself")},
+    {"weft_listen", call_listen, answer_lookups, close_result,
+     NOT_CLOSED("a lookup ends by itself")},
 };
 
 #endif
