@@ -27,7 +27,7 @@
 struct url {
     char where[300]; /* "host:port", as weft_dial() takes it */
     char host[300];  /* as the header has it: without the port that goes without saying */
-    const char *path;
+    const char *path; /* what is behind the host: "", "/...", or "?..." */
     int seconds;
 };
 
@@ -54,8 +54,17 @@ static bool parse_url(struct url *u, const char *text)
         return false;
     snprintf(u->where, sizeof(u->where), "%.*s%s", (int)n, text, host == n ? ":80" : "");
     snprintf(u->host, sizeof(u->host), "%.*s", (int)n, text);
-    u->path = text[n] == '/' ? text + n : "/";
+    u->path = text + n;
     return strpbrk(u->path, " \t\r\n") == NULL;
+}
+
+static bool parse_seconds(struct url *u, const char *text)
+{
+    char *end;
+    const long value = strtol(text, &end, 10);
+
+    u->seconds = (int)value;
+    return end != text && *end == '\0' && value >= 1 && value <= SECONDS_MAX;
 }
 
 static int ask(int fd, const struct url *u)
@@ -65,8 +74,9 @@ static int ask(int fd, const struct url *u)
     ssize_t n;
 
     weft_writer_init(&out, weft_stream_of_fd(fd), buf, sizeof(buf));
-    n = weft_writer_printf(&out, "GET %.*s HTTP/1.1\r\nHost: %s\r\n", (int)strcspn(u->path, "#"),
-                           u->path, u->host);
+    n = weft_writer_printf(&out, "GET %s%.*s HTTP/1.1\r\nHost: %s\r\n",
+                           u->path[0] == '/' ? "" : "/", (int)strcspn(u->path, "#"), u->path,
+                           u->host);
     if (n > 0)
         n = weft_writer_printf(&out, "User-Agent: weft-fetch\r\nConnection: close\r\n\r\n");
     return n < 0 ? (int)n : weft_writer_flush(&out);
@@ -227,10 +237,8 @@ int main(int argc, char **argv)
 {
     struct url url = {.seconds = 30};
 
-    if (argc == 3)
-        url.seconds = (int)strtol(argv[2], NULL, 10);
-    if ((argc != 2 && argc != 3) || !parse_url(&url, argv[1]) || url.seconds < 1 ||
-        url.seconds > SECONDS_MAX) {
+    if ((argc != 2 && argc != 3) || !parse_url(&url, argv[1]) ||
+        (argc == 3 && !parse_seconds(&url, argv[2]))) {
         fprintf(stderr, "usage: fetch http://HOST[:PORT][/PATH] [SECONDS, 1 to %d]\n", SECONDS_MAX);
         return 2;
     }

@@ -74,7 +74,7 @@ extern const struct command general_commands[], text_commands[], collection_comm
 /* Under the lock: carries out the client's request. */
 void client_execute(struct client *c);
 
-/* Under the lock: tells the pusher that there is something; cuts off a client that does not read. */
+/* Under the lock: tells the pusher that there is something; cuts off one that does not read. */
 void client_notify(struct client *c);
 
 /* Starts the pusher if there is none; false for lack of memory. */

@@ -29,6 +29,7 @@ example_cc := $(if $(have_cxx),$(wildcard examples/*.cc))
 example_bin := $(example_c:%.c=$(B)/%) $(example_cc:%.cc=$(B)/%)
 # More files of examples/NAME.c stand in examples/NAME.
 example_parts := $(wildcard examples/*/*.c)
+example_of = $(B)/$(patsubst %/,%,$(dir $1))
 
 .PHONY: all lib tests examples debug
 all: lib examples
@@ -105,7 +106,7 @@ $(test_cc:%.cc=$(B)/%): $(B)/%: $(B)/obj/%.o $(LIB_A)
 $(example_c:%.c=$(B)/%): $(B)/%: $(B)/obj/%.o $(LIB_A)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LINK) $(filter %.o,$^) $(LIB_A) $(LIBS) -o $@
-$(foreach part,$(example_parts),$(eval $(patsubst %/,%,$(dir $(B)/$(part))): $(part:%.c=$(B)/obj/%.o)))
+$(foreach part,$(example_parts),$(eval $(call example_of,$(part)): $(part:%.c=$(B)/obj/%.o)))
 
 $(example_cc:%.cc=$(B)/%): $(B)/%: $(B)/obj/%.o $(LIB_A)
 	$(call say,LINK,$@)
