@@ -61,6 +61,18 @@ static enum weft_reactor server_reactor(const char *text)
     exit(2);
 }
 
+/* "host:port", of which only the colon is looked for here; else the program ends with a message. */
+static const char *server_where(const char *option, const char *text)
+{
+    const char *colon = strrchr(text, ':');
+
+    if (colon == NULL || colon == text || colon[1] == '\0') {
+        fprintf(stderr, "--%s wants HOST:PORT, not '%s'\n", option, text);
+        exit(2);
+    }
+    return text;
+}
+
 /* Changes `options`, which holds the defaults, by the command line. */
 static void server_read_options(struct server_options *options, int argc, char **argv)
 {
@@ -86,9 +98,9 @@ static void server_read_options(struct server_options *options, int argc, char *
         } else if (c == 'i' && defaults.idle_seconds > 0) {
             options->idle_seconds = server_number("idle", optarg, 1, 86400);
         } else if (c == 'R' && defaults.redis != NULL) {
-            options->redis = optarg;
+            options->redis = server_where("redis", optarg);
         } else if (c == 't' && defaults.to != NULL) {
-            options->to = optarg;
+            options->to = server_where("to", optarg);
         } else {
             server_usage(c == 'h' ? stdout : stderr, argv[0], &defaults);
             exit(c == 'h' ? 0 : 2);

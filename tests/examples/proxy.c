@@ -160,8 +160,7 @@ TEST(resets_are_passed_on)
     expect_reset(other); /* cut off by the stop */
 }
 
-/* Goal: where nobody listens, the client sees a reset, and the proxy goes on; and without an
- * address it does not begin. */
+/* Goal: where nobody listens, the client sees a reset, and the proxy goes on. */
 TEST(a_server_that_is_not_there_is_a_reset)
 {
     int port;
@@ -177,7 +176,25 @@ TEST(a_server_that_is_not_there_is_a_reset)
         close(fd);
     }
     server_stop(&proxy, SIGTERM);
-    proxy = program_start(true, "proxy", "--port", "0", (char *)NULL);
-    CHECK(strstr(read_to_end(proxy.err), "--to") != NULL);
-    CHECK_EQ(WEXITSTATUS(program_wait(&proxy, PATIENCE_MS)), 2);
+}
+
+static void expect_refusal(struct program p, const char *what)
+{
+    CHECK(strstr(read_to_end(p.err), what) != NULL);
+    CHECK_EQ(WEXITSTATUS(program_wait(&p, PATIENCE_MS)), 2);
+}
+
+/* Goal: without an address to go to it does not begin, and a server without the option has none. */
+TEST(an_address_that_is_none_is_refused)
+{
+    static const char *const bad[] = {"", "host", ":80", "host:"};
+
+    expect_refusal(program_start(true, "proxy", "--port", "0", (char *)NULL), "needs --to");
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        expect_refusal(program_start(true, "proxy", "--to", bad[i], (char *)NULL),
+                       "--to wants HOST:PORT");
+        expect_refusal(program_start(true, "chat_server", "--redis", bad[i], (char *)NULL),
+                       "--redis wants HOST:PORT");
+    }
+    expect_refusal(program_start(true, "echo_server", "--to", "host:80", (char *)NULL), "usage:");
 }
