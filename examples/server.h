@@ -21,13 +21,18 @@ struct server_options {
     int port;         /* 0: the system chooses one */
     int procs;        /* 0: the runtime's default */
     enum weft_reactor reactor;
-    int idle_seconds; /* 0: the program has no --idle */
+    int idle_seconds;  /* 0: the program has no --idle */
+    const char *redis; /* NULL: the program has no --redis; "": it has, and was given none */
+    const char *to;    /* the same of --to */
 };
 
 static void server_usage(FILE *out, const char *program, const struct server_options *defaults)
 {
-    fprintf(out, "usage: %s [--host H] [--port N] [--procs N] [--reactor auto|io_uring|epoll]%s\n",
-            program, defaults->idle_seconds > 0 ? " [--idle SECONDS]" : "");
+    fprintf(out, "usage: %s [--host H] [--port N] [--procs N]", program);
+    fprintf(out, " [--reactor auto|io_uring|epoll]%s%s%s\n",
+            defaults->idle_seconds > 0 ? " [--idle SECONDS]" : "",
+            defaults->redis != NULL ? " [--redis HOST:PORT]" : "",
+            defaults->to != NULL ? " --to HOST:PORT" : "");
     fprintf(out, "defaults: --host %s --port %d\n", defaults->host, defaults->port);
 }
 
@@ -56,13 +61,26 @@ static enum weft_reactor server_reactor(const char *text)
     exit(2);
 }
 
+/* "host:port", of which only the colon is looked for here; else the program ends with a message. */
+static const char *server_where(const char *option, const char *text)
+{
+    const char *colon = strrchr(text, ':');
+
+    if (colon == NULL || colon == text || colon[1] == '\0') {
+        fprintf(stderr, "--%s wants HOST:PORT, not '%s'\n", option, text);
+        exit(2);
+    }
+    return text;
+}
+
 /* Changes `options`, which holds the defaults, by the command line. */
 static void server_read_options(struct server_options *options, int argc, char **argv)
 {
     static const struct option known[] = {
         {"host", required_argument, NULL, 'H'},    {"port", required_argument, NULL, 'p'},
         {"procs", required_argument, NULL, 'P'},   {"idle", required_argument, NULL, 'i'},
-        {"reactor", required_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'},
+        {"reactor", required_argument, NULL, 'r'}, {"redis", required_argument, NULL, 'R'},
+        {"to", required_argument, NULL, 't'},      {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     const struct server_options defaults = *options;
@@ -79,6 +97,10 @@ static void server_read_options(struct server_options *options, int argc, char *
             options->reactor = server_reactor(optarg);
         } else if (c == 'i' && defaults.idle_seconds > 0) {
             options->idle_seconds = server_number("idle", optarg, 1, 86400);
+        } else if (c == 'R' && defaults.redis != NULL) {
+            options->redis = server_where("redis", optarg);
+        } else if (c == 't' && defaults.to != NULL) {
+            options->to = server_where("to", optarg);
         } else {
             server_usage(c == 'h' ? stdout : stderr, argv[0], &defaults);
             exit(c == 'h' ? 0 : 2);

@@ -12,8 +12,8 @@
 #include "../reactor/driver.h"
 #include "io.h"
 
-#define WHILE_NS_MIN ((int64_t)200000)
-#define WHILE_NS_MAX ((int64_t)10000000)
+#define WAIT_NS_MIN ((int64_t)200000)
+#define WAIT_NS_MAX ((int64_t)10000000)
 #define LOOK_NS_MIN (10 * WEFT_US)
 #define LOOK_NS_MAX WEFT_MS
 
@@ -41,9 +41,8 @@ int weft__io_wait_a_while(int fd, int64_t *delay_ns, enum weft__wait_reason reas
                            const void *caller)
 {
     struct weft__wait w;
-    *delay_ns = *delay_ns == 0                ? WHILE_NS_MIN
-                : *delay_ns * 2 < WHILE_NS_MAX ? *delay_ns * 2
-                                              : WHILE_NS_MAX;
+    *delay_ns = *delay_ns == 0 ? WAIT_NS_MIN : *delay_ns * 2;
+    *delay_ns = *delay_ns < WAIT_NS_MAX ? *delay_ns : WAIT_NS_MAX;
     weft__park_init(&w);
     weft__park_until(&w, weft__clock_after(weft__clock_ns(), *delay_ns), 0);
     weft__park_begin(&w, reason, (const void *)(intptr_t)fd, caller);

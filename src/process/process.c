@@ -4,7 +4,7 @@
  *
  * A child is started on a thread for blocking calls: until its exec is over, whoever starts it
  * stands still.  Its end is an event of its pidfd; where the kernel has none, a filter forbids it,
- * or memory to wait for it is short, the child is asked for again and again, up to every 50 ms.
+ * or memory to wait for it is short, the child is asked for again and again, every 10 ms at last.
  * (Rejected: a thread that waits for it, which no scope could end.)
  *
  * The number of a child is its own until its end is taken, and the next one's after that.  So ends

@@ -40,7 +40,8 @@ bench-files: $(bench_dir)/files
 	$(Q)$< $(FILES)
 
 .PHONY: bench-hogs bench-files
-.PHONY: bench bench-build bench-load bench-peers bench-quick bench-servers bench-count bench-compare
+.PHONY: bench bench-build bench-load bench-peers bench-quick bench-servers bench-redis bench-count
+.PHONY: bench-compare
 bench-build: $(WEFT_BENCH) $(B)/examples/echo_server $(B)/examples/http_server bench-load
 
 bench-load:
@@ -66,6 +67,10 @@ bench-servers:
 	$(Q)$(MAKE) bench-build
 	$(Q)$(MAKE) bench-peers
 	$(Q)tools/bench/servers.py --build $(bench_dir) $(BENCH) $(NAMES)
+
+# The example beside the real one, where that is installed.
+bench-redis: $(B)/examples/redis_server
+	$(Q)tools/bench/redis.py --build $(B) $(BENCH) || [ $$? -eq 77 ]
 
 bench-count: $(WEFT_BENCH)
 	$(Q)tools/bench/count.py --build $(bench_dir) $(NAMES) || [ $$? -eq 77 ]

@@ -27,6 +27,9 @@ test_bin := $(test_c:%.c=$(B)/%) $(test_cc:%.cc=$(B)/%)
 example_c := $(wildcard examples/*.c)
 example_cc := $(if $(have_cxx),$(wildcard examples/*.cc))
 example_bin := $(example_c:%.c=$(B)/%) $(example_cc:%.cc=$(B)/%)
+# More files of examples/NAME.c stand in examples/NAME.
+example_parts := $(wildcard examples/*/*.c)
+example_of = $(B)/$(patsubst %/,%,$(dir $1))
 
 .PHONY: all lib tests examples debug
 all: lib examples
@@ -102,11 +105,13 @@ $(test_cc:%.cc=$(B)/%): $(B)/%: $(B)/obj/%.o $(LIB_A)
 
 $(example_c:%.c=$(B)/%): $(B)/%: $(B)/obj/%.o $(LIB_A)
 	$(call say,LINK,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LINK) $< $(LIB_A) $(LIBS) -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(LINK) $(filter %.o,$^) $(LIB_A) $(LIBS) -o $@
+$(foreach part,$(example_parts),$(eval $(call example_of,$(part)): $(part:%.c=$(B)/obj/%.o)))
 
 $(example_cc:%.cc=$(B)/%): $(B)/%: $(B)/obj/%.o $(LIB_A)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CXX) $(LINK) $< $(LIB_A) $(LIBS) -o $@
 
 .SECONDARY:
--include $(lib_obj:.o=.d) $(patsubst $(B)/%,$(B)/obj/%.d,$(test_bin) $(example_bin))
+-include $(lib_obj:.o=.d) $(patsubst $(B)/%,$(B)/obj/%.d,$(test_bin) $(example_bin)) \
+         $(example_parts:%.c=$(B)/obj/%.d)

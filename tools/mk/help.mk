@@ -27,6 +27,7 @@ measure (NAMES="yield mutex" takes some rows; BENCH="--rounds 3" passes options 
   bench          Weft beside its peers, interleaved: a table, JSON and a chart; an hour
   bench-quick    a few rows of it, in some minutes
   bench-servers  echo and HTTP servers under load
+  bench-redis    the Redis server of the examples beside the real one, by redis-benchmark
   bench-count    instructions of the hot paths, by callgrind
   bench-files    reads of a file from memory and from the disk, and how late others are then
   bench-compare BASE=rev        what a change did, and its spread
