@@ -12,8 +12,8 @@
  *   3 ends                              3 asks the kernel for all
  *                                       4 looks at how many have left again
  *
- * [CENSUS-LEFT]  If the kernel did not count him any more, step 4 sees his step 2, for both went through
- * the kernel; and if step 1 had seen that one already, step 2 saw him taken out.
+ * [CENSUS-LEFT]  If the kernel did not count him any more, step 4 sees his step 2, for both went
+ * through the kernel; and if step 1 had seen that one already, step 2 saw him taken out.
  */
 #ifndef WEFT_BASE_CENSUS_H
 #define WEFT_BASE_CENSUS_H
