@@ -274,7 +274,7 @@ TEST(copy_copies_every_byte)
     CHECK_EQ(unlink(from), 0);
     CHECK_EQ(unlink(to), 0);
     struct program p = program_start(true, "copy", from, to, (char *)NULL);
-    CHECK_STR(read_to_end(p.err), "copy: No such file or directory\n");
+    CHECK_STR(read_to_end(p.err), "copy: no such file, directory or name\n");
     CHECK_EQ(WEXITSTATUS(program_wait(&p, PATIENCE_MS)), 1);
 }
 
