@@ -20,9 +20,8 @@
 
 /* ---- which call fails ---- */
 
-static enum weft__call kind;
-static int k, error;
-static _Atomic int n_calls;
+static _Atomic enum weft__call kind;
+static _Atomic int k, error, n_calls;
 static _Atomic bool is_armed, was_injected;
 
 static int decide(enum weft__call call)
