@@ -133,10 +133,10 @@ static int scenario(void)
 static int sweep(void)
 {
     siginfo_t info;
-    int sum = 0;
-
     const int n_fds = open_fds();
-    for (k = 1;; k++, sum++) {
+
+    for (int sum = 0;; sum++) {
+        k = sum + 1;
         n_calls = 0;
         was_injected = false;
         is_armed = true;
