@@ -70,7 +70,7 @@ WEFT_API_MUST int weft_signals_open(struct weft_signals **signals, uint64_t set)
  *
  * @signals  the object; NULL is allowed.
  *
- * What has come and was not taken is dropped.
+ * What has come and was not taken is dropped; one still under way does what it did before.
  *
  * Returns    nothing.
  * Errors     none
