@@ -10,6 +10,7 @@
 
 #define ROOM_MIN 512
 #define NUMBER_BYTES_MAX 20 /* "-9223372036854775808" */
+#define NUMBER_LINE_MAX (1 + NUMBER_BYTES_MAX + 2)
 
 void *memory_resize(void *memory, size_t bytes)
 {
@@ -79,22 +80,31 @@ bool span_to_int(struct span s, int64_t *value)
 
 /* ---- answers ---- */
 
-/* "*3\r\n", ":-1\r\n": a mark, a number, the end of the line. */
-static void add_number(struct bytes *out, char mark, int64_t value)
+/* "*3\r\n", ":-1\r\n": a mark, a number, the end of the line; returns what is behind it. */
+static char *put_number(char *to, char mark, int64_t value)
 {
-    char text[1 + NUMBER_BYTES_MAX + 2], *at = text + sizeof(text);
+    char text[NUMBER_BYTES_MAX], *end = text + sizeof(text), *at = end;
     uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
 
-    *--at = '\n';
-    *--at = '\r';
     do {
         *--at = (char)('0' + left % 10);
         left /= 10;
     } while (left > 0);
     if (value < 0)
         *--at = '-';
-    *--at = mark;
-    bytes_add(out, at, (size_t)(text + sizeof(text) - at));
+    *to++ = mark;
+    while (at < end)
+        *to++ = *at++;
+    *to++ = '\r';
+    *to++ = '\n';
+    return to;
+}
+
+static void add_number(struct bytes *out, char mark, int64_t value)
+{
+    char *to = bytes_room(out, NUMBER_LINE_MAX);
+
+    out->count += (size_t)(put_number(to, mark, value) - to);
 }
 
 void reply_status(struct bytes *out, const char *text)
@@ -128,9 +138,12 @@ void reply_int(struct bytes *out, int64_t value)
 
 void reply_bulk(struct bytes *out, const void *at, size_t bytes)
 {
-    add_number(out, '$', (int64_t)bytes);
-    bytes_add(out, at, bytes);
-    bytes_add(out, "\r\n", 2);
+    char *start = bytes_room(out, NUMBER_LINE_MAX + bytes + 2);
+    char *to = put_number(start, '$', (int64_t)bytes);
+
+    memcpy(to, at, bytes);
+    memcpy(to + bytes, "\r\n", 2);
+    out->count += (size_t)(to - start) + bytes + 2;
 }
 
 void reply_word(struct bytes *out, const char *word)

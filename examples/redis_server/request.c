@@ -9,6 +9,7 @@
 #define STEP_BYTES ((size_t)64 << 10) /* so much is allocated ahead of what has come */
 #define KEPT_BYTES ((size_t)64 << 10) /* so much is kept from one request to the next */
 #define KEPT_ARGS 1024
+#define IN_PLACE_BYTES_MAX ((size_t)1 << 20) /* more than any buffer */
 #define END_BYTES 2
 
 static int refuse(struct request *r, const char *why)
@@ -17,16 +18,54 @@ static int refuse(struct request *r, const char *why)
     return -EPROTO;
 }
 
-/* The bytes are in memory already; where is told when all have come, since memory moves. */
-static void add_arg(struct request *r, size_t bytes)
+static void add_arg(struct request *r, const char *at, size_t bytes)
 {
     if (r->count == r->room) {
         r->room = r->room > 0 ? 2 * r->room : 8;
         r->args = memory_resize(r->args, (size_t)r->room * sizeof(r->args[0]));
     }
-    r->args[r->count++].bytes = bytes;
+    r->args[r->count++] = (struct span){at, bytes};
 }
 
+/* ---- as a whole, where it is ---- */
+
+/* Passes a mark, a number and the end of the line; NULL if this is not all there. */
+static const char *pass_number(const char *at, const char *end, char mark, size_t *value)
+{
+    const char *digits = at + 1;
+
+    if (at == end || *at != mark)
+        return NULL;
+    *value = 0;
+    for (at = digits; at < end && *at >= '0' && *at <= '9' && *value < IN_PLACE_BYTES_MAX; at++)
+        *value = 10 * *value + (size_t)(*at - '0');
+    if (at == digits || end - at < END_BYTES || memcmp(at, "\r\n", END_BYTES) != 0)
+        return NULL;
+    return at + END_BYTES;
+}
+
+/* An array that has come whole, as nearly all do: how many bytes it has.  0: it must be read piece
+ * by piece, and if something is wrong with it, that will be found then. */
+static size_t take_in_place(struct request *r, const char *at, size_t bytes)
+{
+    const char *start = at, *end = at + bytes;
+    size_t count, n;
+
+    at = pass_number(at, end, '*', &count);
+    while (at != NULL && count-- > 0) {
+        at = pass_number(at, end, '$', &n);
+        if (at == NULL || (size_t)(end - at) < n + END_BYTES ||
+            memcmp(at + n, "\r\n", END_BYTES) != 0)
+            return 0;
+        add_arg(r, at, n);
+        at += n + END_BYTES;
+    }
+    return r->count > 0 ? (size_t)(at - start) : 0;
+}
+
+/* ---- piece by piece ---- */
+
+/* Where each is, once all have come: until then, memory moves. */
 static void place_args(struct request *r)
 {
     const char *at = r->memory.at;
@@ -53,7 +92,7 @@ static int read_bulk(struct request *r, struct weft_reader *in, size_t bytes)
     }
     if (memcmp(r->memory.at + r->memory.count - END_BYTES, "\r\n", END_BYTES) != 0)
         return refuse(r, "a string is longer than it said");
-    add_arg(r, bytes);
+    add_arg(r, NULL, bytes);
     return 1;
 }
 
@@ -107,19 +146,17 @@ static int read_words(struct request *r, const struct weft_line *line)
         }
         if (is_quoted && (at++ == end || (at < end && *at != ' ' && *at != '\t')))
             return refuse(r, "unbalanced quotes in request");
-        add_arg(r, r->memory.count - start);
+        add_arg(r, NULL, r->memory.count - start);
         bytes_add(&r->memory, "\r\n", END_BYTES);
     }
     return 1;
 }
 
-int request_read(struct request *r, struct weft_reader *in)
+static int read_pieces(struct request *r, struct weft_reader *in)
 {
     struct weft_line line;
     int rc;
 
-    if (r->memory.room > KEPT_BYTES || r->room > KEPT_ARGS)
-        request_free(r);
     do { /* empty lines and arrays are no requests, and no mistakes */
         r->count = 0;
         r->memory.count = 0;
@@ -132,6 +169,23 @@ int request_read(struct request *r, struct weft_reader *in)
     } while (rc > 0 && r->count == 0);
     place_args(r);
     return rc;
+}
+
+int request_read(struct request *r, struct weft_reader *in)
+{
+    const char *at;
+    ssize_t n;
+
+    (void)!weft_reader_skip(in, r->in_place);
+    if (r->memory.room > KEPT_BYTES || r->room > KEPT_ARGS)
+        request_free(r);
+    r->count = 0;
+    r->in_place = 0;
+    n = weft_reader_peek(in, &at, 1);
+    if (n <= 0)
+        return (int)n;
+    r->in_place = take_in_place(r, at, (size_t)n);
+    return r->in_place > 0 ? 1 : read_pieces(r, in);
 }
 
 void request_free(struct request *r)

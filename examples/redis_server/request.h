@@ -5,7 +5,8 @@
  *     *2\r\n$4\r\nECHO\r\n$2\r\nhi\r\n      an array of strings, each with its length
  *     ECHO "hi"\r\n                         the same as one types it
  *
- * What a peer announces is never allocated before it has come.
+ * One that has come whole is left where it is, in the reader's buffer, until the next one is read;
+ * of others, what a peer announces is never allocated before it has come.
  */
 #ifndef REDIS_SERVER_REQUEST_H
 #define REDIS_SERVER_REQUEST_H
@@ -20,11 +21,12 @@
 
 struct request {
     int count; /* at least 1 */
-    struct span *args;
+    struct span *args; /* until the next one is read */
     const char *refusal; /* after -EPROTO: what is wrong */
 
     int room;            /* of args */
-    struct bytes memory; /* where they are: each has two bytes behind it */
+    size_t in_place;     /* so many bytes of the reader's buffer are it; 0: it is in `memory` */
+    struct bytes memory; /* each has two bytes behind it */
 };
 
 /* Reads the next one.  Returns 1; 0 at the end of the stream; -EPROTO if it is none: where the next
