@@ -51,9 +51,11 @@
 #include <weft/stack.h>
 #include <weft/future.h>
 #include <weft/io.h>
+#include <weft/copy.h>
 #include <weft/net.h>
 #include <weft/name.h>
 #include <weft/buffer.h>
+#include <weft/buffer_pool.h>
 #include <weft/blocking.h>
 #include <weft/memory.h>
 #include <weft/observe.h>

@@ -27,7 +27,7 @@ struct weft_addr;
     X(MMAP)                                                                                        \
     X(MPROTECT) X(MADVISE) X(READ) X(WRITE) X(ACCEPT) X(CONNECT) X(SOCKET) X(BIND) X(LISTEN)       \
         X(SOCKOPT) X(POLL) X(EPOLL_CREATE) X(EPOLL_CTL) X(EPOLL_WAIT) X(EVENTFD) X(URING_SETUP)    \
-            X(URING_ENTER) X(THREAD) X(CLOSE) X(MEMBARRIER) X(AFFINITY) X(LOOKUP)
+            X(URING_ENTER) X(THREAD) X(CLOSE) X(MEMBARRIER) X(AFFINITY) X(LOOKUP) X(PIPE)
 enum weft__call {
 #define X(name) WEFT__CALL_##name,
     WEFT__CALLS(X)
@@ -101,6 +101,18 @@ ssize_t weft__sys_recvmsg_now(int fd, struct msghdr *msg);
 ssize_t weft__sys_sendmsg_now(int fd, const struct msghdr *msg);
 int weft__sys_accept_now(int fd, struct sockaddr *addr, socklen_t *len); /* blocking, CLOEXEC */
 int weft__sys_connect(int fd, const struct sockaddr *addr, socklen_t len);
+/* Copying inside the kernel.  A pipe never blocks here, a socket only without O_NONBLOCK. */
+ssize_t weft__sys_sendfile_now(int out, int file, int64_t offset, size_t bytes);
+/* One side is a pipe; offset: where to read in a file, < 0 for none; is_read is for the door. */
+ssize_t weft__sys_splice_now(int in, int64_t offset, int out, size_t bytes, bool is_read);
+int weft__sys_pipe(int fds[2], bool nonblock); /* CLOEXEC */
+/* What one has to know of an fd before it is copied from or to. */
+enum weft__fd_kind { WEFT__FD_STREAM, WEFT__FD_PIPE, WEFT__FD_DISK, WEFT__FD_BLOCKS };
+int weft__sys_fd_kind(int fd);      /* or -errno; BLOCKS: no pipe, no file, not O_NONBLOCK */
+bool weft__sys_appends(int fd);     /* O_APPEND */
+int64_t weft__sys_position(int fd); /* of a file; or -errno */
+bool weft__sys_is_cold(int fd, int64_t offset); /* must a read of this byte wait for the disk? */
+ssize_t weft__sys_pread(int fd, const struct iovec *iov, int count, int64_t offset);
 /* For files, which are always ready: these wait for the disk.  Restarted after a signal. */
 ssize_t weft__sys_readv(int fd, const struct iovec *iov, int count);
 ssize_t weft__sys_writev(int fd, const struct iovec *iov, int count);

@@ -12,7 +12,8 @@
  *
  * What the makers of our own sockets owe the drivers:
  *   - a connection is left blocking (no O_NONBLOCK), so that the kernel waits for it inside
- *     io_uring; tries pass MSG_DONTWAIT.  A non-blocking one works as well, only slower.
+ *     io_uring; tries pass MSG_DONTWAIT.  sendfile() and splice() have no such flag: what they are
+ *     used on is set O_NONBLOCK for good, and waited for by polls from there on.
  *   - a listener is set O_NONBLOCK: accept4() has no flag for one call, and a connection that was
  *     reset between poll and accept would block the thread.
  *   - weft__fd_adopt() before the first operation, and a CLOSE operation at the end.
@@ -40,7 +41,12 @@ enum weft__op_kind {
     WEFT__OP_CONNECT, /* addr, *addr_len; the record itself must be tried or submitted once more
                          after -EAGAIN, since it remembers that the connect has begun */
     WEFT__OP_POLL,    /* events: POLLIN, POLLOUT; result: the poll(2) bits that are there */
-    WEFT__OP_CLOSE,   /* waits until nothing is in flight on fd, then closes it */
+    /* Inside the kernel; a socket of ours is non-blocking by then.  `other` never lets one wait. */
+    WEFT__OP_SENDFILE,   /* other: a file, read at `offset`; part */
+    WEFT__OP_SPLICE_IN,  /* other: an empty pipe, which takes up to `part` from fd */
+    WEFT__OP_SPLICE_OUT, /* other: a pipe that holds `part`, or, where fd is a pipe and `offset` is
+                            not negative, a file */
+    WEFT__OP_CLOSE, /* waits until nothing is in flight on fd, then closes it */
 };
 
 /* weft__op.flags; written by the thread that tries or submits, never while in flight. */
@@ -67,6 +73,11 @@ struct weft__op {
         struct {
             struct sockaddr *addr;
             socklen_t *addr_len;
+        };
+        struct {
+            int other;
+            uint32_t part; /* how many bytes at most */
+            int64_t offset;
         };
         int events;
     };
