@@ -12,6 +12,7 @@
 #include "../io/io.h"
 #include "../reactor/driver.h"
 #include "names.h"
+#include "option.h"
 
 #define BACKLOG_DEFAULT 4096
 /* How long to wait for a free descriptor, first and at most. */
@@ -51,7 +52,10 @@ static int set_options(int fd, const struct weft_addr *addr, const struct weft_l
         int v6_only = opts->v6_only ? 1 : 0;
         rc = weft__sys_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof v6_only);
     }
-    return rc;
+    if (rc == 0 && opts->defer_accept_ns != 0) {
+        rc = weft__set_defer_accept(fd, opts->defer_accept_ns);
+    }
+    return rc != 0 ? rc : weft_set_buffers(fd, opts->recv_bytes, opts->send_bytes);
 }
 
 static bool is_any_v6(const struct weft_addr *addr)
@@ -104,6 +108,28 @@ int weft_listen_addr(const struct weft_addr *addr, const struct weft_listen_opts
         fd = open_listener(&v4, &opts);
     }
     return fd;
+}
+
+int weft_listen_each(const struct weft_addr *addr, const struct weft_listen_opts *given, int *fds,
+                     int n)
+{
+    struct weft_listen_opts opts = given != NULL ? *given : (struct weft_listen_opts){0};
+    struct weft_addr at = *addr;
+    (void)weft__park_self("weft_listen_each()");
+    if (n < 1 || (n > 1 && addr->storage.ss_family == AF_UNIX)) {
+        return n < 1 ? -EINVAL : -EOPNOTSUPP;
+    }
+    opts.size = given != NULL ? given->size : sizeof opts;
+    opts.reuse_port = addr->storage.ss_family != AF_UNIX;
+    int rc = 0;
+    for (int i = 0; i < n && rc == 0; i++) {
+        fds[i] = weft_listen_addr(&at, &opts);
+        rc = fds[i] < 0 ? fds[i] : i == 0 ? weft_local_addr(fds[0], &at) : 0;
+        for (int k = 0; rc != 0 && k <= i; k++) {
+            (void)weft_close(fds[k]);
+        }
+    }
+    return rc;
 }
 
 /* At the first of a name's addresses that can be had. */
