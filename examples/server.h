@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * server.h - what the three servers of this folder have in common and what is not their subject:
+ * server.h - what the servers of this folder have in common and what is not their subject:
  * options, the signals that stop them, the listening socket and the line that announces it.
  */
 #ifndef EXAMPLES_SERVER_H
@@ -22,12 +22,15 @@ struct server_options {
     int procs;        /* 0: the runtime's default */
     enum weft_reactor reactor;
     int idle_seconds; /* 0: the program has no --idle */
+    const char *dir;  /* NULL: the program has no --dir */
 };
 
 static void server_usage(FILE *out, const char *program, const struct server_options *defaults)
 {
-    fprintf(out, "usage: %s [--host H] [--port N] [--procs N] [--reactor auto|io_uring|epoll]%s\n",
-            program, defaults->idle_seconds > 0 ? " [--idle SECONDS]" : "");
+    fprintf(out,
+            "usage: %s [--host H] [--port N] [--procs N] [--reactor auto|io_uring|epoll]%s%s\n",
+            program, defaults->idle_seconds > 0 ? " [--idle SECONDS]" : "",
+            defaults->dir != NULL ? " [--dir DIR]" : "");
     fprintf(out, "defaults: --host %s --port %d\n", defaults->host, defaults->port);
 }
 
@@ -62,8 +65,8 @@ static void server_read_options(struct server_options *options, int argc, char *
     static const struct option known[] = {
         {"host", required_argument, NULL, 'H'},    {"port", required_argument, NULL, 'p'},
         {"procs", required_argument, NULL, 'P'},   {"idle", required_argument, NULL, 'i'},
-        {"reactor", required_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"reactor", required_argument, NULL, 'r'}, {"dir", required_argument, NULL, 'd'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
     };
     const struct server_options defaults = *options;
     int c;
@@ -79,6 +82,8 @@ static void server_read_options(struct server_options *options, int argc, char *
             options->reactor = server_reactor(optarg);
         } else if (c == 'i' && defaults.idle_seconds > 0) {
             options->idle_seconds = server_number("idle", optarg, 1, 86400);
+        } else if (c == 'd' && defaults.dir != NULL) {
+            options->dir = optarg;
         } else {
             server_usage(c == 'h' ? stdout : stderr, argv[0], &defaults);
             exit(c == 'h' ? 0 : 2);
