@@ -9,6 +9,7 @@
  * matrix: once
  */
 #include "calls.h"
+#include "calls_copy.h"
 
 #include <pthread.h>
 #include <sys/resource.h>
