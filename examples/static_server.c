@@ -56,6 +56,7 @@ struct request {
 
 struct file {
     const char *path;
+    bool is_dir; /* its index.html is meant */
     int fd;
     int64_t bytes;
     time_t changed;
@@ -95,6 +96,7 @@ static int open_file(void *arg)
     f->fd = *f->path == '\0' ? dup(root) : open_below(f->path, O_RDONLY | O_NONBLOCK);
     if (f->fd >= 0 && fstat(f->fd, &st) == 0 && S_ISDIR(st.st_mode)) {
         close(f->fd);
+        f->is_dir = true;
         snprintf(index, sizeof(index), "%s%sindex.html", f->path, *f->path == '\0' ? "" : "/");
         f->fd = open_below(index, O_RDONLY | O_NONBLOCK);
     }
@@ -395,7 +397,7 @@ static bool write_file_head(struct connection *c, const struct request *r, const
 
     strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&f->changed, &tm));
     if (!write_head(c, r, to - from) ||
-        weft_writer_printf(&c->out, "Content-Type: %s\r\nLast-Modified: %s\r\n", type_of(f->path),
+        weft_writer_printf(&c->out, "Content-Type: %s\r\nLast-Modified: %s\r\n", type_of(f->is_dir ? ".html" : f->path),
                            date) < 0)
         return false;
     if (r->status == 206 &&

@@ -62,14 +62,22 @@ static ssize_t empty(struct weft_relay *r, int out, int kind, size_t part, const
     return n == 0 ? -EIO : n;
 }
 
-static ssize_t copy(struct weft_relay *r, int out, int in, size_t limit, const void *caller)
+/* What the two sides are, or -errno. */
+struct sides {
+    int in, out;
+};
+
+static int prepare(struct sides *kinds, int out, int in)
 {
-    int in_kind = weft__move_prepare(in);
-    int out_kind = in_kind < 0 ? in_kind : weft__move_prepare(out);
-    if (out_kind < 0) {
-        return out_kind;
-    }
-    if (in_kind == WEFT__FD_BLOCKS || out_kind == WEFT__FD_BLOCKS || weft__sys_appends(out)) {
+    kinds->in = weft__move_prepare(in);
+    kinds->out = weft__move_prepare(out);
+    return kinds->in < 0 ? kinds->in : kinds->out < 0 ? kinds->out : 0;
+}
+
+static ssize_t copy(struct weft_relay *r, int out, int in, struct sides kinds, size_t limit,
+                    const void *caller)
+{
+    if (kinds.in == WEFT__FD_BLOCKS || kinds.out == WEFT__FD_BLOCKS || weft__sys_appends(out)) {
         return -EINVAL;
     }
     size_t done = 0;
@@ -77,13 +85,13 @@ static ssize_t copy(struct weft_relay *r, int out, int in, size_t limit, const v
     while (done < limit) {
         size_t left = limit - done < WEFT__MOVE_BYTES ? limit - done : WEFT__MOVE_BYTES;
         if (r->held == 0) {
-            n = fill(r, in, in_kind, left, caller);
+            n = fill(r, in, kinds.in, left, caller);
             if (n <= 0) {
                 break;
             }
             r->held = (size_t)n;
         }
-        n = empty(r, out, out_kind, left < r->held ? left : r->held, caller);
+        n = empty(r, out, kinds.out, left < r->held ? left : r->held, caller);
         if (n < 0) {
             break;
         }
@@ -95,8 +103,14 @@ static ssize_t copy(struct weft_relay *r, int out, int in, size_t limit, const v
 
 ssize_t weft_relay_copy(struct weft_relay *r, int out, int in, size_t limit)
 {
+    struct sides kinds;
     (void)weft__park_self("weft_relay_copy()");
-    return copy(r, out, in, limit < SSIZE_MAX ? limit : SSIZE_MAX, __builtin_return_address(0));
+    int rc = prepare(&kinds, out, in);
+    if (rc != 0) {
+        return rc;
+    }
+    return copy(r, out, in, kinds, limit < SSIZE_MAX ? limit : SSIZE_MAX,
+                __builtin_return_address(0));
 }
 
 /* By reads and writes. */
@@ -136,13 +150,17 @@ static ssize_t go_on_by_hand(struct weft_relay *r, int out, int in, size_t limit
 ssize_t weft_copy(int out, int in, size_t limit)
 {
     struct weft_relay r;
+    struct sides kinds;
     (void)weft__park_self("weft_copy()");
     limit = limit < SSIZE_MAX ? limit : SSIZE_MAX;
-    int rc = weft_relay_open(&r);
+    int rc = prepare(&kinds, out, in); /* before the pipe has numbers that may be theirs */
+    if (rc == 0) {
+        rc = weft_relay_open(&r);
+    }
     if (rc != 0) {
         return rc;
     }
-    ssize_t n = copy(&r, out, in, limit, __builtin_return_address(0));
+    ssize_t n = copy(&r, out, in, kinds, limit, __builtin_return_address(0));
     if (n == -EINVAL) {
         n = go_on_by_hand(&r, out, in, limit);
     }

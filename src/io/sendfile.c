@@ -11,10 +11,11 @@ ssize_t weft_sendfile(int out, int file, int64_t offset, size_t count)
 {
     const void *caller = __builtin_return_address(0);
     (void)weft__park_self("weft_sendfile()");
-    count = count < SSIZE_MAX ? count : SSIZE_MAX;
-    if (offset < 0 || (int64_t)count > INT64_MAX - offset) {
+    if (offset < 0) {
         return -EINVAL;
     }
+    size_t most = (size_t)(INT64_MAX - offset < SSIZE_MAX ? INT64_MAX - offset : SSIZE_MAX);
+    count = count < most ? count : most;
     int kind = weft__move_prepare(out);
     if (kind < 0 || kind == WEFT__FD_BLOCKS) {
         return kind < 0 ? kind : -EINVAL;
