@@ -397,8 +397,8 @@ static bool write_file_head(struct connection *c, const struct request *r, const
 
     strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&f->changed, &tm));
     if (!write_head(c, r, to - from) ||
-        weft_writer_printf(&c->out, "Content-Type: %s\r\nLast-Modified: %s\r\n", type_of(f->is_dir ? ".html" : f->path),
-                           date) < 0)
+        weft_writer_printf(&c->out, "Content-Type: %s\r\nLast-Modified: %s\r\n",
+                           type_of(f->is_dir ? ".html" : f->path), date) < 0)
         return false;
     if (r->status == 206 &&
         weft_writer_printf(&c->out, "Content-Range: bytes %lld-%lld/%lld\r\n", (long long)from,

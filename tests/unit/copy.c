@@ -168,6 +168,31 @@ CO_TEST(a_sendfile_that_is_ended_tells_what_has_gone)
     return 0;
 }
 
+static bool is_nonblocking(int fd)
+{
+    return (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0;
+}
+
+/* Goal: a socket that is sent a file does not block, and the next one of its number does so again
+ * until it is sent one, too. */
+CO_TEST(a_socket_is_set_nonblocking_once_in_its_life)
+{
+    int fds[2], file = make_file(10, 0), number = -1;
+
+    for (int i = 0; i < 2; i++) {
+        unix_pair(fds);
+        CHECK(!is_nonblocking(fds[1]));
+        CHECK_EQ(weft_sendfile(fds[1], file, 0, 1), 1);
+        CHECK(is_nonblocking(fds[1]));
+        CHECK(!is_nonblocking(fds[0]));
+        CHECK(i == 0 || fds[1] == number);
+        number = fds[1];
+        close_both(fds);
+    }
+    CHECK_EQ(close(file), 0);
+    return 0;
+}
+
 CO_TEST(what_cannot_be_sent_is_an_error_and_no_signal)
 {
     int fds[2], foreign[2], file = make_file(100, 0), dir = open("/tmp", O_RDONLY);

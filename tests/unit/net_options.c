@@ -2,6 +2,7 @@
 /* net_options.c - what sockets can be told: no delay, keep-alive, buffers, several listeners. */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 
 #include "net_test.h"
 
@@ -188,6 +189,16 @@ CO_TEST(of_several_listeners_all_are_open_or_none)
     int taken = listen_tcp(&addr);
     CHECK_EQ(weft_listen_each(&addr, NULL, fds, 3), -EADDRINUSE);
     CHECK_EQ(weft_close(taken), 0);
+    CHECK_EQ(open_fds(), before);
+    struct rlimit all, two;
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &all), 0);
+    two = all;
+    two.rlim_cur = (rlim_t)dup(0);
+    CHECK_EQ(close((int)two.rlim_cur), 0);
+    two.rlim_cur += 2;
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &two), 0);
+    CHECK_EQ(weft_listen_each(&addr, NULL, fds, 3), -EMFILE);
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &all), 0);
     CHECK_EQ(open_fds(), before);
     CHECK_EQ(weft_listen_each(&local, NULL, fds, 1), 0);
     CHECK_EQ(weft_close(fds[0]), 0);
