@@ -37,7 +37,7 @@ ssize_t weft__sys_splice_now(int in, int64_t offset, int out, size_t bytes, bool
     }
     ssize_t n;
     do {
-        off64_t at = offset;
+        loff_t at = offset;
         n = weft__result_long(
             splice(in, offset < 0 ? NULL : &at, out, NULL, bytes, SPLICE_F_NONBLOCK));
     } while (n == -EINTR);
