@@ -177,18 +177,19 @@ static bool is_nonblocking(int fd)
  * until it is sent one, too. */
 CO_TEST(a_socket_is_set_nonblocking_once_in_its_life)
 {
-    int fds[2], file = make_file(10, 0), number = -1;
+    int fds[2], file = make_file(10, 0), number = -1, n_again = 0;
 
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 20; i++) { /* a relief processor may take the number for a moment */
         unix_pair(fds);
         CHECK(!is_nonblocking(fds[1]));
         CHECK_EQ(weft_sendfile(fds[1], file, 0, 1), 1);
         CHECK(is_nonblocking(fds[1]));
         CHECK(!is_nonblocking(fds[0]));
-        CHECK(i == 0 || fds[1] == number);
+        n_again += fds[1] == number;
         number = fds[1];
         close_both(fds);
     }
+    CHECK_GT(n_again, 0);
     CHECK_EQ(close(file), 0);
     return 0;
 }
