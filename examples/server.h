@@ -24,15 +24,17 @@ struct server_options {
     int idle_seconds;  /* 0: the program has no --idle */
     const char *redis; /* NULL: the program has no --redis; "": it has, and was given none */
     const char *to;    /* the same of --to */
+    const char *dir;   /* NULL: the program has no --dir */
 };
 
 static void server_usage(FILE *out, const char *program, const struct server_options *defaults)
 {
     fprintf(out, "usage: %s [--host H] [--port N] [--procs N]", program);
-    fprintf(out, " [--reactor auto|io_uring|epoll]%s%s%s\n",
+    fprintf(out, " [--reactor auto|io_uring|epoll]%s%s%s%s\n",
             defaults->idle_seconds > 0 ? " [--idle SECONDS]" : "",
             defaults->redis != NULL ? " [--redis HOST:PORT]" : "",
-            defaults->to != NULL ? " --to HOST:PORT" : "");
+            defaults->to != NULL ? " --to HOST:PORT" : "",
+            defaults->dir != NULL ? " [--dir DIR]" : "");
     fprintf(out, "defaults: --host %s --port %d\n", defaults->host, defaults->port);
 }
 
@@ -80,8 +82,8 @@ static void server_read_options(struct server_options *options, int argc, char *
         {"host", required_argument, NULL, 'H'},    {"port", required_argument, NULL, 'p'},
         {"procs", required_argument, NULL, 'P'},   {"idle", required_argument, NULL, 'i'},
         {"reactor", required_argument, NULL, 'r'}, {"redis", required_argument, NULL, 'R'},
-        {"to", required_argument, NULL, 't'},      {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"to", required_argument, NULL, 't'},      {"dir", required_argument, NULL, 'd'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
     };
     const struct server_options defaults = *options;
     int c;
@@ -101,6 +103,8 @@ static void server_read_options(struct server_options *options, int argc, char *
             options->redis = server_where("redis", optarg);
         } else if (c == 't' && defaults.to != NULL) {
             options->to = server_where("to", optarg);
+        } else if (c == 'd' && defaults.dir != NULL) {
+            options->dir = optarg;
         } else {
             server_usage(c == 'h' ? stdout : stderr, argv[0], &defaults);
             exit(c == 'h' ? 0 : 2);

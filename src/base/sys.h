@@ -107,6 +107,17 @@ int weft__sys_recvmmsg_now(int fd, struct mmsghdr *msgs, unsigned count, int fla
 int weft__sys_sendmmsg_now(int fd, struct mmsghdr *msgs, unsigned count, int flags);
 int weft__sys_accept_now(int fd, struct sockaddr *addr, socklen_t *len); /* blocking, CLOEXEC */
 int weft__sys_connect(int fd, const struct sockaddr *addr, socklen_t len);
+/* Copying inside the kernel.  A pipe never blocks here, a socket only without O_NONBLOCK. */
+ssize_t weft__sys_sendfile_now(int out, int file, int64_t offset, size_t bytes);
+/* One side is a pipe; offset: where to read in a file, < 0 for none; is_read is for the door. */
+ssize_t weft__sys_splice_now(int in, int64_t offset, int out, size_t bytes, bool is_read);
+int weft__sys_pipe(int fds[2], bool nonblock); /* CLOEXEC; [0] is read from */
+/* What one has to know of an fd before it is copied from or to. */
+enum weft__fd_kind { WEFT__FD_STREAM, WEFT__FD_PIPE, WEFT__FD_DISK, WEFT__FD_BLOCKS };
+int weft__sys_fd_kind(int fd);      /* or -errno; BLOCKS: no pipe, no file, not O_NONBLOCK */
+bool weft__sys_appends(int fd);     /* O_APPEND */
+int64_t weft__sys_position(int fd); /* of a file; or -errno */
+bool weft__sys_is_cold(int fd, int64_t offset); /* must a read of this byte wait for the disk? */
 /* For files, which are always ready: these wait for the disk.  Restarted after a signal. */
 ssize_t weft__sys_readv(int fd, const struct iovec *iov, int count);
 ssize_t weft__sys_writev(int fd, const struct iovec *iov, int count);

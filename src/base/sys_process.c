@@ -120,12 +120,6 @@ int weft__sys_kill(int pid, int pidfd, bool to_group, int sig)
     return weft__result(kill(to_group ? -pid : pid, sig));
 }
 
-int weft__sys_pipe(int fds[2], bool nonblock)
-{
-    int rc = weft__fault(WEFT__CALL_PIPE);
-    return rc != 0 ? rc : weft__result(pipe2(fds, O_CLOEXEC | (nonblock ? O_NONBLOCK : 0)));
-}
-
 int weft__sys_dup(int fd)
 {
     int rc = weft__fault(WEFT__CALL_DUP);

@@ -30,8 +30,6 @@ int weft__sys_has_ended(int pid);
 /* To a process, by its pidfd if that is >= 0; to the group that it leads if to_group. */
 int weft__sys_kill(int pid, int pidfd, bool to_group, int sig);
 
-/* Both ends close-on-exec; [0] is read from. */
-int weft__sys_pipe(int fds[2], bool nonblock);
 /* A copy above the standard streams, close-on-exec. */
 int weft__sys_dup(int fd);
 /* The terminal or pipe behind an fd once more, opened anew, O_NONBLOCK and close-on-exec; -ENOTTY

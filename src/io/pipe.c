@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#include "../base/sys_process.h"
+#include "../base/sys.h"
 
 int weft_pipe(int fds[2])
 {

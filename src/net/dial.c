@@ -29,7 +29,7 @@ static int connect_to(int fd, const struct weft_addr *addr, const void *caller)
     }
 }
 
-int weft__dial(const struct weft_addr *addr, const void *caller)
+int weft__dial(const struct weft_addr *addr, const struct weft_dial_opts *opts, const void *caller)
 {
     (void)weft__park_self("weft_dial()");
     int fd = weft__sys_socket(addr->storage.ss_family, SOCK_STREAM, 0);
@@ -40,7 +40,10 @@ int weft__dial(const struct weft_addr *addr, const void *caller)
     if (fd < 0) {
         return fd;
     }
-    int rc = connect_to(fd, addr, caller);
+    int rc = opts != NULL ? weft_set_buffers(fd, opts->recv_bytes, opts->send_bytes) : 0;
+    if (rc == 0) {
+        rc = connect_to(fd, addr, caller);
+    }
     if (rc != 0) {
         (void)weft_close(fd);
         return rc;
@@ -50,7 +53,7 @@ int weft__dial(const struct weft_addr *addr, const void *caller)
 
 int weft_dial_addr(const struct weft_addr *addr)
 {
-    return weft__dial(addr, __builtin_return_address(0));
+    return weft__dial(addr, NULL, __builtin_return_address(0));
 }
 
 int weft_socket_pair(int fds[2])

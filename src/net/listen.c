@@ -11,6 +11,7 @@
 #include "../reactor/driver.h"
 #include "bind.h"
 #include "names.h"
+#include "option.h"
 
 #define BACKLOG_DEFAULT 4096
 /* How long to wait for a free descriptor, first and at most. */
@@ -38,12 +39,40 @@ int weft_listen_addr(const struct weft_addr *addr, const struct weft_listen_opts
     if (fd < 0) {
         return fd;
     }
-    int rc = weft__sys_listen(fd, opts.backlog > 0 ? opts.backlog : BACKLOG_DEFAULT);
+    int rc = opts.defer_accept_ns != 0 ? weft__set_defer_accept(fd, opts.defer_accept_ns) : 0;
+    if (rc == 0) {
+        rc = weft_set_buffers(fd, opts.recv_bytes, opts.send_bytes);
+    }
+    if (rc == 0) {
+        rc = weft__sys_listen(fd, opts.backlog > 0 ? opts.backlog : BACKLOG_DEFAULT);
+    }
     if (rc != 0) {
         (void)weft__sys_close(fd);
         return rc;
     }
     return weft__io_adopt(fd);
+}
+
+int weft_listen_each(const struct weft_addr *addr, const struct weft_listen_opts *given, int *fds,
+                     int n)
+{
+    struct weft_listen_opts opts = given != NULL ? *given : (struct weft_listen_opts){0};
+    struct weft_addr at = *addr;
+    (void)weft__park_self("weft_listen_each()");
+    if (n < 1 || (n > 1 && addr->storage.ss_family == AF_UNIX)) {
+        return n < 1 ? -EINVAL : -EOPNOTSUPP;
+    }
+    opts.size = given != NULL ? given->size : sizeof opts;
+    opts.reuse_port = addr->storage.ss_family != AF_UNIX;
+    int rc = 0;
+    for (int i = 0; i < n && rc == 0; i++) {
+        fds[i] = weft_listen_addr(&at, &opts);
+        rc = fds[i] < 0 ? fds[i] : i == 0 ? weft_local_addr(fds[0], &at) : 0;
+        for (int k = 0; rc != 0 && k <= i; k++) {
+            (void)weft_close(fds[k]);
+        }
+    }
+    return rc;
 }
 
 /* At the first of a name's addresses that can be had. */

@@ -34,6 +34,7 @@ struct weft__fd {
     _Atomic bool drains;         /* [FD-DRAINED] holds for it: a stream; written as is_own */
     _Atomic bool is_direct;      /* a file of weft_open() with O_DIRECT: a hint, of the number */
     _Atomic bool is_drained;     /* the last read has emptied it; written by readers, a hint */
+    _Atomic bool is_nonblocking; /* O_NONBLOCK is set, for good; written inside, a hint */
     bool is_closing;             /* a CLOSE has begun; no new operation is taken (-EBADF) */
     uint8_t ready;               /* epoll: events that came while nobody waited (bit 0 in, 1 out) */
     uint8_t registered;          /* epoll: the directions it is registered for now */

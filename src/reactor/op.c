@@ -20,6 +20,7 @@ int weft__op_events(const struct weft__op *op)
     case WEFT__OP_READV:
     case WEFT__OP_RECVMSG:
     case WEFT__OP_ACCEPT:
+    case WEFT__OP_SPLICE_IN:
         return POLLIN;
     case WEFT__OP_POLL:
         return op->events;
@@ -186,6 +187,12 @@ ssize_t weft__op_try_now(struct weft__op *op, bool is_socket)
     case WEFT__OP_RECVMSG:
     case WEFT__OP_SENDMSG:
         return try_socket(op); /* -ENOTSOCK if it is none */
+    case WEFT__OP_SENDFILE:
+        return weft__sys_sendfile_now(op->fd, op->other, op->offset, op->part);
+    case WEFT__OP_SPLICE_IN:
+        return weft__sys_splice_now(op->fd, -1, op->other, op->part, true);
+    case WEFT__OP_SPLICE_OUT:
+        return weft__sys_splice_now(op->other, op->offset, op->fd, op->part, false);
     default:
         return is_socket ? try_socket(op) : try_foreign(op);
     }

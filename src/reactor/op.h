@@ -12,8 +12,8 @@
  *
  * What the makers of our own sockets owe the drivers:
  *   - a connection or a socket for datagrams is left blocking (no O_NONBLOCK), so that the kernel
- *     waits for it inside io_uring; tries pass MSG_DONTWAIT.  A non-blocking one works as well,
- *     only slower.
+ *     waits for it inside io_uring; tries pass MSG_DONTWAIT.  sendfile() and splice() have no such
+ *     flag: what they are used on is set O_NONBLOCK for good, and waited for by polls from then on.
  *   - a listener is set O_NONBLOCK: accept4() has no flag for one call, and a connection that was
  *     reset between poll and accept would block the thread.
  *   - weft__fd_adopt() before the first operation, and a CLOSE operation at the end.
@@ -45,7 +45,12 @@ enum weft__op_kind {
     WEFT__OP_CONNECT, /* addr, *addr_len; the record itself must be tried or submitted once more
                          after -EAGAIN, since it remembers that the connect has begun */
     WEFT__OP_POLL,    /* events: POLLIN, POLLOUT; result: the poll(2) bits that are there */
-    WEFT__OP_CLOSE,   /* waits until nothing is in flight on fd, then closes it */
+    /* Inside the kernel; a socket of ours is non-blocking by then.  `other` never lets one wait. */
+    WEFT__OP_SENDFILE,   /* other: a file, read at `offset`; part */
+    WEFT__OP_SPLICE_IN,  /* other: an empty pipe, which takes up to `part` from fd */
+    WEFT__OP_SPLICE_OUT, /* other: a pipe that holds `part`, or, where fd is a pipe and `offset` is
+                            not negative, a file */
+    WEFT__OP_CLOSE, /* waits until nothing is in flight on fd, then closes it */
 
     /* Of files, for a driver that can; the others refuse them with -EOPNOTSUPP.  Not tried by
      * weft__op_try(), and never cancelled: a disk ends them.  -EAGAIN: only a thread can. */
@@ -88,6 +93,10 @@ struct weft__op {
             struct sockaddr *addr;
             socklen_t *addr_len;
         };
+        struct {
+            int other;
+            uint32_t part; /* how many bytes at most */
+        };
         int events;
     };
     ssize_t result; /* >= 0 or -errno, valid once complete */
@@ -107,7 +116,7 @@ struct weft__op {
     bool is_socket; /* fd is a socket of ours; noted at submit */
     union {
         struct msghdr msg; /* for vectored operations on sockets */
-        int64_t offset;    /* of files; at least 0 */
+        int64_t offset;    /* in a file: at least 0, but as said of SPLICE_OUT */
         bool is_data_only;
     };
 };

@@ -3,12 +3,12 @@
  * uring.c - the driver on io_uring: the kernel carries an operation out, or says when to try it.
  *
  *   fd            operation                    sent as
- *   ours          read, write, vectors,        RECV, SEND, RECVMSG, SENDMSG: the kernel waits
- *                 messages
+ *   ours          read, write, messages        RECV, SEND, RECVMSG, SENDMSG: the kernel waits
  *   a file        FILE_READ, ..._SYNC          READV, WRITEV, FSYNC
  *   ours          accept, connect, poll        POLL_ADD, then weft__op_try(): a cancel in between
  *   somebody's    all                          loses no connection, and no fd that blocks holds
- *                                              a kernel worker
+ *   ours, set     all                          a kernel worker
+ *   O_NONBLOCK
  *
  * Who owns what.  The submission side belongs to the owner of the P alone; what it has shown to the
  * kernel, others may send (uring_ring.h).  The completion side is under reap_lock; completions are
@@ -207,7 +207,8 @@ static int begin_op(struct weft__reactor *r, struct weft__fd *entry, struct weft
         return -EBUSY;
     }
     op->is_socket = atomic_load_explicit(&entry->is_own, memory_order_relaxed);
-    if (op->is_socket && op->kind <= WEFT__OP_SENDMSG) {
+    if (op->is_socket && op->kind <= WEFT__OP_SENDMSG &&
+        !atomic_load_explicit(&entry->is_nonblocking, memory_order_relaxed)) {
         op->flags |= WEFT__OP_DIRECT;
     }
     send_op(state_of(r), op);

@@ -46,6 +46,8 @@ static void *note_free(void *p)
 #include "base/sys.c"
 #undef FAULT
 #include "base/sys_fd.c"
+#undef FAULT
+#include "base/sys_copy.c"
 
 #include "names_test.h"
 #include "net_test.h"
@@ -208,6 +210,7 @@ static const struct {
     {WEFT__CALL_URING_ENTER, -EINTR, false},  {WEFT__CALL_URING_ENTER, -EBUSY, false},
     {WEFT__CALL_THREAD, -EAGAIN, true},       {WEFT__CALL_CLOSE, -EIO, false},
     {WEFT__CALL_MEMBARRIER, -EPERM, true},    {WEFT__CALL_LOOKUP, -EAGAIN, true},
+    {WEFT__CALL_PIPE, -EMFILE, true},
 };
 
 /* A close that was made to fail has left its fd open, and so perhaps a name in use. */

@@ -15,6 +15,8 @@
 #undef FAULT
 #include "base/sys_fd.c"
 #include "base/sys_process.c"
+#undef FAULT
+#include "base/sys_copy.c"
 
 #include "net_test.h"
 

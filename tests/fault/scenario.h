@@ -246,6 +246,56 @@ static int datagrams(void)
         n = first_error(n < 0 ? (int)n : 0, weft_close(fd));
     }
     return first_error((int)n, weft_close(reader));
+/* A byte from pair to pair through a pipe, and another one out of a file. */
+static int copy_two(int out, int in)
+{
+    struct weft_relay relay;
+    int rc = weft_relay_open(&relay);
+
+    if (rc != 0)
+        return rc;
+    writes_due = 1;
+    ssize_t n = weft_relay_copy(&relay, out, in, 1);
+    rc = n < 0 ? (int)n : 0;
+    rc = first_error(rc, weft_relay_close(&relay));
+    int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    CHECK_GE(file, 0);
+    writes_due = 1;
+    n = weft_sendfile(out, file, 0, 1);
+    CHECK_EQ(close(file), 0);
+    return first_error(rc, n < 0 ? (int)n : 0);
+}
+
+static int copies(void)
+{
+    int in[2], out[2] = {-1, -1}, rc = weft_socket_pair(in);
+
+    if (rc != 0)
+        return rc;
+    rc = weft_socket_pair(out);
+    CHECK_EQ(write(in[1], "x", 1), 1);
+    if (rc == 0) {
+        WEFT_DEADLINE(s, PATIENCE)
+            rc = copy_two(out[1], in[0]);
+        rc = first_error(rc, weft_close_abort(out[0]));
+        rc = first_error(rc, weft_close(out[1]));
+    }
+    rc = first_error(rc, weft_close(in[0]));
+    return first_error(rc, weft_close(in[1]));
+}
+
+static int buffers(void)
+{
+    struct weft_buffer_pool *pool = weft_buffer_pool_make(4096, 2);
+    void *buf;
+
+    if (pool == NULL)
+        return -ENOMEM;
+    int rc = weft_buffer_pool_get(pool, &buf);
+    if (rc == 0)
+        weft_buffer_pool_put(pool, buf);
+    weft_buffer_pool_free(pool);
+    return rc;
 }
 
 static int give_three(void *arg)
@@ -382,6 +432,8 @@ static int scenario(void *arg)
     rc = first_error(rc, dial_by_name());
     rc = first_error(rc, lines_on_pair());
     rc = first_error(rc, datagrams());
+    rc = first_error(rc, copies());
+    rc = first_error(rc, buffers());
     for (int i = 0; i < 20 && rc == 0; i++)
         rc = weft_go(stay, NULL);
     return rc;

@@ -11,6 +11,7 @@
 #include "calls.h"
 #include "calls_file.h"
 #include "calls_process.h"
+#include "calls_copy.h"
 
 #include <pthread.h>
 #include <sys/resource.h>

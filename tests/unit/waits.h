@@ -23,7 +23,8 @@
  *   not in the table: weft_spawn (what has begun is waited for: process.c)
  *   not in the table: weft_process_free (a child that is freed ends: no scope ends it)
  *   not in the table: weft_call_on_big_stack weft_defer_end weft_exit (as the functions called do)
- *   not in the table: weft_close (ends by itself)
+ *   not in the table: weft_close weft_close_abort (end by themselves)
+ *   not in the table: weft_close_linger (closes what it waits for, whatever ends it: hangup.c)
  *   not in the table: weft_dgram_send_train (UDP waits for no reader; else as weft_dgram_send)
  *   not in the table: weft_yield (a turn)
  *   not in the table: weft_dump weft_run weft_run_config weft_runtime_start weft_runtime_stop
@@ -34,6 +35,7 @@
 
 #include "waits_buffer.h"
 #include "waits_calls.h"
+#include "waits_copy.h"
 #include "waits_dial.h"
 #include "waits_file.h"
 #include "waits_limit.h"
@@ -147,6 +149,14 @@ static const struct row rows[] = {
     {"weft_writer_printf", call_writer_printf, drain_jam, NULL, CLOSED(close_jam, -EBADF, GONE)},
     {"weft_writer_vprintf", call_writer_vprintf, drain_jam, NULL, CLOSED(close_jam, -EBADF, GONE)},
     {"weft_writer_flush", call_writer_flush, drain_jam, NULL, CLOSED(close_jam, -EBADF, GONE)},
+    {"weft_sendfile", call_sendfile, drain_jam, NULL, CLOSED(close_jam, -EBADF, GONE)},
+    {"weft_relay_copy", call_relay_copy, write_a_byte, NULL, CLOSED(close_reader, -EBADF, GONE)},
+    {"weft_relay_copy its-end", call_relay_copy, write_a_byte, NULL, CLOSED(close_peer, 0, KEPT)},
+    {"weft_relay_copy to-no-room", call_relay_copy_to_jam, drain_jam, NULL,
+     CLOSED(close_jam, -EBADF, GONE)},
+    {"weft_copy", call_copy, write_a_byte, NULL, CLOSED(close_reader, -EBADF, GONE)},
+    {"weft_buffer_pool_get", call_buffer_pool_get, put_buffer, NULL,
+     NOT_CLOSED("to free it in use is fatal: tests/child/buffer_pool_freed_in_use.c")},
     {"weft_accept", call_accept, connect_to_listener, close_result,
      CLOSED(close_listener, -EBADF, GONE)},
     {"weft_dial", call_dial, take_from_crowd, close_result,

@@ -20,6 +20,9 @@ struct world {
     struct weft_mutex *cond_mutex;
     bool has_changed; /* guarded by cond_mutex */
     struct weft_sem *sem;
+    struct weft_relay relay;
+    struct weft_buffer_pool *buffers; /* the only one of them is out */
+    void *buffer;                     /* which; NULL: it was put back */
     struct weft_barrier *barrier;
     struct weft_co *comer; /* to the barrier; NULL: nobody comes */
     struct weft_event *event;
@@ -169,6 +172,9 @@ static void build(struct world *w)
     w->cond_mutex = weft_mutex_make();
     w->has_changed = false;
     w->sem = weft_sem_make(0);
+    CHECK_EQ(weft_relay_open(&w->relay), 0);
+    w->buffers = weft_buffer_pool_make(1, 1);
+    CHECK_EQ(weft_buffer_pool_get(w->buffers, &w->buffer), 0);
     w->barrier = weft_barrier_make(2);
     w->comer = NULL;
     w->event = weft_event_make();
@@ -242,6 +248,10 @@ static void destroy(struct world *w)
     weft_cond_free(w->cond);
     weft_mutex_free(w->cond_mutex);
     weft_sem_free(w->sem);
+    CHECK_EQ(weft_relay_close(&w->relay), 0);
+    if (w->buffer != NULL)
+        weft_buffer_pool_put(w->buffers, w->buffer);
+    weft_buffer_pool_free(w->buffers);
     weft_barrier_free(w->barrier);
     weft_event_free(w->event);
     weft_wg_free(w->wg);
