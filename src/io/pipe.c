@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "../base/sys.h"
+#include "../base/sys_process.h"
 
 int weft_pipe(int fds[2])
 {
