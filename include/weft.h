@@ -51,6 +51,9 @@
 #include <weft/stack.h>
 #include <weft/future.h>
 #include <weft/io.h>
+#include <weft/pipe.h>
+#include <weft/process.h>
+#include <weft/signal.h>
 #include <weft/net.h>
 #include <weft/name.h>
 #include <weft/buffer.h>

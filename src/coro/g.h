@@ -98,6 +98,8 @@ enum weft__wait_reason {
     WAIT_CONNECT,
     WAIT_FD,
     WAIT_CLOSE,
+    WAIT_PROCESS,
+    WAIT_SIGNAL,
     WAIT_BLOCKING,
     WAIT_NAME,
     WAIT_REASON_COUNT,

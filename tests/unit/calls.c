@@ -9,6 +9,7 @@
  * matrix: once
  */
 #include "calls.h"
+#include "calls_process.h"
 
 #include <pthread.h>
 #include <sys/resource.h>

@@ -7,6 +7,7 @@
  *
  * `who` stands for the first words of the call's field `Threads`; tests/build/calls.sh compares
  * names and words with the headers, so that no call is forgotten.  A name may go on after a space.
+ * Some subjects have their rows in a file of their own, calls_*.h.
  * The call is an expression that gives a number; it finds what it needs in *t.
  */
 #ifndef WEFT_TESTS_CALLS_H

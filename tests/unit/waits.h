@@ -15,6 +15,8 @@
  *   not in the table: weft_group_wait (waits on, for the children that it cancels: group.c)
  *   not in the table: weft_blocking (what has begun is waited for; what is queued: blocking.c)
  *   not in the table: weft_blocking_leave (back to a processor: no scope ends it)
+ *   not in the table: weft_spawn (what has begun is waited for: process.c)
+ *   not in the table: weft_process_free (a child that is freed ends: no scope ends it)
  *   not in the table: weft_call_on_big_stack weft_defer_end weft_exit (as the functions called do)
  *   not in the table: weft_close (ends by itself)
  *   not in the table: weft_yield (a turn)
@@ -28,6 +30,7 @@
 #include "waits_calls.h"
 #include "waits_dial.h"
 #include "waits_limit.h"
+#include "waits_process.h"
 
 /* What ends the thing that a call waits for, by those who do not wait. */
 struct closing {
@@ -146,6 +149,12 @@ static const struct row rows[] = {
      CLOSED(close_crowd, -ECONNREFUSED, GONE)},
     {"weft_dial_opts", call_dial_opts, take_from_crowd, close_result,
      CLOSED(close_crowd, -ECONNREFUSED, GONE)},
+    {"weft_process_wait", call_process_wait, end_child, NULL,
+     NOT_CLOSED("to free it in use is fatal: tests/child/process_freed_in_use.c")},
+    {"weft_signals_wait", call_signals_wait, send_signal, NULL,
+     NOT_CLOSED("to close it in use is fatal: tests/child/signals_closed_in_use.c")},
+    {"weft_select a-signal", call_select_signal, send_signal, NULL,
+     NOT_CLOSED("to close it in use is fatal: tests/child/signals_closed_in_use.c")},
     {"weft_resolve", call_resolve, answer_lookups, NULL, NOT_CLOSED("a lookup ends by itself")},
     {"weft_listen", call_listen, answer_lookups, close_result,
      NOT_CLOSED("a lookup ends by itself")},

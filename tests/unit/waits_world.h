@@ -46,6 +46,10 @@ struct world {
     int crowd, pushed; /* a listener whose backlog is full, and one who waits in it */
     char crowd_name[64];
     char name[32]; /* whose lookup waits till the world's names are open */
+    struct weft_mutex *making;    /* guards the next three (waits_process.h) */
+    struct weft_signals *signals; /* NULL: nobody has asked for one */
+    struct weft_process *child;   /* NULL: none was started */
+    int child_in;                 /* or -1 */
     int closed_fd; /* one of these, or -1 */
 };
 
@@ -159,6 +163,10 @@ static void build(struct world *w)
     w->subscriber = weft_broadcast_subscribe(w->broadcast);
     w->watch = weft_watch_make(0, NULL);
     build_sockets(w);
+    w->making = weft_mutex_make();
+    w->signals = NULL;
+    w->child = NULL;
+    w->child_in = -1;
     w->closed_fd = -1;
 }
 
@@ -172,6 +180,8 @@ static void await_ends(void)
         CHECK_EQ(weft_runtime_stats(NULL, &stats), 0);
     } while (stats.live > 1);
 }
+
+static void let_go_of_processes(struct world *w);
 
 static void destroy(struct world *w)
 {
@@ -212,6 +222,7 @@ static void destroy(struct world *w)
                        w->listener, w->crowd, w->pushed};
     for (int i = 0; i < COUNT(fds); i++)
         CHECK_EQ(weft_close(fds[i]), fds[i] == w->closed_fd ? -EBADF : 0);
+    let_go_of_processes(w);
     await_ends();
 }
 
