@@ -19,6 +19,7 @@
 #include "base/sys_copy.c"
 
 #include "net_test.h"
+#include "no_lookout.h" /* a relief processor has low fds for a moment */
 
 /* ---- which call fails ---- */
 
