@@ -27,18 +27,16 @@ static bool can_only_wait(const struct weft__op *op, struct weft__fd *entry)
 }
 
 /*
- * Is it a file of which a try might keep the processor?  A file is read and written at its own
- * position by one at a time, for which the kernel has a lock: while a thread of the pool may have
- * it, and wait for a disk, a try would wait for that one.  With direct I/O the try itself waits for
- * the disk, and much takes long to copy.
+ * If it is a file, might a try keep the processor?  A file is read and written at its own position
+ * by one at a time, for which the kernel has a lock: while a thread of the pool may have it, and
+ * wait for a disk, a try would wait for that one.  With direct I/O the try itself waits for the
+ * disk, and much takes long to copy.
  */
 static bool might_block(const struct weft__op *op, struct weft__fd *entry)
 {
-    bool is_likely = (op->flags & WEFT__OP_LONG) != 0 ||
-                     (entry != NULL &&
-                      (weft__fd_is_anybody_inside(entry) ||
-                       atomic_load_explicit(&entry->is_direct, memory_order_relaxed)));
-    return WEFT__UNLIKELY(is_likely) && op->kind <= WEFT__OP_WRITEV && weft__sys_is_file(op->fd);
+    return (op->flags & WEFT__OP_LONG) != 0 ||
+           (entry != NULL && (weft__fd_is_anybody_inside(entry) ||
+                              atomic_load_explicit(&entry->is_direct, memory_order_relaxed)));
 }
 
 /* Does it take a disk, and not an event, for it to go on? */
@@ -92,11 +90,15 @@ ssize_t weft__io_run(struct weft__op *op, enum weft__wait_reason reason, const v
     if (enters && !weft__fd_enter(entry)) {
         return -EBADF;
     }
+    if (WEFT__UNLIKELY(waits) && !is_own) {
+        waits = is_of_file(op, is_own);
+    }
     ssize_t n = waits ? -EAGAIN : weft__op_try_now(op, is_own);
+    bool takes_disk = n == -EAGAIN && is_of_file(op, is_own);
     if (enters) {
         weft__fd_leave(entry);
     }
-    if (n == -EAGAIN && is_of_file(op, is_own)) {
+    if (takes_disk) {
         return wait_for_disk(op, caller);
     }
     if (n == -EAGAIN) {
