@@ -27,26 +27,21 @@ static bool can_only_wait(const struct weft__op *op, struct weft__fd *entry)
 }
 
 /*
- * Is it a file of which a try might keep the processor?  A file is read and written at its own
- * position by one at a time, for which the kernel has a lock: while a thread of the pool may have
- * it, and wait for a disk, a try would wait for that one.  With direct I/O the try itself waits for
- * the disk, and much takes long to copy.
+ * If it is a file, might a try keep the processor?  A file is read and written at its own position
+ * by one at a time, for which the kernel has a lock: while a thread of the pool may have it, and
+ * wait for a disk, a try would wait for that one.  With direct I/O the try itself waits for the
+ * disk, and much takes long to copy.
  */
 static bool might_block(const struct weft__op *op, struct weft__fd *entry)
 {
-    bool is_likely = (op->flags & WEFT__OP_LONG) != 0 ||
-                     (entry != NULL &&
-                      (weft__fd_is_anybody_inside(entry) ||
-                       atomic_load_explicit(&entry->is_direct, memory_order_relaxed)));
-    return WEFT__UNLIKELY(is_likely) && op->kind <= WEFT__OP_WRITEV && weft__sys_is_file(op->fd);
+    return (op->flags & WEFT__OP_LONG) != 0 ||
+           (entry != NULL && (weft__fd_is_anybody_inside(entry) ||
+                              atomic_load_explicit(&entry->is_direct, memory_order_relaxed)));
 }
 
 /* Does it take a disk, and not an event, for it to go on? */
-static bool is_of_file(const struct weft__op *op, const struct weft__fd *entry)
+static bool is_of_file(const struct weft__op *op, bool is_own)
 {
-    /* relaxed: as in try_once(), whose life of the fd this is. */
-    bool is_own =
-        entry != NULL && atomic_load_explicit(&entry->is_own, memory_order_relaxed);
     return !is_own && op->kind <= WEFT__OP_WRITEV && weft__sys_is_file(op->fd);
 }
 
@@ -74,9 +69,14 @@ static const char *call_of(const struct weft__op *op)
                                                                    : "weft_write()";
 }
 
-/* The first try, or one more of an op that was tried before; *entry_out: its fd's entry. */
-static inline ssize_t try_once(struct weft__op *op, weft__io_try_fn *try_now,
-                               struct weft__fd **entry_out)
+/* What a try has found out besides its result. */
+struct tried {
+    struct weft__fd *entry; /* of the fd, or NULL */
+    bool takes_disk;        /* a disk has to end it, and no event */
+};
+
+/* The first try, or one more of an op that was tried before. */
+static inline ssize_t try_once(struct weft__op *op, weft__io_try_fn *try_now, struct tried *t)
 {
     if (WEFT__UNLIKELY(weft__g_self() == NULL)) {
         weft__m_not_in_coroutine(call_of(op));
@@ -86,7 +86,7 @@ static inline ssize_t try_once(struct weft__op *op, weft__io_try_fn *try_now,
     }
     struct weft__fd *entry = weft__fd_find(&weft__park_reactors()->fds, op->fd);
     bool is_own = false;
-    *entry_out = entry;
+    t->entry = entry;
     if (entry != NULL) {
         /* The number may be closed and given to another file while we try: see fdtable.h. */
         uint32_t life = weft__fd_life(entry);
@@ -102,7 +102,11 @@ static inline ssize_t try_once(struct weft__op *op, weft__io_try_fn *try_now,
     if (enters && !weft__fd_enter(entry)) {
         return -EBADF;
     }
+    if (WEFT__UNLIKELY(waits) && !is_own) {
+        waits = is_of_file(op, is_own);
+    }
     ssize_t n = waits ? -EAGAIN : try_now(op, is_own);
+    t->takes_disk = n == -EAGAIN && is_of_file(op, is_own);
     if (enters) {
         weft__fd_leave(entry);
     }
@@ -112,9 +116,9 @@ static inline ssize_t try_once(struct weft__op *op, weft__io_try_fn *try_now,
 static inline ssize_t run(struct weft__op *op, weft__io_try_fn *try_now,
                           enum weft__wait_reason reason, const void *caller)
 {
-    struct weft__fd *entry = NULL;
-    ssize_t n = try_once(op, try_now, &entry);
-    if (n == -EAGAIN && is_of_file(op, entry)) {
+    struct tried t = {.entry = NULL};
+    ssize_t n = try_once(op, try_now, &t);
+    if (t.takes_disk) {
         return wait_for_disk(op, caller);
     }
     if (n == -EAGAIN) {
@@ -127,7 +131,7 @@ static inline ssize_t run(struct weft__op *op, weft__io_try_fn *try_now,
         weft__park_spend();
     }
     if ((op->flags & WEFT__OP_SHORT) != 0) {
-        weft__fd_note_drained(entry);
+        weft__fd_note_drained(t.entry);
     }
     return n;
 }
@@ -145,8 +149,8 @@ ssize_t weft__io_run_by(struct weft__op *op, weft__io_try_fn *try_now,
 
 ssize_t weft__io_try(struct weft__op *op, weft__io_try_fn *try_now)
 {
-    struct weft__fd *entry;
-    ssize_t n = try_once(op, try_now, &entry);
+    struct tried t;
+    ssize_t n = try_once(op, try_now, &t);
     if (n != -EAGAIN) {
         weft__park_spend();
     }

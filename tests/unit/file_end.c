@@ -159,11 +159,12 @@ ONE_THREAD_TEST(what_a_scope_has_ended_was_not_done)
 
 /* ---- close ---- */
 
-static atomic_bool may_go_on;
+static atomic_bool has_begun, may_go_on;
 
 static int block(void *unused)
 {
     (void)unused;
+    atomic_store(&has_begun, true);
     while (!atomic_load(&may_go_on))
         usleep(100);
     return 0;
@@ -196,7 +197,8 @@ ONE_THREAD_TEST(a_close_waits_for_the_calls_that_are_under_way)
 
     CHECK_GE(fd, 0);
     blocker = weft_go_with(block_in_the_pool, NULL);
-    wait_until_one_runs();
+    while (!atomic_load(&has_begun))
+        weft_yield();
     asker = weft_go_with(ask_its_size, &fd);
     while (stats_now().blocking_queued == 0)
         weft_yield();
