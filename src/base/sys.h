@@ -39,7 +39,8 @@ enum weft__call {
 };
 
 #ifdef WEFT_FAULT
-/* Returns 0 to let the call go on, or the -errno that it shall return.  Set by tests. */
+/* Returns 0 to let the call go on, or the -errno that it shall return; for READ and WRITE also how
+ * many bytes, more than 0, it shall move at most.  Set by tests. */
 typedef int weft__fault_fn(enum weft__call call);
 extern _Atomic(weft__fault_fn *) weft__sys_fault;
 #endif

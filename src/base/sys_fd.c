@@ -21,10 +21,42 @@
 #define FAULT(call)                                                                                \
     do {                                                                                           \
         int fault_ = weft__fault(WEFT__CALL_##call);                                               \
-        if (WEFT__UNLIKELY(fault_ != 0)) {                                                         \
+        if (WEFT__UNLIKELY(fault_ < 0)) {                                                          \
             return fault_;                                                                         \
         }                                                                                          \
     } while (0)
+
+/* For calls that move bytes: one that is let through may be cut short. */
+#define FAULT_OR_SHORT(call, bytes)                                                                \
+    do {                                                                                           \
+        int fault_ = weft__fault(WEFT__CALL_##call);                                               \
+        if (WEFT__UNLIKELY(fault_ < 0)) {                                                          \
+            return fault_;                                                                         \
+        }                                                                                          \
+        if (WEFT__UNLIKELY(fault_ > 0) && (size_t)fault_ < (bytes)) {                              \
+            (bytes) = (size_t)fault_;                                                              \
+        }                                                                                          \
+    } while (0)
+/* The same for a vector, of which `part` is then what is left. */
+#define FAULT_OR_SHORT_VECTOR(call, iov, count, part)                                              \
+    do {                                                                                           \
+        size_t bytes_ = SIZE_MAX;                                                                  \
+        FAULT_OR_SHORT(call, bytes_);                                                              \
+        if (WEFT__UNLIKELY(bytes_ != SIZE_MAX)) {                                                  \
+            (part) = first_bytes(iov, (int)(count), bytes_);                                       \
+            (iov) = &(part);                                                                       \
+            (count) = 1;                                                                           \
+        }                                                                                          \
+    } while (0)
+
+static inline struct iovec first_bytes(const struct iovec *iov, int count, size_t bytes)
+{
+    while (count > 1 && iov->iov_len == 0) {
+        iov++;
+        count--;
+    }
+    return (struct iovec){iov->iov_base, iov->iov_len < bytes ? iov->iov_len : bytes};
+}
 
 /* For an fd that the kernel cannot try without waiting (a terminal, an old kernel's pipe): is it
  * ready for `events` now? */
@@ -49,7 +81,8 @@ static bool cannot_try(ssize_t rc)
 
 ssize_t weft__sys_read_now(int fd, const struct iovec *iov, int count)
 {
-    FAULT(READ);
+    struct iovec part;
+    FAULT_OR_SHORT_VECTOR(READ, iov, count, part);
     ssize_t n;
     do {
         n = weft__result_long(preadv2(fd, iov, count, -1, RWF_NOWAIT));
@@ -108,7 +141,8 @@ static ssize_t write_to_terminal(int fd, const struct iovec *iov, int count)
 
 ssize_t weft__sys_write_now(int fd, const struct iovec *iov, int count)
 {
-    FAULT(WRITE);
+    struct iovec part;
+    FAULT_OR_SHORT_VECTOR(WRITE, iov, count, part);
     ssize_t n;
     do {
         n = weft__result_long(pwritev2(fd, iov, count, -1, RWF_NOWAIT));
@@ -135,7 +169,7 @@ ssize_t weft__sys_write_now(int fd, const struct iovec *iov, int count)
 
 ssize_t weft__sys_recv_now(int fd, void *buf, size_t bytes)
 {
-    FAULT(READ);
+    FAULT_OR_SHORT(READ, bytes);
     ssize_t n;
     do {
         n = weft__result_long(recv(fd, buf, bytes, MSG_DONTWAIT));
@@ -145,7 +179,7 @@ ssize_t weft__sys_recv_now(int fd, void *buf, size_t bytes)
 
 ssize_t weft__sys_send_now(int fd, const void *buf, size_t bytes)
 {
-    FAULT(WRITE);
+    FAULT_OR_SHORT(WRITE, bytes);
     ssize_t n;
     do {
         n = weft__result_long(send(fd, buf, bytes, MSG_DONTWAIT | MSG_NOSIGNAL));
@@ -211,13 +245,13 @@ int weft__sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
 
 ssize_t weft__sys_read(int fd, void *buf, size_t bytes)
 {
-    FAULT(READ);
+    FAULT_OR_SHORT(READ, bytes);
     return weft__result_long(read(fd, buf, bytes));
 }
 
 ssize_t weft__sys_write(int fd, const void *buf, size_t bytes)
 {
-    FAULT(WRITE);
+    FAULT_OR_SHORT(WRITE, bytes);
     return weft__result_long(write(fd, buf, bytes));
 }
 
@@ -285,16 +319,19 @@ int weft__sys_listen(int fd, int backlog)
 
 int weft__sys_shutdown(int fd, int how)
 {
+    FAULT(SOCKOPT);
     return weft__result(shutdown(fd, how));
 }
 
 int weft__sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 {
+    FAULT(SOCKOPT);
     return weft__result(getsockname(fd, addr, len));
 }
 
 int weft__sys_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 {
+    FAULT(SOCKOPT);
     return weft__result(getpeername(fd, addr, len));
 }
 
@@ -378,7 +415,8 @@ int weft__sys_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t 
 
 ssize_t weft__sys_readv(int fd, const struct iovec *iov, int count)
 {
-    FAULT(READ);
+    struct iovec part;
+    FAULT_OR_SHORT_VECTOR(READ, iov, count, part);
     ssize_t n;
     do {
         n = weft__result_long(readv(fd, iov, count));
@@ -388,7 +426,8 @@ ssize_t weft__sys_readv(int fd, const struct iovec *iov, int count)
 
 ssize_t weft__sys_writev(int fd, const struct iovec *iov, int count)
 {
-    FAULT(WRITE);
+    struct iovec part;
+    FAULT_OR_SHORT_VECTOR(WRITE, iov, count, part);
     ssize_t n;
     do {
         n = weft__result_long(writev(fd, iov, count));

@@ -5,6 +5,7 @@
 #     cflags: -DWEFT_MODEL      more compiler flags
 #     ldflags: -rdynamic        more linker flags
 #     link: none                without libweft.a (it includes the sources that it tests)
+#     link: fault               with the library of fault.mk
 
 # The three numbers stand in the header in their order.
 version_of = s/^.define WEFT_VERSION_[MP][A-Z]* *//p
@@ -92,7 +93,8 @@ $(LIB_SO): $(lib_obj) $(B)/objects
 	$(Q)ln -sf $(@F) $(@D)/$(SONAME) && ln -sf $(SONAME) $(@D)/libweft.so
 
 # The second-language programs of the tests are linked by their own compiler.
-link_test = lib=$(LIB_A); [ "$(call note,link,$1)" = none ] && lib=; \
+link_test = lib=$(LIB_A); \
+    case "$(call note,link,$1)" in none) lib= ;; fault) lib=$(FAULT_A) ;; esac; \
     $2 $(LINK) $(call note,ldflags,$1) $(B)/obj/$*.o $$lib $(LIBS_TEST) -o $@
 
 $(filter-out $(B)/tests/model/%,$(test_c:%.c=$(B)/%)): $(B)/%: $(B)/obj/%.o $(LIB_A)

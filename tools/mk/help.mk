@@ -13,6 +13,7 @@ test
   quick          unit + asm + build + tidy, under 20 s: run before each commit
   check          quick + stress + model + fault + child + examples; never installs
   accept         the chat server under load, on every driver: some minutes
+  soak-net SOAK="connections messages"     many connections, every byte accounted for: minutes
   one T=name     one test, in a child        one T=name HERE=1 in this process
   gdb  T=name    one test under gdb
   list           names of all tests

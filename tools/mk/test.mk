@@ -61,6 +61,14 @@ endif
 accept: lib examples $(call binaries,accept) $(B)/kernel
 	$(Q)$(call run,none) -j 1 $(call programs,accept)
 
+# CONNECTIONS MESSAGES, on each driver: some minutes.
+SOAK ?= 5000 10000000
+.PHONY: soak-net
+soak-net: $(B)/tests/accept/soak_net $(B)/kernel
+	$(Q)for driver in $$($(B)/kernel | grep -oE 'io_uring|epoll'); do \
+	    $(test_env) WEFT_REACTOR=$$driver $< $(SOAK) || exit 1; \
+	done
+
 # What a variant checks: everything but the tree, the tools and the models, which are the same for
 # each.
 kinds_variant := $(filter-out build tools model,$(kinds_check))
