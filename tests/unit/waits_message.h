@@ -109,6 +109,16 @@ static void send_a_datagram(struct world *w)
     CHECK_EQ(weft_dgram_send(w->mail[0], "x", 1, NULL), 1);
 }
 
+/* An answer is kept for each kind of sockets. */
+static void answer_dgram_lookups(struct world *w)
+{
+    const struct weft_resolve_opts opts = {.size = sizeof opts, .socktype = SOCK_DGRAM};
+    struct weft_addr addr;
+
+    open_names(w);
+    CHECK_EQ(weft_resolve(w->name, "80", &addr, 1, &opts), 1);
+}
+
 static void empty_crammed(struct world *w)
 {
     char buf[1];
