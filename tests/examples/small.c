@@ -257,7 +257,8 @@ static const char *file_with(const char *bytes, size_t n)
 TEST(copy_copies_every_byte)
 {
     enum { BYTES = 3000001 };
-    char *bytes = malloc(BYTES), *copied = malloc(BYTES + 1), to[80];
+    static char bytes[BYTES], copied[BYTES + 1];
+    char to[80];
     uint64_t random = test_seed();
 
     for (int i = 0; i < BYTES; i++)
