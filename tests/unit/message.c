@@ -196,6 +196,8 @@ CO_TEST(descriptors_that_do_not_fit_are_closed_and_told)
     const int null = open("/dev/null", O_RDWR), sent[] = {null, null, null};
     struct rlimit files, few;
 
+    if (test_is_emulated())
+        SKIP("an emulator takes what does not fit, and says nothing");
     unix_pair(fds);
     n_open = open_fds();
     send_with(fds[1], "three", sent, 3);
