@@ -23,8 +23,8 @@
 
 /* ---- which call fails ---- */
 
-static enum weft__call kind;
-static int k, error;
+static _Atomic int kind;
+static _Atomic int k, error;
 static _Atomic int n_calls;
 static _Atomic bool is_armed, was_injected;
 

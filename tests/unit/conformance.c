@@ -12,7 +12,7 @@
  * situation is a line in SITUATIONS, and a cell in each row.  A new driver is a word in `drivers`.
  * tests/build/conformance.sh sees that no kind of the contract is without a row.
  *
- * matrix: short
+ * matrix: once
  */
 #define _GNU_SOURCE
 #define TEST_OPTION "--table"
