@@ -230,7 +230,7 @@ struct weft_runtime {
     struct weft__fd_waits fd_waits;
     struct weft__pool pool;
     struct weft__limit limit;
-    _Atomic uint32_t trims_due; /* Ps that have yet to answer to wants_trim */
+    _Atomic uint32_t trims_due; /* Ps that have yet to answer to wants_trim, and who asks them */
     struct weft__kept_names kept_names;
     _Atomic uint64_t away_begun; /* away.h */
     _Atomic uint64_t away_ended;
