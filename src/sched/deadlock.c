@@ -169,7 +169,7 @@ static bool callers_are_at_rest(struct weft_runtime *looked_at)
     for (struct weft_runtime *rt = weft__runtimes; rt != NULL; rt = rt->next) {
         weft__lock(&rt->waits_lock);
         for (struct weft__block_wait *b = rt->block_waits; b != NULL; b = b->next) {
-            if (!b->is_at_rest || weft__wait_is_claimed(b->wait)) {
+            if (!weft__block_wait_rests(b)) {
                 rt->look_deferred = true;
                 at_rest = false;
             }

@@ -16,6 +16,8 @@
 #define CANNOT_START 125
 /* How long weft_run() waits at its end for coroutines that compute without blocking. */
 #define RUN_END_NS ((int64_t)100000000)
+/* A thread on its way has some calls to make: so a nap is the exception. */
+#define SETTLE_NS 100000
 
 static bool in_coroutine(void)
 {
@@ -23,14 +25,50 @@ static bool in_coroutine(void)
     return m != NULL && m->cur != NULL;
 }
 
-static void block_wait_add(struct weft_runtime *rt, struct weft__block_wait *b)
+/* The last touch of rt: weft__runtime_stop() waits for it. */
+static void leave(struct weft_runtime *rt)
+{
+    _Atomic uint32_t *n_inside = &rt->n_inside;
+    /* release [INSIDE-LEFT] */
+    atomic_fetch_sub_explicit(n_inside, 1, memory_order_release);
+    weft__sys_futex_wake(n_inside, INT32_MAX);
+}
+
+/* False if rt is being stopped.  If not, who stops it waits until this thread has started what it
+ * came for. */
+static bool block_wait_add(struct weft_runtime *rt, struct weft__block_wait *b)
 {
     atomic_fetch_add_explicit(&rt->n_inside, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&rt->n_blocked_on, 1, memory_order_relaxed);
     weft__lock(&rt->waits_lock);
-    b->next = rt->block_waits;
-    rt->block_waits = b;
+    bool may_come = atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) == 0;
+    if (may_come) {
+        atomic_fetch_add_explicit(&rt->n_blocked_on, 1, memory_order_relaxed);
+        b->next = rt->block_waits;
+        rt->block_waits = b;
+    }
     weft__unlock(&rt->waits_lock);
+    if (!may_come) {
+        leave(rt);
+    }
+    return may_come;
+}
+
+static bool is_anybody_on_his_way(struct weft_runtime *rt)
+{
+    weft__lock(&rt->waits_lock);
+    struct weft__block_wait *b = rt->block_waits;
+    while (b != NULL && weft__block_wait_rests(b)) {
+        b = b->next;
+    }
+    weft__unlock(&rt->waits_lock);
+    return b != NULL;
+}
+
+void weft__block_waits_settle(struct weft_runtime *rt)
+{
+    while (is_anybody_on_his_way(rt)) {
+        weft__sys_nap(SETTLE_NS);
+    }
 }
 
 /* Leave the lock, and ask for the look at a deadlock that was put off because of such a thread. */
@@ -62,10 +100,7 @@ static void block_wait_remove(struct weft_runtime *rt, struct weft__block_wait *
         }
     }
     unlock_and_look(rt);
-    /* The last touch of rt: weft__runtime_stop() waits for it.  release [INSIDE-LEFT] */
-    _Atomic uint32_t *n_inside = &rt->n_inside;
-    atomic_fetch_sub_explicit(n_inside, 1, memory_order_release);
-    weft__sys_futex_wake(n_inside, INT32_MAX);
+    leave(rt);
 }
 
 /* Its next wait is this one. */
@@ -141,15 +176,14 @@ static int start_in(struct weft_runtime *rt, int (*fn)(void *), void (*plain)(vo
 static int run_in(struct weft_runtime *rt, int (*fn)(void *), void *arg, const char *site,
                   const char *name, int *result)
 {
-    struct weft_co *co = weft__handle_make(NULL);
-    if (co == NULL) {
-        return -ENOMEM;
-    }
     struct weft__wait w = THREAD_WAIT;
     struct weft__start s = {.wait = THREAD_WAIT};
     struct weft__block_wait entry = {.wait = &s.wait, .is_at_rest = false};
-    block_wait_add(rt, &entry);
-    int rc = take_place(rt, &entry, &s);
+    if (!block_wait_add(rt, &entry)) {
+        return -ESHUTDOWN;
+    }
+    struct weft_co *co = weft__handle_make(NULL);
+    int rc = co != NULL ? take_place(rt, &entry, &s) : -ENOMEM;
     block_wait_next(rt, &entry, &w);
     if (rc == 0) {
         rc = start_in(rt, fn, NULL, arg, site, name, co);
@@ -166,7 +200,7 @@ static int run_in(struct weft_runtime *rt, int (*fn)(void *), void *arg, const c
     }
     if (has_started) {
         (void)weft__handle_release(co);
-    } else {
+    } else if (co != NULL) {
         weft__handle_drop(NULL, co);
     }
     return rc;
@@ -178,7 +212,9 @@ static WEFT__COLD int go_limited(struct weft_runtime *rt, void (*fn)(void *), vo
 {
     struct weft__start s = {.wait = THREAD_WAIT};
     struct weft__block_wait entry = {.wait = &s.wait, .is_at_rest = false};
-    block_wait_add(rt, &entry);
+    if (!block_wait_add(rt, &entry)) {
+        return -ESHUTDOWN;
+    }
     int rc = take_place(rt, &entry, &s);
     if (rc == 0) {
         rc = start_in(rt, NULL, fn, arg, site, NULL, NULL);
@@ -244,9 +280,6 @@ int weft_block_on(struct weft_runtime *rt, int (*fn)(void *), void *arg, int *re
 {
     if (in_coroutine()) {
         return -EXDEV;
-    }
-    if (atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0) {
-        return -ESHUTDOWN;
     }
     return run_in(rt, fn, arg, "weft_block_on", NULL, result);
 }

@@ -167,6 +167,12 @@ struct weft__block_wait {
     bool is_at_rest; /* it has spawned its coroutine; only a wake lets it go on */
 };
 
+/* Under the lock of the waits: is it going to do nothing before somebody wakes it? */
+static inline bool weft__block_wait_rests(const struct weft__block_wait *b)
+{
+    return b->is_at_rest && !weft__wait_is_claimed(b->wait);
+}
+
 #define WEFT__IDLE_WORDS (WEFT_PROCS_MAX / 64)
 
 struct weft__cpus_at;
@@ -314,6 +320,9 @@ static inline bool weft__p_must_trim(const struct weft__p *p)
 {
     return WEFT__UNLIKELY(atomic_load_explicit(&p->wants_trim, memory_order_relaxed));
 }
+
+/* enter.c: by who stops rt, and has said so: wait until no plain thread will start anything more */
+void weft__block_waits_settle(struct weft_runtime *rt);
 
 /* deadlock.c */
 bool weft__has_undelivered(const struct weft_runtime *rt);

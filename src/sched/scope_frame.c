@@ -107,7 +107,7 @@ void weft__scope_wait_end(struct weft__g *g)
 WEFT__COLD void weft__scope_wait_for_canceller(struct weft__scope_frame *root)
 {
     /* acquire [SCOPE-BUSY] */
-    for (int i = 1; atomic_load_explicit(&root->is_busy, memory_order_acquire) != 0; i++) {
+    for (int i = 1; atomic_load_explicit(&root->n_busy, memory_order_acquire) != 0; i++) {
         weft__cpu_relax();
         if (i % PAUSES == 0) {
             weft__sys_yield_cpu();
@@ -135,19 +135,14 @@ void weft__scope_mark(struct weft__scope_frame *s)
 
 void weft__scope_hold(struct weft__scope_frame *root)
 {
-    uint32_t nobody = 0;
-    /* acquire [SCOPE-BUSY] */
-    while (!atomic_compare_exchange_strong_explicit(&root->is_busy, &nobody, 1,
-                                                    memory_order_acquire, memory_order_relaxed)) {
-        weft__scope_settle(root);
-        nobody = 0;
-    }
+    /* relaxed: the fence comes after it, [SCOPE-CANCEL]. */
+    atomic_fetch_add_explicit(&root->n_busy, 1, memory_order_relaxed);
 }
 
 void weft__scope_let_go(struct weft__scope_frame *root)
 {
     /* release [SCOPE-BUSY]: the coroutine leaves its wait after this. */
-    atomic_store_explicit(&root->is_busy, 0, memory_order_release);
+    atomic_fetch_sub_explicit(&root->n_busy, 1, memory_order_release);
 }
 
 void weft__scope_forget(struct weft__g *g)
@@ -156,7 +151,7 @@ void weft__scope_forget(struct weft__g *g)
         return;
     }
     struct weft__scope_frame *root = g->scope->root;
-    weft__scope_hold(root);
     atomic_store_explicit(&root->wait, NULL, memory_order_relaxed);
-    weft__scope_let_go(root);
+    atomic_thread_fence(memory_order_seq_cst); /* [SCOPE-CANCEL] */
+    weft__scope_settle(root);
 }

@@ -7,18 +7,22 @@
  * the wait that the coroutine is in, if it is in one:
  *
  *     the coroutine                        the canceller
- *     root->wait = the wait                root->is_busy = 1
+ *     root->wait = the wait                root->n_busy + 1
  *     fence                                frame->cancelled_ns, root->has_cancelled
  *     has_cancelled?  need not wait        fence
  *     ... switched away ...                root->wait?  claim it and wake, or cancel its operation
- *     root->wait = NULL                    root->is_busy = 0
+ *     root->wait = NULL                    root->n_busy - 1
  *     fence
- *     wait while is_busy
+ *     wait while n_busy > 0
  *
  * [SCOPE-CANCEL]  Either the coroutine sees the mark before it waits, or the canceller sees the
  * wait; and either the canceller sees that the wait is over, or the coroutine sees the canceller
  * and stays in the wait until he is done: so he may look at it, and at the chain, which does not
  * change meanwhile.  Cancels are rare, so theirs is the heavy fence (base/fence.h).
+ *
+ * Cancellers do not wait for each other: who cancels a group holds the roots of all its members at
+ * a time, in no order, and one of them twice if a child is about to start another.  The claim, or
+ * the operation, decides between two who end the same wait.
  */
 #ifndef WEFT_SCHED_SCOPE_FRAME_H
 #define WEFT_SCHED_SCOPE_FRAME_H
@@ -46,7 +50,7 @@ struct weft__scope_frame {
     _Atomic int64_t cancelled_ns;     /* when it was cancelled; INT64_MAX: it was not; or
                                          WEFT__SCOPE_TOO_LATE: the deadline has answered before */
     _Atomic(struct weft__wait *) wait; /* root: the wait that the coroutine is in */
-    _Atomic uint32_t is_busy;          /* root: a canceller looks at the coroutine */
+    _Atomic uint32_t n_busy;           /* root: cancellers who look at the coroutine */
     _Atomic bool has_cancelled;        /* root: a frame of the coroutine was cancelled */
     uint8_t kind;                      /* enum weft__scope_kind */
     bool has_ended_calls;              /* it was itself the cause of one */
@@ -67,7 +71,7 @@ static inline void weft__scope_init(struct weft__scope_frame *s, struct weft__sc
     }
     atomic_init(&s->cancelled_ns, INT64_MAX);
     atomic_init(&s->wait, NULL);
-    atomic_init(&s->is_busy, 0);
+    atomic_init(&s->n_busy, 0);
     atomic_init(&s->has_cancelled, false);
     s->kind = (uint8_t)kind;
     s->has_ended_calls = false;
@@ -100,19 +104,19 @@ void weft__scope_wait_end(struct weft__g *g);
 /* s is cancelled: by its own coroutine, or by one who holds its root. */
 void weft__scope_mark(struct weft__scope_frame *s);
 
-/* Wait until the canceller is out who is inside. */
+/* Wait until the cancellers are out who are inside. */
 void weft__scope_wait_for_canceller(struct weft__scope_frame *root);
 
 /* No canceller is inside any more who was before the call. */
 static inline void weft__scope_settle(struct weft__scope_frame *root)
 {
-    /* acquire [SCOPE-BUSY]: he has let go of all that he looked at. */
-    if (WEFT__UNLIKELY(atomic_load_explicit(&root->is_busy, memory_order_acquire) != 0)) {
+    /* acquire [SCOPE-BUSY]: they have let go of all that they looked at. */
+    if (WEFT__UNLIKELY(atomic_load_explicit(&root->n_busy, memory_order_acquire) != 0)) {
         weft__scope_wait_for_canceller(root);
     }
 }
 
-/* A canceller begins and ends to look at the coroutine; one at a time. */
+/* A canceller begins and ends to look at the coroutine. */
 void weft__scope_hold(struct weft__scope_frame *root);
 void weft__scope_let_go(struct weft__scope_frame *root);
 

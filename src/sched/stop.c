@@ -164,6 +164,7 @@ int64_t weft__runtime_stop(struct weft_runtime *rt, int64_t deadline_ns)
     weft__watch_end(rt); /* from here on no dump looks at it */
     free_ms(rt);
     weft__pool_free(&rt->pool);
+    weft__block_waits_settle(rt);
     int64_t left = (int64_t)weft__live_count(rt);
     for_each_left(rt, unlink_if_waiting); /* from here on nobody begins to wake one of them */
     weft__foreign_wakes_end();

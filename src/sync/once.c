@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * once.c - something done once, in static storage and without a lock of its own.
+ * once.c - something done once, in static storage.
  *
- *   word 0   NEW, RUNNING with the waiters in a stack (a pointer, tagged), or DONE
+ *   word 0   NEW -> RUNNING -> WAITED, if somebody waits -> DONE
  *   word 1   who runs fn: to find a call from inside fn
+ *
+ * All who wait for any of them are in one queue, since there is no room for one each: fn is seldom
+ * run, and so is waited for seldom.  A queue it must be, and not a list in word 0: who stops a
+ * runtime takes its waiters out (sched/stop.c).
  */
 #include <weft/sync.h>
 
@@ -12,18 +16,14 @@
 #include "../park/park.h"
 
 enum {
-    NEW = 0,
-    RUNNING = 1, /* in the low bits; the rest is the first waiter */
-    DONE = 2,
-    TAG = 3,
+    NEW,
+    RUNNING,
+    WAITED,
+    DONE,
 };
 
-struct once_waiter {
-    struct once_waiter *next;
-    struct weft__wait wait;
-};
-
-_Static_assert(_Alignof(struct once_waiter) > TAG, "a waiter's address leaves room for the tag");
+static struct weft__lock lock = WEFT__LOCK_STATIC(RANK_CHAN); /* protects waiting */
+static struct weft__waitq waiting = {.first = NULL, .last = &waiting.first, .lock = &lock};
 
 static uintptr_t self_mark(void)
 {
@@ -31,52 +31,66 @@ static uintptr_t self_mark(void)
     return rt != NULL ? (uintptr_t)weft__park_self("") : (uintptr_t)weft__sys_thread_id();
 }
 
-static void wake_all(uintptr_t word)
+/* Under the lock all of it, for once it is done the word may become that of another one. */
+static WEFT__COLD void end_and_wake(_Atomic uintptr_t *state)
 {
-    struct once_waiter *w = (struct once_waiter *)(word & ~(uintptr_t)TAG);
-    while (w != NULL) {
-        struct once_waiter *next = w->next; /* w is gone once it is woken */
-        (void)weft__wait_claim(&w->wait, 0);
-        weft__park_wake(&w->wait);
-        w = next;
+    struct weft__waiter *next;
+    weft__lock(&lock);
+    /* release [ONCE-DONE]: as below. */
+    atomic_store_explicit(state, DONE, memory_order_release);
+    for (struct weft__waiter *w = weft__waitq_first(&waiting); w != NULL; w = next) {
+        next = w->next; /* w is gone once it is woken */
+        if (w->value == state) {
+            weft__waitq_remove(&waiting, w);
+            (void)weft__wait_claim(w->wait, 0); /* nobody else ends it */
+            weft__park_wake(w->wait);
+        }
     }
+    weft__unlock(&lock);
+}
+
+/* Nobody may go on without the work. */
+static void wait_until_done(_Atomic uintptr_t *state, const void *caller)
+{
+    struct weft__wait wait;
+    struct weft__waiter waiter = {.wait = &wait, .value = (void *)state, .index = 0};
+    uintptr_t word = RUNNING;
+    weft__park_init(&wait);
+    weft__park_for_ever(&wait);
+    weft__lock(&lock);
+    /* acquire [ONCE-DONE] */
+    if (!atomic_compare_exchange_strong_explicit(state, &word, WAITED, memory_order_acquire,
+                                                 memory_order_acquire) &&
+        word == DONE) {
+        weft__unlock(&lock);
+        return;
+    }
+    weft__park_begin(&wait, WAIT_ONCE, (const void *)state, caller);
+    weft__waitq_add(&waiting, &waiter);
+    weft__unlock(&lock);
+    (void)weft__park_wait(&wait);
 }
 
 static WEFT__COLD void do_slow(_Atomic uintptr_t *state, _Atomic uintptr_t *runner,
                                void (*fn)(void *), void *arg, const void *caller)
 {
-    struct once_waiter self;
-    /* acquire [ONCE-DONE]: what fn wrote is visible once it is DONE. */
-    uintptr_t word = atomic_load_explicit(state, memory_order_acquire);
-    while (word == NEW) {
-        if (atomic_compare_exchange_weak_explicit(state, &word, RUNNING, memory_order_acquire,
-                                                  memory_order_acquire)) {
-            atomic_store_explicit(runner, self_mark(), memory_order_relaxed);
-            fn(arg);
-            /* acq_rel [ONCE-DONE]: publishes what fn wrote; takes over the waiters. */
-            wake_all(atomic_exchange_explicit(state, DONE, memory_order_acq_rel));
-            return;
+    uintptr_t word = NEW;
+    if (atomic_compare_exchange_strong_explicit(state, &word, RUNNING, memory_order_relaxed,
+                                                memory_order_relaxed)) {
+        atomic_store_explicit(runner, self_mark(), memory_order_relaxed);
+        fn(arg);
+        word = RUNNING;
+        /* release [ONCE-DONE]: publishes what fn wrote. */
+        if (!atomic_compare_exchange_strong_explicit(state, &word, DONE, memory_order_release,
+                                                     memory_order_relaxed)) {
+            end_and_wake(state);
         }
-    }
-    if (word == DONE) {
         return;
     }
-    if (atomic_load_explicit(runner, memory_order_relaxed) == self_mark()) {
+    if (word != DONE && atomic_load_explicit(runner, memory_order_relaxed) == self_mark()) {
         weft__fatal("weft_once_do was called from inside its own function");
     }
-    weft__park_init(&self.wait);
-    weft__park_for_ever(&self.wait); /* nobody may go on without the work */
-    weft__park_begin(&self.wait, WAIT_ONCE, (const void *)state, caller);
-    do {
-        if (word == DONE) {
-            weft__park_abandon(&self.wait);
-            return;
-        }
-        self.next = (struct once_waiter *)(word & ~(uintptr_t)TAG);
-        /* release [ONCE-DONE]: publishes the waiter to the one who wakes it. */
-    } while (!atomic_compare_exchange_weak_explicit(state, &word, (uintptr_t)&self | RUNNING,
-                                                    memory_order_release, memory_order_acquire));
-    (void)weft__park_wait(&self.wait);
+    wait_until_done(state, caller);
 }
 
 void weft_once_do(weft_once *once, void (*fn)(void *), void *arg)

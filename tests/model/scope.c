@@ -2,6 +2,7 @@
 /* scope.c - the cancel of a scope while its coroutine waits: [SCOPE-CANCEL] of
  * sched/scope_frame.h. */
 #include <chan/chan.h>
+#include <park/cancel.h>
 #include <weft/scope.h>
 
 #include "rig.h"
@@ -101,6 +102,57 @@ MODEL_TEST(a_cancel_loses_no_value, .begin = begin, .thread = {receiver, cancell
 MODEL_TEST(a_cancel_meets_the_next_wait, .begin = begin,
            .thread = {receiver_twice, canceller, sender}, .end = nothing_is_lost, .preemptions = 3,
            .late = 2)
+
+/* Goal: of two cancellers one ends the wait, and the other does not look at it afterwards. */
+MODEL_TEST(two_cancels_meet, .begin = begin, .thread = {receiver, canceller, plain_canceller},
+           .end = was_cancelled, .preemptions = 3, .late = 2)
+
+/* ---- cancellers of several coroutines ---- */
+
+static struct weft_scope scopes[2];
+
+static void begin_two(void)
+{
+    rig_begin(2);
+    for (int i = 0; i < 2; i++) {
+        rig_be(i);
+        weft_scope_begin_until(&scopes[i], INT64_MAX);
+    }
+}
+
+static void cancel_in_order(int first)
+{
+    struct weft__scope_frame *of[2] = {rig_g[first].scope, rig_g[1 - first].scope};
+
+    for (int i = 0; i < 2; i++)
+        weft__cancel_mark(of[i]);
+    weft__cancel_fence();
+    for (int i = 0; i < 2; i++)
+        weft__cancel_deliver(of[i]);
+}
+
+static void forwards(void)
+{
+    cancel_in_order(0);
+}
+
+static void backwards(void)
+{
+    cancel_in_order(1);
+}
+
+static void both_are_cancelled(void)
+{
+    for (int i = 0; i < 2; i++) {
+        rig_be(i);
+        MODEL_CHECK(weft_scope_status() == -ECANCELED);
+        (void)weft_scope_end(&scopes[i]);
+    }
+}
+
+/* Goal: two who cancel groups to which the same coroutines belong do not wait for each other. */
+MODEL_TEST(cancellers_do_not_wait_for_each_other, .begin = begin_two,
+           .thread = {forwards, backwards}, .end = both_are_cancelled, .preemptions = 4, .late = 2)
 
 /* ---- a deadline that passes while the scope is cancelled ---- */
 

@@ -306,6 +306,26 @@ LIMIT_TEST(a_place_is_not_given_to_one_who_was_cancelled, 3, WEFT_AT_MAX_WAIT)
     return 0;
 }
 
+static int start_another(void *group)
+{
+    return weft_group_go(group, do_nothing, NULL);
+}
+
+/* Goal: the cancel of a group reaches a child that waits for a place to start another one in there:
+ * it is in two scopes of the group's. */
+LIMIT_TEST(a_cancel_reaches_a_child_that_waits_for_a_place, 2, WEFT_AT_MAX_WAIT)
+{
+    WEFT_GROUP (g) {
+        CHECK_EQ(weft_group_go(&g, start_another, &g), 0);
+        wait_for_line(NULL, 1);
+        weft_group_cancel(&g);
+        CHECK_EQ(weft_group_wait(&g), -ECANCELED);
+    }
+    CHECK_EQ(stats_of(NULL).spawns_waiting, 0);
+    CHECK_EQ(count_free(), 1);
+    return 0;
+}
+
 static void *cancel_on_a_thread(void *co)
 {
     weft_cancel(co);
