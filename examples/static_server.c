@@ -46,7 +46,7 @@ struct request {
     int status; /* 200 until something else is known */
     bool is_head, is_kept;
     bool has_body, has_range, has_if_range;
-    int n_hosts;
+    int n_hosts, n_ranges;
     int64_t from, to;      /* the range: from -1: the last `to` bytes; to -1: up to the end */
     time_t known_since;    /* of If-Modified-Since; -1: none */
     char path[PATH_BYTES]; /* relative to the root, without . and .. */
@@ -199,7 +199,8 @@ static int64_t parse_number(const char **text)
  * us: then the whole file is the answer. */
 static void parse_range(struct request *r, const char *value)
 {
-    if (strncasecmp(value, "bytes=", 6) != 0)
+    r->has_range = false;
+    if (r->n_ranges++ > 0 || strncasecmp(value, "bytes=", 6) != 0)
         return;
     value += 6;
     r->from = parse_number(&value);

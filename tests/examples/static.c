@@ -170,6 +170,9 @@ TEST(a_range_of_a_file_is_served)
     ask(fd, path, "Range: lines=1-2\r\n", "HTTP/1.1 200", "", "0123456789");
     ask(fd, path, "Range: bytes=99999999999999999999-\r\n", "HTTP/1.1 200", "", "0123456789");
     ask(fd, path, "Range: bytes=1-1\r\nIf-Range: \"x\"\r\n", "HTTP/1.1 200", "", "0123456789");
+    ask(fd, path, "Range: bytes=0-3\r\nRange: bytes=9\r\n", "HTTP/1.1 200", "", "0123456789");
+    ask(fd, path, "Range: bytes=0-3\r\nRange: bytes=5-6\r\n", "HTTP/1.1 200", "", "0123456789");
+    ask(fd, path, "Range: bytes=x\r\nRange: bytes=5-6\r\n", "HTTP/1.1 200", "", "0123456789");
     close(fd);
     stop(&p);
 }
