@@ -78,6 +78,8 @@ static int open_below(const char *path, int flags)
             name[n] = '\0';
             next =
                 openat(at, name, (is_last ? flags : O_PATH | O_DIRECTORY) | O_NOFOLLOW | O_CLOEXEC);
+        } else {
+            errno = ENAMETOOLONG;
         }
         close(at);
         at = next;

@@ -5,6 +5,7 @@
  * link: none
  */
 #define _GNU_SOURCE
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -297,6 +298,46 @@ TEST(idle_connections_are_cut)
         sum += (size_t)n;
     CHECK_LT(sum, BIG_BYTES);
     close(slow);
+    stop(&p);
+}
+
+/* The status of the answer, whose body is read, too. */
+static int status_of(int fd, const char *request)
+{
+    char head[2048], body[1024];
+
+    send_text(fd, request);
+    const long n = read_head(fd, head, sizeof(head));
+    CHECK_LE(n, (long)sizeof(body));
+    CHECK_EQ(recv(fd, body, (size_t)n, MSG_WAITALL), n);
+    return atoi(head + sizeof("HTTP/1.1"));
+}
+
+/* Goal: a file that cannot be opened since no descriptor is left is told from one that is not
+ * there, also if its name is too long to be looked for.
+ * Method: connections take all descriptors; when they have gone, files are there again. */
+TEST(without_a_descriptor_a_file_is_not_missing)
+{
+    const struct rlimit few = {40, 40};
+    struct program p = start(NULL, NULL);
+    const int fd = connect_with(&p, 0);
+    static const char get[] = "GET / HTTP/1.1\r\n" HOST "\r\n";
+    char get_long[512];
+    int others[60], n = 0;
+
+    CHECK_EQ(prlimit(p.pid, RLIMIT_NOFILE, &few, NULL), 0);
+    while (status_of(fd, get) == 200) {
+        CHECK_LT(n, 60);
+        others[n++] = connect_with(&p, 0);
+    }
+    CHECK_EQ(status_of(fd, get), 503);
+    while (n > 0)
+        close(others[--n]);
+    while (status_of(fd, get) == 503)
+        usleep(1000);
+    snprintf(get_long, sizeof(get_long), "GET /%0256d HTTP/1.1\r\n" HOST "\r\n", 1);
+    CHECK_EQ(status_of(fd, get_long), 404);
+    close(fd);
     stop(&p);
 }
 
