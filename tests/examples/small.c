@@ -230,6 +230,9 @@ TEST(rate_limiter_keeps_its_rate)
     const char *text = program_output("rate_limiter", "50", "1000", "5");
 
     CHECK_STR(last_line(text), "50 requests, at most 1000 a second: kept\n");
+    struct program p = program_start(true, "rate_limiter", "1", "1000000001", (char *)NULL);
+    CHECK_STR(read_to_end(p.err), "usage: rate_limiter [REQUESTS [PER_SECOND [BURST]]]\n");
+    CHECK_EQ(WEXITSTATUS(program_wait(&p, PATIENCE_MS)), 2);
 }
 
 /* Goal: all pages are fetched once but for the one that never answers, which is given up. */
