@@ -123,6 +123,9 @@ TEST(files_are_served_and_the_connection_is_kept)
     ask(fd, "http://x/sub/index.html", "", "HTTP/1.1 200", "Connection: keep-alive", "below");
     ask(fd, "/", "Connection: close\r\n", "HTTP/1.1 200", "Connection: close", "<p>weft\n");
     expect_end(fd);
+    const int other = connect_with(&p, 0);
+    ask(other, "/", "Connection: TE , Close\r\n", "HTTP/1.1 200", "Connection: close", "<p>weft\n");
+    expect_end(other);
     stop(&p);
 }
 
@@ -210,6 +213,8 @@ TEST(what_is_no_request_is_refused)
         {"GET / HTTP/1.1\r\n" HOST HOST "\r\n", "HTTP/1.1 400"},
         {"GET / HTTP/1.1\r\n" HOST "no colon\r\n\r\n", "HTTP/1.1 400"},
         {"GET / HTTP/1.1\r\n" HOST " folded: x\r\n\r\n", "HTTP/1.1 400"},
+        {"GET / HTTP/1.1\r\n" HOST "X: a\rContent-Length: 5\r\n\r\n", "HTTP/1.1 400"},
+        {"GET / HTTP/1.1\r\n" HOST "Content-Length\v: 5\r\n\r\n", "HTTP/1.1 400"},
         {"GET /%zz HTTP/1.1\r\n" HOST "\r\n", "HTTP/1.1 400"},
         {"GET /a%00b HTTP/1.1\r\n" HOST "\r\n", "HTTP/1.1 400"},
         {"GET index.html HTTP/1.1\r\n" HOST "\r\n", "HTTP/1.1 400"},
