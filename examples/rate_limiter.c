@@ -80,7 +80,7 @@ int main(int argc, char **argv)
 
     for (int i = 1; i < argc && i <= 3; i++)
         wanted[i - 1] = atoi(argv[i]);
-    if (wanted[0] < 0 || wanted[1] < 1 || wanted[2] < 1) {
+    if (wanted[0] < 0 || wanted[1] < 1 || wanted[1] > WEFT_SEC || wanted[2] < 1) {
         fprintf(stderr, "usage: rate_limiter [REQUESTS [PER_SECOND [BURST]]]\n");
         return 2;
     }

@@ -395,5 +395,6 @@ int main(int argc, char **argv)
         return 2;
     }
     r.line = argv[optind];
+    signal(SIGCHLD, SIG_DFL); /* ignored, as it may be inherited, it hides how commands end */
     return weft_run(app, &r);
 }

@@ -44,9 +44,9 @@ struct connection {
 
 struct request {
     int status; /* 200 until something else is known */
-    bool is_head, is_kept;
+    bool is_head, is_kept, is_closed;
     bool has_body, has_range, has_if_range;
-    int n_hosts;
+    int n_hosts, n_ranges;
     int64_t from, to;      /* the range: from -1: the last `to` bytes; to -1: up to the end */
     time_t known_since;    /* of If-Modified-Since; -1: none */
     char path[PATH_BYTES]; /* relative to the root, without . and .. */
@@ -78,6 +78,8 @@ static int open_below(const char *path, int flags)
             name[n] = '\0';
             next =
                 openat(at, name, (is_last ? flags : O_PATH | O_DIRECTORY) | O_NOFOLLOW | O_CLOEXEC);
+        } else {
+            errno = ENAMETOOLONG;
         }
         close(at);
         at = next;
@@ -199,7 +201,8 @@ static int64_t parse_number(const char **text)
  * us: then the whole file is the answer. */
 static void parse_range(struct request *r, const char *value)
 {
-    if (strncasecmp(value, "bytes=", 6) != 0)
+    r->has_range = false;
+    if (r->n_ranges++ > 0 || strncasecmp(value, "bytes=", 6) != 0)
         return;
     value += 6;
     r->from = parse_number(&value);
@@ -216,6 +219,17 @@ static time_t parse_date(const char *value)
     const char *end = strptime(value, "%a, %d %b %Y %H:%M:%S GMT", &tm);
 
     return end == NULL || *end != '\0' ? -1 : timegm(&tm);
+}
+
+/* "close", "keep-alive", or several words with commas between them; "close" beats the other. */
+static void parse_connection(struct request *r, char *words)
+{
+    char *rest;
+
+    for (char *w = strtok_r(words, ", \t", &rest); w != NULL; w = strtok_r(NULL, ", \t", &rest)) {
+        r->is_closed |= strcasecmp(w, "close") == 0;
+        r->is_kept |= strcasecmp(w, "keep-alive") == 0;
+    }
 }
 
 /* "Name: value"; 200 or 400. */
@@ -243,9 +257,18 @@ static int parse_header(struct request *r, char *line)
     else if (strcasecmp(line, "Transfer-Encoding") == 0)
         r->has_body = true;
     else if (strcasecmp(line, "Connection") == 0)
-        r->is_kept =
-            strcasecmp(value, "close") != 0 && (r->is_kept || strcasecmp(value, "keep-alive") == 0);
+        parse_connection(r, value);
     return 200;
+}
+
+/* What hides a line from one who reads it otherwise.  A tab is a space. */
+static bool has_control(const struct weft_line *line)
+{
+    for (size_t i = 0; i < line->bytes; i++) {
+        if (((unsigned char)line->text[i] < ' ' && line->text[i] != '\t') || line->text[i] == 0x7f)
+            return true;
+    }
+    return false;
 }
 
 /* A whole head; false if the connection ends first, or is too slow.  After what is not understood
@@ -267,7 +290,7 @@ static bool read_request(struct connection *c, struct request *r)
             return false;
         } else if (line.bytes == 0 && status != 0) {
             break;
-        } else if (line.bytes > 0 && memchr(line.text, '\0', line.bytes) != NULL) {
+        } else if (has_control(&line)) {
             status = 400;
         } else if (line.bytes > 0 && status == 0) {
             status = parse_request_line(r, line.text);
@@ -276,7 +299,7 @@ static bool read_request(struct connection *c, struct request *r)
         }
     }
     r->status = status < 431 && r->n_hosts != 1 ? 400 : status;
-    r->is_kept &= !r->has_body && r->status != 400 && r->status != 431;
+    r->is_kept &= !r->is_closed && !r->has_body && r->status != 400 && r->status != 431;
     return true;
 }
 

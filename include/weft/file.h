@@ -443,7 +443,8 @@ WEFT_API void weft_file_free(char *data);
  * @path   the file, which need not exist; a symbolic link there is replaced itself.
  * @data   the new content.
  * @bytes  how many.
- * @mode   of a file that did not exist, less the umask; another one keeps its rights.
+ * @mode   of a file that did not exist, less the umask; another one keeps its rights, but for
+ *         set-uid and set-gid.
  *
  * A file beside it is written, brought to the disk and renamed, then the folder is brought to the
  * disk.  If it fails, the old content is there; only if that last step does, the new one.  The file

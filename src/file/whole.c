@@ -128,15 +128,35 @@ struct replacing {
     mode_t mode;
 };
 
-/* Another file keeps its rights. */
-static int copy_rights(int fd, const char *path)
+/* Another file keeps its rights, but for those to act for its owner, who is another one now.  1,
+ * and they; 0: there is none; -errno. */
+static int find_rights(const char *path, mode_t *rights)
 {
     struct stat st;
     int rc = weft__sys_stat(path, &st, false);
-    if (rc == -ENOENT) {
-        return 0;
+    if (rc != 0) {
+        return rc == -ENOENT ? 0 : rc;
     }
-    return rc != 0 || !S_ISREG(st.st_mode) ? rc : weft__sys_fchmod(fd, st.st_mode & 07777);
+    *rights = st.st_mode & 0777;
+    return S_ISREG(st.st_mode);
+}
+
+/* The new file, without its content.  Nobody opens it meanwhile who may not open the old one. */
+static int make_beside(char beside[WEFT__PATH_BYTES], const struct replacing *r)
+{
+    mode_t rights = 0;
+    int found = find_rights(r->path, &rights);
+    if (found < 0) {
+        return found;
+    }
+    int fd = weft__beside_make(beside, r->path, found ? 0600 : r->mode);
+    int rc = found && fd >= 0 ? weft__sys_fchmod(fd, rights) : 0;
+    if (rc != 0) {
+        (void)weft__sys_close(fd);
+        (void)weft__sys_unlink(beside);
+        return rc;
+    }
+    return fd;
 }
 
 static int write_all(int fd, const char *data, size_t bytes)
@@ -170,12 +190,11 @@ static int replace_it(void *arg)
 {
     const struct replacing *r = arg;
     char beside[WEFT__PATH_BYTES];
-    int fd = weft__beside_make(beside, r->path, r->mode);
+    int fd = make_beside(beside, r);
     if (fd < 0) {
         return fd;
     }
-    int rc = copy_rights(fd, r->path);
-    rc = rc == 0 ? write_all(fd, r->data, r->bytes) : rc;
+    int rc = write_all(fd, r->data, r->bytes);
     rc = rc == 0 ? weft__sys_fsync(fd, false) : rc;
     int closed = weft__sys_close(fd);
     rc = rc == 0 ? closed : rc;

@@ -76,6 +76,7 @@ static void shut(struct weft__fd *entry)
     if (entry == NULL) {
         return;
     }
+    (void)weft__fd_life(entry); /* the close of the number's last file is over */
     weft__fd_shut(entry);
     if (WEFT__UNLIKELY(weft__fd_is_anybody_inside(entry))) {
         WEFT_SHIELD (s, WEFT_NEVER) {

@@ -21,6 +21,7 @@
 #include "../base/lock.h"
 #include "../base/sys.h"
 #include "../base/sys_process.h"
+#include "machine.h"
 #include "trace.h"
 #include "watch.h"
 
@@ -72,7 +73,7 @@ static uint64_t sender_of(int sig, const siginfo_t *info)
 /* The look-out's question to one of our threads, which no program means (trace.h). */
 static bool is_own(int sig, const siginfo_t *info)
 {
-    return sig == WEFT__TRACE_SIGNAL && info->si_code == SI_TKILL;
+    return sig == WEFT__TRACE_SIGNAL && info->si_code == SI_TKILL && weft__m_of_thread() != NULL;
 }
 
 static void on_signal(int sig, siginfo_t *info, void *ucontext)

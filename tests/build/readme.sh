@@ -113,7 +113,7 @@ has() { # TEXT WHAT
         fail "$readme does not name $2"
     fi
 }
-for name in $(grep -oh '"WEFT_[A-Z]*"' src/sched/config.c | tr -d '"' | sort -u); do
+for name in $(grep -oh '"WEFT_[A-Z_]*"' src/sched/config.c | tr -d '"' | sort -u); do
     has "\`$name\`" "the environment variable $name"
 done
 for example in examples/*.c; do

@@ -23,6 +23,12 @@ TEST(bad_names_are_refused_and_may_be_tried_again)
         "\xc0\xaf",
         "no-break\xc2\xa0space",
         "\xe2\x80\xaethgir",
+        "\xd8\x9cmra",             /* a mark that turns the line around */
+        "\xe3\x85\xa4",           /* a letter that is blank */
+        "\xe2\xa0\x80",           /* a pattern of Braille without a dot */
+        "good\xef\xb8\x8f",       /* two that select a variant and are not seen */
+        "good\xf3\xa0\x84\x80",
+        "good\xf3\xa0\x81\x81",   /* a tag */
     };
     struct program server = chat_start();
     struct peer peer = arrive(&server, 0);

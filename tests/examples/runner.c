@@ -51,6 +51,16 @@ TEST(the_status_is_that_of_the_last_command)
     expect(RUN("weft-no-such-command"), "", 127);
 }
 
+/* Goal: the ends of the commands come to the runner, also if who has started it ignores those of
+ * his own children. */
+TEST(the_status_is_known_where_ends_of_children_are_ignored)
+{
+    CHECK(signal(SIGCHLD, SIG_IGN) != SIG_ERR);
+    struct program p = RUN("sh -c 'exit 7'");
+    CHECK(signal(SIGCHLD, SIG_DFL) != SIG_ERR);
+    expect(p, "", 7);
+}
+
 TEST(what_cannot_be_understood_is_refused)
 {
     static const char *const lines[] = {"echo 'x", "| cat", "cat |", "a || b", "cat <", "> f"};

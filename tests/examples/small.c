@@ -4,6 +4,8 @@
  *
  * link: none
  */
+#include <sys/stat.h>
+
 #include "program.h"
 
 /* Does the text hold a line of exactly this content? */
@@ -228,6 +230,9 @@ TEST(rate_limiter_keeps_its_rate)
     const char *text = program_output("rate_limiter", "50", "1000", "5");
 
     CHECK_STR(last_line(text), "50 requests, at most 1000 a second: kept\n");
+    struct program p = program_start(true, "rate_limiter", "1", "1000000001", (char *)NULL);
+    CHECK_STR(read_to_end(p.err), "usage: rate_limiter [REQUESTS [PER_SECOND [BURST]]]\n");
+    CHECK_EQ(WEXITSTATUS(program_wait(&p, PATIENCE_MS)), 2);
 }
 
 /* Goal: all pages are fetched once but for the one that never answers, which is given up. */
@@ -270,6 +275,7 @@ TEST(copy_copies_every_byte)
     CHECK_GE(fd, 0);
     CHECK_EQ(read(fd, copied, BYTES + 1), BYTES);
     CHECK(memcmp(bytes, copied, BYTES) == 0);
+    CHECK_EQ(close(fd), 0);
     CHECK_EQ(truncate(from, 0), 0);
     CHECK_STR(program_output("copy", from, to), "0 bytes copied\n");
     CHECK_EQ(unlink(from), 0);
@@ -277,6 +283,24 @@ TEST(copy_copies_every_byte)
     struct program p = program_start(true, "copy", from, to, (char *)NULL);
     CHECK_STR(read_to_end(p.err), "copy: no such file, directory or name\n");
     CHECK_EQ(WEXITSTATUS(program_wait(&p, PATIENCE_MS)), 1);
+}
+
+/* Goal: a file that is copied to itself, by whatever name, is refused and keeps its bytes. */
+TEST(copy_does_not_copy_a_file_to_itself)
+{
+    const char *from = file_with("bytes", 5);
+    char to[80];
+    struct stat st;
+
+    snprintf(to, sizeof to, "%s-link", from);
+    CHECK_EQ(link(from, to), 0);
+    struct program p = program_start(true, "copy", from, to, (char *)NULL);
+    CHECK_STR(read_to_end(p.err), "copy: FROM and TO are one file\n");
+    CHECK_EQ(WEXITSTATUS(program_wait(&p, PATIENCE_MS)), 1);
+    CHECK_EQ(stat(from, &st), 0);
+    CHECK_EQ(st.st_size, 5);
+    CHECK_EQ(unlink(from), 0);
+    CHECK_EQ(unlink(to), 0);
 }
 
 static void expect_line(struct program *p, const char *expected)

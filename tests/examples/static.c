@@ -5,6 +5,7 @@
  * link: none
  */
 #define _GNU_SOURCE
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -122,6 +123,9 @@ TEST(files_are_served_and_the_connection_is_kept)
     ask(fd, "http://x/sub/index.html", "", "HTTP/1.1 200", "Connection: keep-alive", "below");
     ask(fd, "/", "Connection: close\r\n", "HTTP/1.1 200", "Connection: close", "<p>weft\n");
     expect_end(fd);
+    const int other = connect_with(&p, 0);
+    ask(other, "/", "Connection: TE , Close\r\n", "HTTP/1.1 200", "Connection: close", "<p>weft\n");
+    expect_end(other);
     stop(&p);
 }
 
@@ -170,6 +174,9 @@ TEST(a_range_of_a_file_is_served)
     ask(fd, path, "Range: lines=1-2\r\n", "HTTP/1.1 200", "", "0123456789");
     ask(fd, path, "Range: bytes=99999999999999999999-\r\n", "HTTP/1.1 200", "", "0123456789");
     ask(fd, path, "Range: bytes=1-1\r\nIf-Range: \"x\"\r\n", "HTTP/1.1 200", "", "0123456789");
+    ask(fd, path, "Range: bytes=0-3\r\nRange: bytes=9\r\n", "HTTP/1.1 200", "", "0123456789");
+    ask(fd, path, "Range: bytes=0-3\r\nRange: bytes=5-6\r\n", "HTTP/1.1 200", "", "0123456789");
+    ask(fd, path, "Range: bytes=x\r\nRange: bytes=5-6\r\n", "HTTP/1.1 200", "", "0123456789");
     close(fd);
     stop(&p);
 }
@@ -206,6 +213,8 @@ TEST(what_is_no_request_is_refused)
         {"GET / HTTP/1.1\r\n" HOST HOST "\r\n", "HTTP/1.1 400"},
         {"GET / HTTP/1.1\r\n" HOST "no colon\r\n\r\n", "HTTP/1.1 400"},
         {"GET / HTTP/1.1\r\n" HOST " folded: x\r\n\r\n", "HTTP/1.1 400"},
+        {"GET / HTTP/1.1\r\n" HOST "X: a\rContent-Length: 5\r\n\r\n", "HTTP/1.1 400"},
+        {"GET / HTTP/1.1\r\n" HOST "Content-Length\v: 5\r\n\r\n", "HTTP/1.1 400"},
         {"GET /%zz HTTP/1.1\r\n" HOST "\r\n", "HTTP/1.1 400"},
         {"GET /a%00b HTTP/1.1\r\n" HOST "\r\n", "HTTP/1.1 400"},
         {"GET index.html HTTP/1.1\r\n" HOST "\r\n", "HTTP/1.1 400"},
@@ -294,6 +303,46 @@ TEST(idle_connections_are_cut)
         sum += (size_t)n;
     CHECK_LT(sum, BIG_BYTES);
     close(slow);
+    stop(&p);
+}
+
+/* The status of the answer, whose body is read, too. */
+static int status_of(int fd, const char *request)
+{
+    char head[2048], body[1024];
+
+    send_text(fd, request);
+    const long n = read_head(fd, head, sizeof(head));
+    CHECK_LE(n, (long)sizeof(body));
+    CHECK_EQ(recv(fd, body, (size_t)n, MSG_WAITALL), n);
+    return atoi(head + sizeof("HTTP/1.1"));
+}
+
+/* Goal: a file that cannot be opened since no descriptor is left is told from one that is not
+ * there, also if its name is too long to be looked for.
+ * Method: connections take all descriptors; when they have gone, files are there again. */
+TEST(without_a_descriptor_a_file_is_not_missing)
+{
+    const struct rlimit few = {40, 40};
+    struct program p = start(NULL, NULL);
+    const int fd = connect_with(&p, 0);
+    static const char get[] = "GET / HTTP/1.1\r\n" HOST "\r\n";
+    char get_long[512];
+    int others[60], n = 0;
+
+    CHECK_EQ(prlimit(p.pid, RLIMIT_NOFILE, &few, NULL), 0);
+    while (status_of(fd, get) == 200) {
+        CHECK_LT(n, 60);
+        others[n++] = connect_with(&p, 0);
+    }
+    CHECK_EQ(status_of(fd, get), 503);
+    while (n > 0)
+        close(others[--n]);
+    while (status_of(fd, get) == 503)
+        usleep(1000);
+    snprintf(get_long, sizeof(get_long), "GET /%0256d HTTP/1.1\r\n" HOST "\r\n", 1);
+    CHECK_EQ(status_of(fd, get_long), 404);
+    close(fd);
     stop(&p);
 }
 

@@ -5,6 +5,8 @@
  * matrix: short
  */
 #define _GNU_SOURCE
+#include <sys/syscall.h>
+
 #include "file_test.h"
 
 static void make_file(const char *name, const char *text)
@@ -234,6 +236,37 @@ CO_TEST(a_replaced_file_keeps_its_rights_and_a_failure_leaves_nothing)
     CHECK_EQ(weft_file_replace("here", "new", 3, 0600), 0);
     CHECK_EQ(unlink("here"), 0);
     CHECK_EQ(rmdir(path_of("")), 0);
+    return 0;
+}
+
+static _Atomic mode_t rights_at_birth; /* of the last file that was given others */
+
+/* In place of the C library's. */
+int fchmod(int fd, mode_t mode)
+{
+    struct stat st;
+
+    CHECK_EQ(fstat(fd, &st), 0);
+    rights_at_birth = st.st_mode & 07777;
+    return (int)syscall(SYS_fchmod, fd, mode);
+}
+
+/* Goal: who may not read the old content never gets hold of the file that is to have the new one,
+ * and what is written for a program of its owner's does not become one of the caller's. */
+CO_TEST(a_replaced_file_has_no_more_rights_than_before_at_any_time)
+{
+    struct stat st;
+
+    umask(0);
+    make_file("file", "old");
+    CHECK_EQ(chmod(path_of("file"), 0600), 0);
+    CHECK_EQ(weft_file_replace(path_of("file"), "new", 3, 0666), 0);
+    CHECK_EQ(rights_at_birth, 0600);
+    CHECK_EQ(chmod(path_of("file"), 06755), 0);
+    CHECK_EQ(weft_file_replace(path_of("file"), "new", 3, 0600), 0);
+    CHECK_EQ(weft_stat(path_of("file"), &st), 0);
+    CHECK_EQ(st.st_mode & 07777, 0755);
+    remove_all();
     return 0;
 }
 

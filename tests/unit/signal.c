@@ -210,6 +210,20 @@ TEST(who_has_sent_a_signal_is_known)
     CHECK_EQ(weft_run(be_sent_from_everywhere, NULL), 0);
 }
 
+/* Goal: what a thread of the program sends to itself arrives, also the signal by which the look-out
+ * asks threads of ours. */
+TEST(a_signal_of_a_thread_to_itself_arrives)
+{
+    const int sigs[] = {SIGUSR1, SIGURG};
+
+    for (size_t i = 0; i < sizeof sigs / sizeof sigs[0]; i++) {
+        struct weft_signals *s = open_signals(WEFT_SIGNAL(sigs[i]));
+        CHECK_EQ(raise(sigs[i]), 0);
+        CHECK_EQ(weft_signals_try(s, NULL), sigs[i]);
+        weft_signals_close(s);
+    }
+}
+
 /* Until the fd says so. */
 static void await_ready(const struct weft_signals *s)
 {
