@@ -64,15 +64,16 @@ const struct weft__names_door *weft__names_door = &real_door;
 
 /* ---- an answer ---- */
 
-static bool is_same_text(const char *a, const char *b)
+/* "http" is a service, "HTTP" is none. */
+static bool is_same_service(const char *a, const char *b)
 {
-    return a == NULL || b == NULL ? a == b : strcasecmp(a, b) == 0;
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
 static bool is_same(const struct weft__question *a, const struct weft__question *b)
 {
-    return a->family == b->family && a->socktype == b->socktype && is_same_text(a->host, b->host) &&
-           is_same_text(a->service, b->service);
+    return a->family == b->family && a->socktype == b->socktype &&
+           strcasecmp(a->host, b->host) == 0 && is_same_service(a->service, b->service);
 }
 
 static bool may_begin(struct weft__job *job)

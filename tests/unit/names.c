@@ -174,9 +174,10 @@ FAKE_TEST(another_question_is_another_lookup, answer_one)
         CHECK_EQ(weft_resolve("A.Test", "2", &addr, 1, NULL), 1); /* the same */
         CHECK_EQ(weft_resolve("b.test", "1", &addr, 1, NULL), 1);
         CHECK_EQ(weft_resolve("a.test", "http", &addr, 1, NULL), 1);
+        CHECK_EQ(weft_resolve("a.test", "HTTP", &addr, 1, NULL), 1); /* there is none, mostly */
         CHECK_EQ(weft_resolve_with("a.test", "1", &addr, 1, .family = AF_INET6), 1);
         CHECK_EQ(weft_resolve_with("a.test", "1", &addr, 1, .socktype = SOCK_DGRAM), 1);
-        CHECK_EQ(atomic_load(&fake.n_lookups), 5);
+        CHECK_EQ(atomic_load(&fake.n_lookups), 6);
     }
     return 0;
 }
