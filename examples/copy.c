@@ -49,6 +49,17 @@ static int read_ahead(void *arg)
     return 0;
 }
 
+/* All of a block: what is written in part says the reason at the next try. */
+static int write_block(const struct copy *c, const struct block *b, int64_t at)
+{
+    for (ssize_t n, done = 0; done < b->n; done += n) {
+        n = weft_pwrite(c->to, b->bytes + done, (size_t)(b->n - done), at + done);
+        if (n < 0)
+            return (int)n;
+    }
+    return 0;
+}
+
 /* How many bytes, or -errno. */
 static int64_t write_all(struct copy *c)
 {
@@ -61,12 +72,9 @@ static int64_t write_all(struct copy *c)
             rc = (int)b->n;
             break;
         }
-        ssize_t n = weft_pwrite(c->to, b->bytes, (size_t)b->n, at);
-        if (n != b->n) {
-            rc = n < 0 ? (int)n : -EIO;
+        if ((rc = write_block(c, b, at)) != 0)
             break;
-        }
-        at += n;
+        at += b->n;
         if ((rc = block_chan_send(c->empty, b)) != 0)
             break;
     }
@@ -110,6 +118,7 @@ static int app(void *arg)
     char **paths = arg;
     struct copy c = {.from = weft_open(paths[0], O_RDONLY, 0), .to = -1};
     int64_t n = c.from;
+    int rc;
 
     if (c.from >= 0 && is_same(c.from, paths[1])) {
         fprintf(stderr, "copy: FROM and TO are one file\n");
@@ -120,8 +129,8 @@ static int app(void *arg)
         n = c.to = weft_open(paths[1], O_WRONLY | O_CREAT | O_TRUNC, 0666);
     if (c.to >= 0)
         n = copy(&c);
-    if (c.to >= 0 && n >= 0 && weft_fsync(c.to) != 0)
-        n = -EIO;
+    if (c.to >= 0 && n >= 0 && (rc = weft_fsync(c.to)) != 0 && rc != -EINVAL)
+        n = rc; /* -EINVAL: it is on no disk */
     weft_close(c.from);
     weft_close(c.to);
     if (n < 0) {

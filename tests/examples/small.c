@@ -4,6 +4,7 @@
  *
  * link: none
  */
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "program.h"
@@ -283,6 +284,28 @@ TEST(copy_copies_every_byte)
     struct program p = program_start(true, "copy", from, to, (char *)NULL);
     CHECK_STR(read_to_end(p.err), "copy: no such file, directory or name\n");
     CHECK_EQ(WEXITSTATUS(program_wait(&p, PATIENCE_MS)), 1);
+}
+
+/* Goal: where there is no room for all of it the reason is told, and a device has nothing that
+ * could be brought to a disk. */
+TEST(copy_tells_why_it_ends)
+{
+    static char bytes[100000];
+    struct rlimit limit;
+    char to[80];
+    const char *from = file_with(bytes, sizeof bytes);
+
+    snprintf(to, sizeof to, "%s-copy", from);
+    CHECK_STR(program_output("copy", from, "/dev/null"), "100000 bytes copied\n");
+    CHECK_EQ(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = 70000;
+    CHECK_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    CHECK(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+    struct program p = program_start(true, "copy", from, to, (char *)NULL);
+    CHECK_STR(read_to_end(p.err), "copy: file too large\n");
+    CHECK_EQ(WEXITSTATUS(program_wait(&p, PATIENCE_MS)), 1);
+    CHECK_EQ(unlink(from), 0);
+    CHECK_EQ(unlink(to), 0);
 }
 
 /* Goal: a file that is copied to itself, by whatever name, is refused and keeps its bytes. */
