@@ -147,9 +147,6 @@ void weft__reactor_clear_wake(struct weft__reactor *r);
 int weft__reactors_start(struct weft__reactor_group *group, int count,
                          struct weft__reactor_choice choice);
 
-/* Threads of the process that the kernel has started for the reactors, and that stay. */
-int weft__reactors_threads(const struct weft__reactor_group *group);
-
 /* Start one reactor more, of WEFT__REACTORS_MORE at most; by one thread at a time.  0 or -errno. */
 #define WEFT__REACTORS_MORE 8
 int weft__reactors_add(struct weft__reactor_group *group);
