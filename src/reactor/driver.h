@@ -89,6 +89,7 @@ struct weft__reactor_choice {
     bool want_epoll;
     unsigned ring_entries; /* 0: the driver's own number */
     unsigned ring_poll_ms; /* 0: no thread of the kernel's */
+    unsigned workers_max;  /* threads of the kernel's for files, each thread's; 0: its own number */
     int fd_ops_max;        /* 0: any number */
 };
 
