@@ -30,23 +30,38 @@ static void note_direct(int fd, bool is_direct)
     }
 }
 
-/* A FIFO waits for its other end, a terminal for its carrier: for ever, if nobody comes.  A thread
- * that has sent such an open to the kernel could not end before it: so a thread of the pool has it.
- * A folder does not wait, nor what is new. */
-static bool may_wait_for_somebody(int flags)
+/*
+ * The open of a FIFO waits for its other end, of a terminal for its carrier: for ever, if nobody
+ * comes.  A thread that has sent such a one to the kernel could not end before it, so a thread of
+ * the pool has it.  Files and folders let nobody wait; and two ways through io_uring, one of them
+ * to look what it is, are shorter than one to the pool.
+ */
+static bool may_wait_for_somebody(const char *path, int flags, const void *caller)
 {
     bool is_new = (flags & O_CREAT) != 0 && (flags & O_EXCL) != 0;
-    return !is_new && (flags & (O_NONBLOCK | O_DIRECTORY)) == 0;
+    if (is_new || (flags & (O_NONBLOCK | O_DIRECTORY)) != 0 || weft__park_runtime() == NULL) {
+        return false;
+    }
+    struct weft__op_wait ow;
+    union weft__stat found;
+    struct weft__op *op = begin(&ow, WEFT__OP_STAT, path);
+    op->found = &found;
+    ssize_t rc = weft__park_op(op, false, WAIT_PATH, caller);
+    if (rc == 0) {
+        return !S_ISREG(found.st.st_mode) && !S_ISDIR(found.st.st_mode);
+    }
+    return rc == -EOPNOTSUPP || rc == -EAGAIN || rc == -ENOMEM; /* nobody has looked */
 }
 
 int weft_open(const char *path, int flags, mode_t mode)
 {
+    const void *caller = __builtin_return_address(0);
     struct weft__op_wait ow;
     struct weft__op *op = begin(&ow, WEFT__OP_OPEN, path);
     op->how = flags;
     op->mode = mode;
-    op->flags = may_wait_for_somebody(flags) ? WEFT__OP_BLOCKS : 0;
-    int fd = (int)weft__file_carry_out(op, __builtin_return_address(0));
+    op->flags = may_wait_for_somebody(path, flags, caller) ? WEFT__OP_BLOCKS : 0;
+    int fd = (int)weft__file_carry_out(op, caller);
     if (fd >= 0 && weft__park_runtime() != NULL) {
         note_direct(fd, weft__sys_is_direct(flags));
     }
