@@ -8,13 +8,16 @@
  *
  * What is in memory is read at once.  What has to wait for a disk is carried out by io_uring, or by
  * a thread of the pool of weft_blocking(), while other coroutines go on; so is what takes long to
- * copy, more than 1 MiB.  Whatever names a path goes through the pool.  weft_read(), weft_write()
- * and the like take files too, at their own position, and go through the pool.
+ * copy, more than 1 MiB, and what asks a file system.  Through the pool goes what io_uring or the
+ * kernel does not have: all that lists folders, handles whole files or cuts one by its path; and
+ * the open of what is neither file nor folder, which may wait for somebody.  weft_read(),
+ * weft_write() and the like take files too, at their own position, and go through the pool.
  *
  * What has begun is waited for, whatever becomes of the scopes around it: so buffers and paths are
- * the caller's again when a call returns.  What is queued for a thread when a scope ends is taken
- * out of the queue and never happens.  So the errors below that come of a scope mean that nothing
- * was done.  A disk answers or fails; a network file system whose server is gone may do neither.
+ * the caller's again when a call returns.  What io_uring was given has begun.  What is queued for a
+ * thread of the pool when a scope ends is taken out of the queue and never happens.  So the errors
+ * below that come of a scope mean that nothing was done.  A disk answers or fails; a network file
+ * system whose server is gone may do neither.
  *
  * The kernel's own errors are handed on: -ENOENT, -EACCES, -ENOSPC, -EIO, ...; -EAGAIN says that
  * there is no thread for the call, -ENOMEM that there is no memory for one.

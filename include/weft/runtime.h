@@ -87,7 +87,8 @@ struct weft_config {
                                    can switch; SIGURG is sent to its thread for that, so a system
                                    call of its own may end with EINTR */
     int blocking_max;          /* WEFT_BLOCKING_MAX: threads for weft_blocking() at most, and calls
-                                   between weft_blocking_enter() and leave; default 512 */
+                                   between weft_blocking_enter() and leave; and such as the kernel
+                                   may have for what one thread asks of files; default 512 */
     int64_t blocking_idle_ns;  /* how long such a thread stays idle; default 10 s */
     int coroutines_max;        /* WEFT_COROUTINES_MAX: how many there are at a time, the first one
                                   of weft_run() included; default no limit */

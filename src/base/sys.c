@@ -10,6 +10,7 @@
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -267,6 +268,35 @@ int weft__sys_thread_count(void)
     }
     const char *at = strstr(text, "\nThreads:");
     return at != NULL ? atoi(at + strlen("\nThreads:")) : -ENOENT;
+}
+
+/* The last component of a path in /proc/self/task is an id. */
+static bool is_of_kernel(const char *id)
+{
+    char path[64];
+    char comm[16];
+    snprintf(path, sizeof path, "/proc/self/task/%.20s/comm", id);
+    return weft__sys_read_file(path, comm, sizeof comm) > 0 && strncmp(comm, "iou-", 4) == 0;
+}
+
+int weft__sys_kernel_thread_count(void)
+{
+    uint64_t records[256];
+    ssize_t n;
+    int count = 0;
+    int fd = weft__sys_open_read("/proc/self/task");
+    if (fd < 0) {
+        return 0;
+    }
+    while ((n = weft__sys_read_dir(fd, records, sizeof records)) > 0) {
+        for (ssize_t at = 0; at < n;) {
+            const struct weft__dir_record *r = (const void *)((const char *)records + at);
+            at += r->bytes;
+            count += is_of_kernel(r->name);
+        }
+    }
+    (void)weft__sys_close(fd);
+    return count;
 }
 
 int64_t weft__sys_thread_cpu_ns(int id)

@@ -89,6 +89,9 @@ int weft__sys_thread_id(void);
 void weft__sys_thread_stack(const void **low, size_t *bytes); /* of the calling thread */
 /* How many threads the process has; -errno if /proc cannot tell. */
 int weft__sys_thread_count(void);
+/* How many of them are the kernel's own, which run nothing of the program: those of io_uring.  Too
+ * few where /proc cannot tell. */
+int weft__sys_kernel_thread_count(void);
 /* The CPU time that a thread of this process has used, by its id; -errno if the kernel does not
  * tell. */
 int64_t weft__sys_thread_cpu_ns(int id);
@@ -169,6 +172,13 @@ int weft__sys_rename(const char *from, const char *to);
 int weft__sys_mkdir(const char *path, unsigned mode);
 int weft__sys_rmdir(const char *path);
 /* Records as getdents64(2) gives them; how many bytes, 0 at the end. */
+struct weft__dir_record {
+    uint64_t inode;
+    int64_t next;
+    uint16_t bytes;
+    uint8_t type;
+    char name[];
+};
 ssize_t weft__sys_read_dir(int fd, void *records, size_t bytes);
 int weft__sys_flock_now(int fd, int operation); /* flock(2) with LOCK_NB: never waits */
 /* What direct I/O on the file must be a multiple of, in memory and in the file: 0 where there is

@@ -10,15 +10,6 @@
 
 #define BATCH_BYTES ((size_t)32 * 1024)
 
-/* As the kernel lays one out. */
-struct record {
-    uint64_t inode;
-    int64_t next;
-    uint16_t bytes;
-    uint8_t type;
-    char name[];
-};
-
 struct weft_dir {
     int fd;
     size_t at, n; /* in batch */
@@ -78,10 +69,10 @@ static bool is_dots(const char *name)
 }
 
 /* What is next in the batch; NULL if nothing is. */
-static const struct record *next_record(struct weft_dir *dir)
+static const struct weft__dir_record *next_record(struct weft_dir *dir)
 {
     while (dir->at < dir->n) {
-        const struct record *r = (const void *)((const char *)dir->batch + dir->at);
+        const struct weft__dir_record *r = (const void *)((const char *)dir->batch + dir->at);
         dir->at += r->bytes;
         if (!is_dots(r->name)) {
             return r;
@@ -92,7 +83,7 @@ static const struct record *next_record(struct weft_dir *dir)
 
 int weft_dir_next(struct weft_dir *dir, struct weft_dir_entry *entry)
 {
-    const struct record *r;
+    const struct weft__dir_record *r;
     while ((r = next_record(dir)) == NULL) {
         int result = 0;
         int rc = weft__park_job(fetch, dir, &result, WAIT_FILE, (const void *)(intptr_t)dir->fd,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* path.c - the calls on paths, and those on an fd that ask the file system: all by the pool. */
+/* path.c - the calls on paths, and those on an fd that ask the file system. */
 #include <weft/file.h>
 
 #include <errno.h>
@@ -8,162 +8,175 @@
 #include "../io/io.h"
 #include "../park/job.h"
 #include "../reactor/driver.h"
+#include "carry.h"
 
-/* The arguments of any of them. */
-struct request {
-    const char *path, *to;
-    int fd, flags;
-    mode_t mode;
-    int64_t bytes;
-    struct stat *st;
-    struct weft_file_alignment *alignment;
-};
-
-static int have_path_done(int (*fn)(void *), struct request *r, const void *caller)
+/* An operation on a path; the caller fills in what else it has. */
+static struct weft__op *begin(struct weft__op_wait *ow, enum weft__op_kind kind, const char *path)
 {
-    int result = 0;
-    int rc = weft__park_job(fn, r, &result, WAIT_PATH, NULL, caller);
-    return rc != 0 ? rc : result;
+    weft__op_init(&ow->op, kind, -1, ow);
+    ow->op.path = path;
+    ow->op.how = 0;
+    ow->op.mode = 0;
+    return &ow->op;
 }
 
-static int open_it(void *arg)
+/* Keep in mind whether a look at the file waits for its disk. */
+static void note_direct(int fd, bool is_direct)
 {
-    const struct request *r = arg;
-    return weft__sys_open(r->path, r->flags, r->mode);
-}
-
-int weft_open(const char *path, int flags, mode_t mode)
-{
-    struct request r = {.path = path, .flags = flags, .mode = mode};
-    int fd = have_path_done(open_it, &r, __builtin_return_address(0));
-    if (fd < 0 || weft__park_runtime() == NULL) {
-        return fd;
-    }
-    bool is_direct = weft__sys_is_direct(flags);
     struct weft__fdtable *fds = &weft__park_reactors()->fds;
     struct weft__fd *entry = is_direct ? weft__fd_get(fds, fd) : weft__fd_find(fds, fd);
     if (entry != NULL) {
         atomic_store_explicit(&entry->is_direct, is_direct, memory_order_relaxed);
     }
+}
+
+/*
+ * The open of a FIFO waits for its other end, of a terminal for its carrier: for ever, if nobody
+ * comes.  A thread that has sent such a one to the kernel could not end before it, so a thread of
+ * the pool has it.  Files and folders let nobody wait; and two ways through io_uring, one of them
+ * to look what it is, are shorter than one to the pool.
+ */
+static bool may_wait_for_somebody(const char *path, int flags, const void *caller)
+{
+    bool is_new = (flags & O_CREAT) != 0 && (flags & O_EXCL) != 0;
+    if (is_new || (flags & (O_NONBLOCK | O_DIRECTORY)) != 0 || weft__park_runtime() == NULL) {
+        return false;
+    }
+    struct weft__op_wait ow;
+    union weft__stat found;
+    struct weft__op *op = begin(&ow, WEFT__OP_STAT, path);
+    op->found = &found;
+    ssize_t rc = weft__park_op(op, false, WAIT_PATH, caller);
+    if (rc == 0) {
+        return !S_ISREG(found.st.st_mode) && !S_ISDIR(found.st.st_mode);
+    }
+    return rc == -EOPNOTSUPP || rc == -EAGAIN || rc == -ENOMEM; /* nobody has looked */
+}
+
+int weft_open(const char *path, int flags, mode_t mode)
+{
+    const void *caller = __builtin_return_address(0);
+    struct weft__op_wait ow;
+    struct weft__op *op = begin(&ow, WEFT__OP_OPEN, path);
+    op->how = flags;
+    op->mode = mode;
+    op->flags = may_wait_for_somebody(path, flags, caller) ? WEFT__OP_BLOCKS : 0;
+    int fd = (int)weft__file_carry_out(op, caller);
+    if (fd >= 0 && weft__park_runtime() != NULL) {
+        note_direct(fd, weft__sys_is_direct(flags));
+    }
     return fd;
 }
 
-static int stat_it(void *arg)
+static int stat_path(const char *path, int how, struct stat *st, const void *caller)
 {
-    const struct request *r = arg;
-    return weft__sys_stat(r->path, r->st, true);
+    struct weft__op_wait ow;
+    union weft__stat found;
+    struct weft__op *op = begin(&ow, WEFT__OP_STAT, path);
+    op->found = &found;
+    op->how = how;
+    int rc = (int)weft__file_carry_out(op, caller);
+    if (rc == 0) {
+        *st = found.st;
+    }
+    return rc;
 }
 
 int weft_stat(const char *path, struct stat *st)
 {
-    struct request r = {.path = path, .st = st};
-    return have_path_done(stat_it, &r, __builtin_return_address(0));
-}
-
-static int lstat_it(void *arg)
-{
-    const struct request *r = arg;
-    return weft__sys_stat(r->path, r->st, false);
+    return stat_path(path, 0, st, __builtin_return_address(0));
 }
 
 int weft_lstat(const char *path, struct stat *st)
 {
-    struct request r = {.path = path, .st = st};
-    return have_path_done(lstat_it, &r, __builtin_return_address(0));
-}
-
-static int fstat_it(void *arg)
-{
-    const struct request *r = arg;
-    return weft__sys_fstat(r->fd, r->st);
+    return stat_path(path, AT_SYMLINK_NOFOLLOW, st, __builtin_return_address(0));
 }
 
 int weft_fstat(int fd, struct stat *st)
 {
-    struct request r = {.fd = fd, .st = st};
-    return weft__io_have_done(fd, fstat_it, &r, __builtin_return_address(0));
+    struct weft__op_wait ow;
+    union weft__stat found;
+    weft__op_init(&ow.op, WEFT__OP_STAT, fd, &ow);
+    ow.op.found = &found;
+    int rc = weft__file_carry_out_on_fd(&ow.op, __builtin_return_address(0));
+    if (rc == 0) {
+        *st = found.st;
+    }
+    return rc;
 }
+
+struct cut {
+    const char *path;
+    int64_t bytes;
+};
 
 static int truncate_it(void *arg)
 {
-    const struct request *r = arg;
-    return weft__sys_truncate(r->path, r->bytes);
+    const struct cut *c = arg;
+    return weft__sys_truncate(c->path, c->bytes);
 }
 
+/* Which no driver has. */
 int weft_truncate(const char *path, int64_t bytes)
 {
-    struct request r = {.path = path, .bytes = bytes};
-    return have_path_done(truncate_it, &r, __builtin_return_address(0));
-}
-
-static int ftruncate_it(void *arg)
-{
-    const struct request *r = arg;
-    return weft__sys_ftruncate(r->fd, r->bytes);
+    struct cut c = {.path = path, .bytes = bytes};
+    int result = 0;
+    int rc = weft__park_job(truncate_it, &c, &result, WAIT_PATH, NULL, __builtin_return_address(0));
+    return rc != 0 ? rc : result;
 }
 
 int weft_ftruncate(int fd, int64_t bytes)
 {
-    struct request r = {.fd = fd, .bytes = bytes};
-    return weft__io_have_done(fd, ftruncate_it, &r, __builtin_return_address(0));
-}
-
-static int rename_it(void *arg)
-{
-    const struct request *r = arg;
-    return weft__sys_rename(r->path, r->to);
+    struct weft__op_wait ow;
+    weft__op_init(&ow.op, WEFT__OP_FILE_RESIZE, fd, &ow);
+    ow.op.offset = bytes;
+    return weft__file_carry_out_on_fd(&ow.op, __builtin_return_address(0));
 }
 
 int weft_rename(const char *from, const char *to)
 {
-    struct request r = {.path = from, .to = to};
-    return have_path_done(rename_it, &r, __builtin_return_address(0));
-}
-
-static int unlink_it(void *arg)
-{
-    const struct request *r = arg;
-    return weft__sys_unlink(r->path);
+    struct weft__op_wait ow;
+    struct weft__op *op = begin(&ow, WEFT__OP_RENAME, from);
+    op->to = to;
+    return (int)weft__file_carry_out(op, __builtin_return_address(0));
 }
 
 int weft_unlink(const char *path)
 {
-    struct request r = {.path = path};
-    return have_path_done(unlink_it, &r, __builtin_return_address(0));
-}
-
-static int mkdir_it(void *arg)
-{
-    const struct request *r = arg;
-    return weft__sys_mkdir(r->path, r->mode);
+    struct weft__op_wait ow;
+    struct weft__op *op = begin(&ow, WEFT__OP_UNLINK, path);
+    return (int)weft__file_carry_out(op, __builtin_return_address(0));
 }
 
 int weft_mkdir(const char *path, mode_t mode)
 {
-    struct request r = {.path = path, .mode = mode};
-    return have_path_done(mkdir_it, &r, __builtin_return_address(0));
-}
-
-static int rmdir_it(void *arg)
-{
-    const struct request *r = arg;
-    return weft__sys_rmdir(r->path);
+    struct weft__op_wait ow;
+    struct weft__op *op = begin(&ow, WEFT__OP_MKDIR, path);
+    op->mode = mode;
+    return (int)weft__file_carry_out(op, __builtin_return_address(0));
 }
 
 int weft_rmdir(const char *path)
 {
-    struct request r = {.path = path};
-    return have_path_done(rmdir_it, &r, __builtin_return_address(0));
+    struct weft__op_wait ow;
+    struct weft__op *op = begin(&ow, WEFT__OP_UNLINK, path);
+    op->how = AT_REMOVEDIR;
+    return (int)weft__file_carry_out(op, __builtin_return_address(0));
 }
 
 /* What suits all disks where the kernel does not tell. */
 #define USUAL_ALIGNMENT 4096
 
+struct question {
+    int fd;
+    struct weft_file_alignment *alignment;
+};
+
 static int find_alignment(void *arg)
 {
-    const struct request *r = arg;
-    struct weft_file_alignment *a = r->alignment;
-    int rc = weft__sys_direct_alignment(r->fd, &a->memory, &a->offset);
+    const struct question *q = arg;
+    struct weft_file_alignment *a = q->alignment;
+    int rc = weft__sys_direct_alignment(q->fd, &a->memory, &a->offset);
     if (rc == -ENOSYS) {
         *a = (struct weft_file_alignment){USUAL_ALIGNMENT, USUAL_ALIGNMENT};
         return 0;
@@ -178,8 +191,8 @@ static int find_alignment(void *arg)
 
 int weft_file_alignment(int fd, struct weft_file_alignment *alignment)
 {
-    struct request r = {.fd = fd, .alignment = alignment};
-    return weft__io_have_done(fd, find_alignment, &r, __builtin_return_address(0));
+    struct question q = {.fd = fd, .alignment = alignment};
+    return weft__io_have_done(fd, find_alignment, &q, __builtin_return_address(0));
 }
 
 int weft_file_align(const struct weft_file_alignment *alignment, int64_t *offset, size_t *bytes)

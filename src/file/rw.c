@@ -4,7 +4,8 @@
  *
  *   1  a try that does not wait for a disk: what is in memory costs one system call;
  *   2  io_uring, where it is the driver: the record and the buffers are the kernel's until it ends;
- *   3  a thread of the pool, where there is no io_uring, or it says that it would block as well.
+ *   3  a thread of the pool, where there is no io_uring, or it says that it would block as well
+ *      (2 and 3: carry.c).
  *
  * Direct I/O and what takes long to copy begin with the second; there, the latter is given to a
  * thread of the kernel at once, or it would be copied in the submission.
@@ -18,8 +19,8 @@
 
 #include "../base/sys.h"
 #include "../io/io.h"
-#include "../park/job.h"
 #include "../reactor/driver.h"
+#include "carry.h"
 
 static ssize_t move_now(const struct weft__op *op)
 {
@@ -28,48 +29,12 @@ static ssize_t move_now(const struct weft__op *op)
                : weft__sys_pwrite_now(op->fd, op->iov, op->iov_count, op->offset);
 }
 
-/* On a thread that may block. */
-static int do_it(void *arg)
-{
-    struct weft__op *op = arg;
-    switch (op->kind) {
-    case WEFT__OP_FILE_READ:
-        op->result = weft__sys_pread(op->fd, op->iov, op->iov_count, op->offset);
-        break;
-    case WEFT__OP_FILE_WRITE:
-        op->result = weft__sys_pwrite(op->fd, op->iov, op->iov_count, op->offset);
-        break;
-    default:
-        op->result = weft__sys_fsync(op->fd, op->is_data_only);
-        break;
-    }
-    return 0;
-}
-
-/* It takes a disk.  op is part of a weft__op_wait. */
-static ssize_t wait_for_disk(struct weft__op *op, const void *caller)
-{
-    int rc = weft__park_check_scope();
-    if (rc != 0) {
-        return rc;
-    }
-    if (weft__park_runtime() != NULL) {
-        ssize_t n = weft__park_op(op, false, WAIT_FILE, caller);
-        if (n != -EOPNOTSUPP && n != -EAGAIN && n != -ENOMEM) {
-            return n;
-        }
-    }
-    int unused;
-    rc = weft__park_job(do_it, op, &unused, WAIT_FILE, (const void *)(intptr_t)op->fd, caller);
-    return rc != 0 ? rc : op->result;
-}
-
 /* One step of a longer way: at least a byte, or 0 at the end of the file. */
 static ssize_t move_some(struct weft__op *op, bool may_try, const void *caller)
 {
     ssize_t n = may_try ? move_now(op) : -EAGAIN;
     if (n == -EAGAIN) {
-        return wait_for_disk(op, caller);
+        return weft__file_carry_out(op, caller);
     }
     if (weft__park_runtime() != NULL) {
         weft__park_spend();
@@ -138,17 +103,10 @@ ssize_t weft_pwritev(int fd, const struct iovec *iov, int count, int64_t offset)
 
 static int sync_file(int fd, bool is_data_only, const void *caller)
 {
-    struct weft__fd *entry;
-    int rc = weft__io_hold(fd, &entry);
-    if (rc != 0) {
-        return rc;
-    }
     struct weft__op_wait ow;
     weft__op_init(&ow.op, WEFT__OP_FILE_SYNC, fd, &ow);
     ow.op.is_data_only = is_data_only;
-    rc = (int)wait_for_disk(&ow.op, caller);
-    weft__io_let_go(entry);
-    return rc;
+    return weft__file_carry_out_on_fd(&ow.op, caller);
 }
 
 int weft_fsync(int fd)

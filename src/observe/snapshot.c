@@ -93,7 +93,7 @@ static const char *const reasons[WAIT_REASON_COUNT] = {
     [WAIT_FD] = "fd",
     [WAIT_CLOSE] = "close of fd",
     [WAIT_FILE] = "file of fd",
-    [WAIT_PATH] = "a path, in the pool",
+    [WAIT_PATH] = "a path",
     [WAIT_FILE_LOCK] = "lock of the file of fd",
     [WAIT_PROCESS] = "end of a child process by fd",
     [WAIT_SIGNAL] = "signal by fd",
@@ -146,7 +146,7 @@ void weft__report_wait(struct weft__text *t, const struct weft__snapshot *s)
         char name[200];
         weft__text_add(t, " ");
         weft__text_add(t, weft__symbol(s->wait_object, false, name, sizeof name));
-    } else if (s->wait_object != 0) {
+    } else if (s->wait_object != 0 && reason != WAIT_PATH) {
         weft__text_add(t, " ");
         weft__text_hex(t, s->wait_object);
         weft__report_holder(t, s->holder);

@@ -89,6 +89,7 @@ struct weft__reactor_choice {
     bool want_epoll;
     unsigned ring_entries; /* 0: the driver's own number */
     unsigned ring_poll_ms; /* 0: no thread of the kernel's */
+    unsigned workers_max;  /* threads of the kernel's for files, each thread's; 0: its own number */
     int fd_ops_max;        /* 0: any number */
     bool submits_at_once;  /* not with the next wait; for a driver that has something to send */
 };
@@ -147,9 +148,6 @@ void weft__reactor_clear_wake(struct weft__reactor *r);
  */
 int weft__reactors_start(struct weft__reactor_group *group, int count,
                          struct weft__reactor_choice choice);
-
-/* Threads of the process that the kernel has started for the reactors, and that stay. */
-int weft__reactors_threads(const struct weft__reactor_group *group);
 
 /* Start one reactor more, of WEFT__REACTORS_MORE at most; by one thread at a time.  0 or -errno. */
 #define WEFT__REACTORS_MORE 8

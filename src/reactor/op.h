@@ -27,6 +27,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -54,9 +55,23 @@ enum weft__op_kind {
 
     /* Of files, for a driver that can; the others refuse them with -EOPNOTSUPP.  Not tried by
      * weft__op_try(), and never cancelled: a disk ends them.  -EAGAIN: only a thread can. */
-    WEFT__OP_FILE_READ,  /* iov, iov_count, offset */
-    WEFT__OP_FILE_WRITE, /* iov, iov_count, offset */
-    WEFT__OP_FILE_SYNC,  /* is_data_only */
+    WEFT__OP_FILE_READ,   /* iov, iov_count, offset */
+    WEFT__OP_FILE_WRITE,  /* iov, iov_count, offset */
+    WEFT__OP_FILE_SYNC,   /* is_data_only */
+    WEFT__OP_FILE_RESIZE, /* offset: the new length */
+    /* On a path, fd is -1 then; the rest is as the system calls have it. */
+    WEFT__OP_STAT,   /* fd, or path; found; how: 0, AT_SYMLINK_NOFOLLOW */
+    WEFT__OP_OPEN,   /* path; how: O_RDONLY, ...; mode; result: the fd, close-on-exec */
+    WEFT__OP_RENAME, /* path, to */
+    WEFT__OP_UNLINK, /* path; how: 0, AT_REMOVEDIR */
+    WEFT__OP_MKDIR,  /* path; mode */
+};
+
+/* Where STAT puts a struct stat: a driver may need more room for its own form of it. */
+#define WEFT__STAT_WORDS 32
+union weft__stat {
+    struct stat st;
+    uint64_t words[WEFT__STAT_WORDS];
 };
 
 /* What is longer takes a processor a good part of a millisecond. */
@@ -65,7 +80,8 @@ enum weft__op_kind {
 /* weft__op.flags; written by the thread that tries or submits, never while in flight. */
 enum {
     WEFT__OP_BEGUN = 1,  /* CONNECT: connect() was called and goes on in the kernel */
-    WEFT__OP_BLOCKS = 2, /* the fd cannot be polled: only the blocking call does it */
+    WEFT__OP_BLOCKS = 2, /* only the blocking call does it: the fd cannot be polled, or an OPEN
+                            may wait for somebody */
     WEFT__OP_SHORT = 8,  /* READ of a socket: less was there than asked for */
     WEFT__OP_DIRECT = 4, /* io_uring: the kernel does it itself; else we poll and try */
     WEFT__OP_LONG = 16,  /* of a file: copying it takes so long that no processor shall do it */
@@ -97,6 +113,13 @@ struct weft__op {
             int other;
             uint32_t part; /* how many bytes at most */
         };
+        struct {
+            const char *path;
+            union {
+                const char *to;
+                union weft__stat *found;
+            };
+        };
         int events;
     };
     ssize_t result; /* >= 0 or -errno, valid once complete */
@@ -118,6 +141,10 @@ struct weft__op {
         struct msghdr msg; /* for vectored operations on sockets */
         int64_t offset;    /* in a file: at least 0, but as said of SPLICE_OUT */
         bool is_data_only;
+        struct {
+            int how;
+            unsigned mode;
+        };
     };
 };
 
@@ -169,6 +196,12 @@ static inline void weft__op_init(struct weft__op *op, enum weft__op_kind kind, i
 static inline bool weft__op_is_of_file(const struct weft__op *op)
 {
     return op->kind >= WEFT__OP_FILE_READ;
+}
+
+/* Is it on a path, and so on no fd? */
+static inline bool weft__op_is_of_path(const struct weft__op *op)
+{
+    return op->kind >= WEFT__OP_STAT && op->fd < 0;
 }
 
 /* The poll(2) events that let it go on. */

@@ -193,11 +193,6 @@ int weft__reactors_start(struct weft__reactor_group *group, int count,
     return rc;
 }
 
-int weft__reactors_threads(const struct weft__reactor_group *group)
-{
-    return group->driver != &weft__driver_epoll && group->choice.ring_poll_ms != 0 ? 1 : 0;
-}
-
 int weft__reactors_add(struct weft__reactor_group *group)
 {
     int i = count_of(group);

@@ -4,7 +4,7 @@
  *
  *   fd            operation                    sent as
  *   ours          read, write, messages        RECV, SEND, RECVMSG, SENDMSG: the kernel waits
- *   a file        FILE_READ, ..._SYNC          READV, WRITEV, FSYNC
+ *   a file        FILE_READ, ..., MKDIR        READV, WRITEV, FSYNC, ..., where the kernel has it
  *   ours          accept, connect, poll        POLL_ADD, then weft__op_try(): a cancel in between
  *   somebody's    all                          loses no connection, and no fd that blocks holds
  *   ours, set     all                          a kernel worker
@@ -43,13 +43,11 @@
 #include "driver.h"
 #include "uring_ring.h"
 
-#define COMPLETIONS 256       /* taken at a time */
-#define ROOM_TRIES 16         /* before a full queue that the kernel does not take is given up */
-#define BYTES_MAX 0x7ffff000u /* what read(2) moves at most; the queue has 32 bits for it */
+#define COMPLETIONS 256 /* taken at a time */
+#define ROOM_TRIES 16   /* before a full queue that the kernel does not take is given up */
 
 /* user_data: the address of an op, which is a multiple of 8, and a tag. */
 enum { TAG_OP = 0, TAG_CANCEL = 1, TAG_WAKE = 2, TAG_MASK = 7 };
-
 enum { WANT_SEND = 1, WANT_CANCEL = 2 };
 
 struct state {
@@ -59,6 +57,7 @@ struct state {
     bool is_wake_armed;      /* a read of wake_fd is in the ring; under reap_lock */
     bool has_poll_first;     /* the kernel can be told that a first try is useless */
     bool can_show;           /* what is queued can be sent by others */
+    uint32_t file_kinds;     /* the operations of files that the kernel has: bits of their kinds */
 };
 
 struct completion {
@@ -90,45 +89,19 @@ static bool make_room(struct weft__reactor *r, unsigned n)
     return io_uring_sq_space_left(ring) >= n;
 }
 
-/* The caller has made room. */
-static struct io_uring_sqe *take_sqe(struct state *st, void *data, unsigned tag)
+/* The caller has made room, and says what it is. */
+static struct io_uring_sqe *take_sqe(struct state *st)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&st->ring);
     WEFT__ASSERT(sqe != NULL);
-    io_uring_prep_nop(sqe); /* every field is set; the caller then says what it is */
-    io_uring_sqe_set_data64(sqe, (uintptr_t)data | tag);
     return sqe;
 }
 
 /* Queue an operation, the first time or again. */
 static void send_op(struct state *st, struct weft__op *op)
 {
-    struct io_uring_sqe *sqe = take_sqe(st, NULL, TAG_OP);
-    if (weft__op_is_of_file(op)) {
-        weft__ring_prepare_file(sqe, op);
-    } else if ((op->flags & WEFT__OP_DIRECT) == 0) {
-        io_uring_prep_poll_add(sqe, op->fd, (unsigned)weft__op_events(op));
-    } else {
-        unsigned bytes = op->bytes > BYTES_MAX ? BYTES_MAX : (unsigned)op->bytes;
-        switch (op->kind) {
-        case WEFT__OP_READ:
-            io_uring_prep_recv(sqe, op->fd, op->buf, bytes, 0);
-            break;
-        case WEFT__OP_WRITE:
-            io_uring_prep_send(sqe, op->fd, op->buf, bytes, MSG_NOSIGNAL);
-            break;
-        case WEFT__OP_READV:
-        case WEFT__OP_RECVMSG:
-            io_uring_prep_recvmsg(sqe, op->fd, weft__op_msg(op), (unsigned)weft__op_msg_flags(op));
-            break;
-        default:
-            io_uring_prep_sendmsg(sqe, op->fd, weft__op_msg(op), (unsigned)weft__op_msg_flags(op));
-            break;
-        }
-        if (st->has_poll_first) {
-            sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
-        }
-    }
+    struct io_uring_sqe *sqe = take_sqe(st);
+    weft__ring_prepare(sqe, op, st->has_poll_first);
     io_uring_sqe_set_data64(sqe, (uintptr_t)op | TAG_OP);
 }
 
@@ -192,8 +165,21 @@ static int close_fd(struct weft__reactor *r, struct weft__fd *entry, struct weft
     return rc;
 }
 
-/* Queue an operation, for which there is room, and link it to its fd, where a CLOSE finds it. */
-static int begin_op(struct weft__reactor *r, struct weft__fd *entry, struct weft__op *op)
+/* Queue an operation.  There is room for it. */
+static void begin_op(struct weft__reactor *r, struct weft__op *op)
+{
+    send_op(state_of(r), op);
+    atomic_store_explicit(&op->refs, 1, memory_order_relaxed);
+    /* release [URING-ARM]: to whoever handles the first completion, after our last access. */
+    atomic_store_explicit(&op->wants, 0, memory_order_release);
+    weft__count(r->n_submitted);
+    if (state_of(r)->can_show) {
+        weft__ring_show(&state_of(r)->ring); /* from here on anybody may send it: uring_send() */
+    }
+}
+
+/* The same, and link it to its fd, from where on a CLOSE can ask for its end. */
+static int begin_on_fd(struct weft__reactor *r, struct weft__fd *entry, struct weft__op *op)
 {
     weft__lock(&entry->lock);
     if (entry->is_closing || weft__fd_is_another(entry, op)) {
@@ -209,27 +195,28 @@ static int begin_op(struct weft__reactor *r, struct weft__fd *entry, struct weft
         !atomic_load_explicit(&entry->is_nonblocking, memory_order_relaxed)) {
         op->flags |= WEFT__OP_DIRECT;
     }
-    send_op(state_of(r), op);
-    atomic_store_explicit(&op->refs, 1, memory_order_relaxed);
-    /* release [URING-ARM]: to whoever handles the first completion, after our last access. */
-    atomic_store_explicit(&op->wants, 0, memory_order_release);
     weft__fd_link(entry, op);
-    weft__count(r->n_submitted);
-    if (state_of(r)->can_show) {
-        weft__ring_show(&state_of(r)->ring); /* from here on anybody may send it: uring_send() */
-    }
+    begin_op(r, op);
     weft__unlock(&entry->lock);
-    if (r->group->choice.submits_at_once) {
-        weft__ring_enter(&state_of(r)->ring, 0);
-    }
     return 0;
+}
+
+/* An operation of a file: can this kernel do it? */
+static int check_file(const struct weft__reactor *r, const struct weft__op *op)
+{
+    bool is_known = (state_of(r)->file_kinds >> op->kind & 1) != 0;
+    return is_known ? weft__sys_fault_now(WEFT__CALL_FILE) : -EOPNOTSUPP;
 }
 
 static int uring_submit(struct weft__reactor *r, struct weft__op *op)
 {
     struct weft__fd *entry = weft__fd_get(&r->group->fds, op->fd);
     op->reactor = r;
-    if (entry == NULL) {
+    int rc = weft__op_is_of_file(op) ? check_file(r, op) : 0;
+    if (rc < 0) {
+        return rc;
+    }
+    if (entry == NULL && !weft__op_is_of_path(op)) {
         return op->fd < 0 ? -EBADF : -ENOMEM;
     }
     if (op->kind == WEFT__OP_CLOSE) {
@@ -244,7 +231,15 @@ static int uring_submit(struct weft__reactor *r, struct weft__op *op)
     if (!make_room(r, 1)) {
         return -ENOMEM;
     }
-    return begin_op(r, entry, op);
+    if (entry == NULL) {
+        begin_op(r, op);
+    } else {
+        rc = begin_on_fd(r, entry, op);
+    }
+    if (rc == 0 && r->group->choice.submits_at_once) {
+        weft__ring_enter(&state_of(r)->ring, 0);
+    }
+    return rc;
 }
 
 /* ---- The completion side: whoever reaps. ---- */
@@ -254,6 +249,10 @@ static void finish(struct weft__reactor *r, struct weft__op *op, struct weft__op
 {
     struct weft__fd *entry = weft__fd_find(&r->group->fds, op->fd);
     struct weft__op *closer = NULL;
+    if (entry == NULL) { /* on a path */
+        weft__op_list_add(out, op);
+        return;
+    }
     weft__lock(&entry->lock);
     weft__fd_unlink(entry, op);
     if (entry->in_flight == NULL && entry->closer != NULL) {
@@ -304,7 +303,9 @@ static void handle_op(struct weft__reactor *r, struct weft__op *op, int res, boo
     /* acquire [URING-ARM]: from whoever sent it last. */
     (void)atomic_load_explicit(&op->wants, memory_order_acquire);
     ssize_t n = res;
-    if (res >= 0 && (op->flags & WEFT__OP_DIRECT) == 0 && !weft__op_is_of_file(op)) {
+    if (weft__op_is_of_file(op)) {
+        n = weft__ring_file_result(op, res);
+    } else if (res >= 0 && (op->flags & WEFT__OP_DIRECT) == 0) {
         if (op->kind != WEFT__OP_POLL) {
             n = weft__op_try(op, op->is_socket);
         } else {
@@ -445,7 +446,7 @@ static void send_wanted(struct weft__reactor *r, struct weft__op *op, bool is_ow
             int rc = weft__ring_cancel(&st->ring, (uintptr_t)op | TAG_OP);
             handle_cancel(r, op, rc == 0 ? 0 : -ENOENT, false, out);
         } else {
-            struct io_uring_sqe *sqe = take_sqe(st, NULL, TAG_CANCEL);
+            struct io_uring_sqe *sqe = take_sqe(st);
             io_uring_prep_cancel64(sqe, (uintptr_t)op | TAG_OP, 0);
             io_uring_sqe_set_data64(sqe, (uintptr_t)op | TAG_CANCEL);
         }
@@ -498,7 +499,7 @@ static bool arm_wake(struct weft__reactor *r)
     if (io_uring_sq_space_left(&st->ring) == 0) {
         return false;
     }
-    struct io_uring_sqe *sqe = take_sqe(st, NULL, TAG_WAKE);
+    struct io_uring_sqe *sqe = take_sqe(st);
     io_uring_prep_read(sqe, r->wake_fd, &st->wake_count, sizeof st->wake_count, 0);
     io_uring_sqe_set_data64(sqe, TAG_WAKE);
     st->is_wake_armed = true;
@@ -539,7 +540,7 @@ static int uring_start(struct weft__reactor *r)
         return -ENOMEM;
     }
     int rc = weft__ring_start(&st->ring, r == first ? NULL : &state_of(first)->ring,
-                              &r->group->choice);
+                              &r->group->choice, &st->file_kinds);
     if (rc < 0) {
         goto out_state;
     }

@@ -42,7 +42,7 @@ static void ring_exit(struct io_uring *ring)
 
 /* Can this ring do what we need?  A real operation goes through it, since a filter or a kernel may
  * allow the setup and refuse the rest. */
-static int probe(struct io_uring *ring)
+static int probe(struct io_uring *ring, uint32_t *file_kinds)
 {
     const unsigned features = IORING_FEAT_NODROP | IORING_FEAT_FAST_POLL | IORING_FEAT_EXT_ARG;
     static const int ops[] = {IORING_OP_POLL_ADD, IORING_OP_RECV,        IORING_OP_SEND,
@@ -59,6 +59,7 @@ static int probe(struct io_uring *ring)
     for (size_t i = 0; i < WEFT__COUNT(ops); i++) {
         all = all && io_uring_opcode_supported(known, ops[i]);
     }
+    *file_kinds = weft__ring_file_kinds(known);
     io_uring_free_probe(known);
     if (!all) {
         return -ENOSYS;
@@ -159,16 +160,21 @@ static int make_ring(struct io_uring *ring, const struct io_uring *first,
 }
 
 int weft__ring_start(struct io_uring *ring, const struct io_uring *first,
-                     const struct weft__reactor_choice *choice)
+                     const struct weft__reactor_choice *choice, uint32_t *file_kinds)
 {
     int rc = make_ring(ring, first, choice);
     if (rc < 0) {
         return rc;
     }
-    rc = probe(ring);
+    rc = probe(ring, file_kinds);
     if (rc < 0) {
         ring_exit(ring);
         return rc;
+    }
+    if (choice->workers_max != 0) {
+        /* A few for each CPU otherwise, and calls that wait for each other would not all run. */
+        unsigned bounded_and_not[2] = {choice->workers_max, 0};
+        (void)io_uring_register_iowq_max_workers(ring, bounded_and_not);
     }
     /* A fork's child must not reach the parent's ring. */
     (void)io_uring_ring_dontfork(ring);
@@ -255,24 +261,6 @@ int weft__ring_cancel(struct io_uring *ring, uint64_t user_data)
     struct io_uring_sync_cancel_reg cancel = {.addr = user_data, .fd = -1};
     int rc = io_uring_register_sync_cancel(ring, &cancel);
     return rc < 0 ? rc : 0;
-}
-
-void weft__ring_prepare_file(struct io_uring_sqe *sqe, const struct weft__op *op)
-{
-    if (op->kind == WEFT__OP_FILE_SYNC) {
-        io_uring_prep_fsync(sqe, op->fd, op->is_data_only ? IORING_FSYNC_DATASYNC : 0);
-        return;
-    }
-    unsigned count = (unsigned)op->iov_count;
-    uint64_t offset = (uint64_t)op->offset;
-    if (op->kind == WEFT__OP_FILE_READ) {
-        io_uring_prep_readv(sqe, op->fd, op->iov, count, offset);
-    } else {
-        io_uring_prep_writev(sqe, op->fd, op->iov, count, offset);
-    }
-    if ((op->flags & WEFT__OP_LONG) != 0) {
-        sqe->flags |= IOSQE_ASYNC;
-    }
 }
 
 #endif

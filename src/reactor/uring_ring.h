@@ -11,9 +11,10 @@
 #include "op.h"
 
 /* Make a ring as chosen and prove that it works; `first`, if not NULL, is one whose threads in the
- * kernel it shares.  0 or -errno: nothing is left then. */
+ * kernel it shares.  *file_kinds: what weft__ring_file_kinds() says.  0 or -errno: nothing is left
+ * then. */
 int weft__ring_start(struct io_uring *ring, const struct io_uring *first,
-                     const struct weft__reactor_choice *choice);
+                     const struct weft__reactor_choice *choice, uint32_t *file_kinds);
 void weft__ring_stop(struct io_uring *ring);
 
 /* Check what io_uring_enter() said. */
@@ -56,8 +57,16 @@ void weft__ring_send_shown(struct io_uring *ring);
  * not be cancelled at once, or the kernel has no such call. */
 int weft__ring_cancel(struct io_uring *ring, uint64_t user_data);
 
-/* Say in an entry what an operation on a file is. */
-void weft__ring_prepare_file(struct io_uring_sqe *sqe, const struct weft__op *op);
+/* ---- uring_entry.c: operations as entries of the queue ---- */
+
+/* Which operations of files this kernel knows: a bit for each weft__op_kind. */
+uint32_t weft__ring_file_kinds(const struct io_uring_probe *known);
+
+/* Say in an entry what an operation is; poll_first: that a first try of it is useless. */
+void weft__ring_prepare(struct io_uring_sqe *sqe, struct weft__op *op, bool poll_first);
+
+/* What the kernel's answer to an operation of a file means. */
+ssize_t weft__ring_file_result(struct weft__op *op, int res);
 
 /* Can the kernel be told that a first try of a receive or send is useless? */
 static inline bool weft__ring_has_poll_first(const struct io_uring *ring)

@@ -130,7 +130,6 @@ static int count_our_threads(void)
         ours += (int)atomic_load_explicit(&rt->n_threads, memory_order_relaxed);
         ours += (int)atomic_load_explicit(&rt->n_blocked_on, memory_order_relaxed);
         ours += (int)atomic_load_explicit(&rt->pool.n_present, memory_order_relaxed);
-        ours += weft__reactors_threads(&rt->reactors);
     }
     return ours;
 }
@@ -142,6 +141,11 @@ static int count_foreign_threads(void)
     uint64_t n_left = weft__census_count_left(); /* [CENSUS-LEFT] */
     int ours = count_our_threads();
     int all = weft__sys_thread_count();
+    if (all > ours) {
+        /* The kernel's own leave when they like, but come only with an operation, and none is in
+         * flight: those that are found now were there before. */
+        ours += weft__sys_kernel_thread_count();
+    }
     return all < 0 || weft__census_count_left() != n_left ? 1 : all - ours;
 }
 

@@ -97,6 +97,7 @@ static int start_reactors(struct weft_runtime *rt, const struct weft_config *c, 
         .ring_poll_ms = (unsigned)c->ring_poll_ms,
         .fd_ops_max = c->fd_ops_max,
         .submits_at_once = c->no_submit_wait != 0,
+        .workers_max = (unsigned)c->blocking_max,
     };
     int rc = weft__reactors_start(&rt->reactors, c->procs, choice);
     if (rc != 0 && c->reactor != WEFT_REACTOR_AUTO) {

@@ -40,6 +40,7 @@ void fault_at(const struct fault_site *site);
 #define weft__sys_membarrier(...) FAULT_AT(weft__sys_membarrier, __VA_ARGS__)
 #define weft__sys_thread_start(...) FAULT_AT(weft__sys_thread_start, __VA_ARGS__)
 #define weft__sys_thread_count(...) FAULT_AT(weft__sys_thread_count, __VA_ARGS__)
+#define weft__sys_kernel_thread_count(...) FAULT_AT(weft__sys_kernel_thread_count, __VA_ARGS__)
 #define weft__sys_cpus_get(...) FAULT_AT(weft__sys_cpus_get, __VA_ARGS__)
 #define weft__sys_cpus_set(...) FAULT_AT(weft__sys_cpus_set, __VA_ARGS__)
 #define weft__sys_cpu_count(...) FAULT_AT(weft__sys_cpu_count, __VA_ARGS__)

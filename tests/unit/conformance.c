@@ -49,6 +49,12 @@ static const struct row rows[] = {
     {"FILE_WRITE", "weft_pwrite", make_file, call_pwrite, NULL,
      {pwrite_huge, pwrite_nothing, pwrite_from_nowhere, NULL}, PWRITE_CELLS},
     {"FILE_SYNC", "weft_fsync", make_file, call_fsync, NULL, {NULL}, SYNC_CELLS},
+    {"FILE_RESIZE", "weft_ftruncate", make_file, call_resize, NULL, {NULL}, RESIZE_CELLS},
+    {"STAT", "weft_stat", make_nothing, call_stat, NULL, PATH_FORMS(stat), PATH_CELLS(5)},
+    {"OPEN", "weft_open", make_nothing, call_open, NULL, PATH_FORMS(open), PATH_CELLS(AN_FD)},
+    {"RENAME", "weft_rename", make_nothing, call_rename, NULL, PATH_FORMS(rename), PATH_CELLS(0)},
+    {"UNLINK", "weft_unlink", make_nothing, call_unlink, NULL, PATH_FORMS(unlink), PATH_CELLS(0)},
+    {"MKDIR", "weft_mkdir", make_nothing, call_mkdir, NULL, PATH_FORMS(mkdir), PATH_CELLS(0)},
 };
 
 static const char *const drivers[] = {"io_uring", "epoll"};
@@ -133,6 +139,7 @@ static const struct {
 #define X(name) {-name, "-" #name}
     X(EBADF), X(EINVAL), X(EFAULT), X(EPIPE), X(ECONNRESET), X(ECONNREFUSED), X(ETIMEDOUT),
     X(ECANCELED), X(EAFNOSUPPORT), X(ESPIPE), X(EAGAIN), X(ENOTSOCK), X(EBUSY),
+    X(ENOENT), X(ENAMETOOLONG),
 #undef X
     {SOME, "some"},
     {AN_FD, "an fd"},

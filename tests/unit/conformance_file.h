@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conformance_file.h - of conformance.c: files at a place of their own.  Over TCP and over UNIX is
- * the same here.
+ * conformance_file.h - of conformance.c: files at a place of their own, and paths.  Over TCP and
+ * over UNIX is the same here.
  *
  * A disk ends each operation by itself: nothing cuts it short, and what is in memory needs none.
  * So a deadline or a cancel is told only by what always takes the disk, before it begins.
@@ -194,6 +194,175 @@ static ssize_t sync_of_a_closed_file(struct scene *s)
     return weft_fsync(fd);
 }
 
+static ssize_t call_resize(struct scene *s)
+{
+    return weft_ftruncate(s->fd, 3);
+}
+
+static ssize_t resize_to_nothing(struct scene *s)
+{
+    struct stat st;
+
+    CHECK_EQ(weft_ftruncate(s->fd, 0), 0);
+    CHECK_EQ(weft_fstat(s->fd, &st), 0);
+    return st.st_size;
+}
+
+static ssize_t bad_resize(struct scene *s)
+{
+    int fds[2];
+
+    CHECK_EQ(weft_ftruncate(9999, 3), -EBADF);
+    CHECK_EQ(weft_ftruncate(-1, 3), -EBADF);
+    pipe_pair(fds);
+    CHECK_EQ(weft_ftruncate(fds[1], 3), -EINVAL);
+    close_both(fds);
+    return weft_ftruncate(s->fd, -1);
+}
+
+static ssize_t resize_of_a_closed_file(struct scene *s)
+{
+    const int fd = s->fd;
+
+    shut(&s->fd);
+    return weft_ftruncate(fd, 3);
+}
+
+/* ---- on paths ---- */
+
+/* Where nothing is, each time another one. */
+static const char *new_path(char path[64])
+{
+    static _Atomic int n;
+
+    snprintf(path, 64, "/tmp/weft_conformance_%d_%d", (int)getpid(), ++n);
+    return path;
+}
+
+static void make_at(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+
+    CHECK_GE(fd, 0);
+    CHECK_EQ(write(fd, "hello", 5), 5);
+    CHECK_EQ(close(fd), 0);
+}
+
+static ssize_t stat_at(const char *path)
+{
+    struct stat st;
+    int rc = weft_stat(path, &st);
+
+    return rc == 0 ? (ssize_t)st.st_size : rc;
+}
+
+static ssize_t open_at(const char *path)
+{
+    int fd = weft_open(path, O_RDONLY, 0);
+
+    if (fd >= 0)
+        CHECK_EQ(close(fd), 0);
+    return fd >= 0 ? AN_FD : fd;
+}
+
+static ssize_t rename_at(const char *path)
+{
+    char other[64];
+    int rc = weft_rename(path, new_path(other));
+
+    if (rc == 0)
+        CHECK_EQ(rename(other, path), 0);
+    return rc;
+}
+
+static ssize_t unlink_at(const char *path)
+{
+    int rc = weft_unlink(path);
+
+    if (rc == 0)
+        make_at(path);
+    return rc;
+}
+
+/* In the place of the file. */
+static ssize_t mkdir_at(const char *path)
+{
+    const bool is_there = path != no_memory() && unlink(path) == 0;
+    int rc = weft_mkdir(path, 0700);
+
+    if (rc == 0)
+        CHECK_EQ(rmdir(path), 0);
+    if (is_there)
+        make_at(path);
+    return rc;
+}
+
+/* The forms of a call on a path; the first is of a file of five bytes. */
+#define ON_PATH(name)                                                                              \
+    static ssize_t call_##name(struct scene *s)                                                    \
+    {                                                                                              \
+        char path[64];                                                                             \
+                                                                                                   \
+        (void)s;                                                                                   \
+        make_at(new_path(path));                                                                   \
+        ssize_t rc = name##_at(path);                                                              \
+        CHECK_EQ(unlink(path), 0);                                                                 \
+        return rc;                                                                                 \
+    }                                                                                              \
+    static ssize_t name##_of_a_long_path(struct scene *s)                                          \
+    {                                                                                              \
+        static char path[5000];                                                                    \
+                                                                                                   \
+        (void)s;                                                                                   \
+        memset(path, 'x', sizeof path - 1);                                                        \
+        return name##_at(path);                                                                    \
+    }                                                                                              \
+    static ssize_t name##_of_an_empty_path(struct scene *s)                                        \
+    {                                                                                              \
+        (void)s;                                                                                   \
+        return name##_at("");                                                                      \
+    }                                                                                              \
+    static ssize_t name##_of_no_path(struct scene *s)                                              \
+    {                                                                                              \
+        (void)s;                                                                                   \
+        return name##_at(no_memory());                                                             \
+    }
+
+ON_PATH(stat)
+ON_PATH(open)
+ON_PATH(rename)
+ON_PATH(unlink)
+ON_PATH(mkdir)
+
+#define PATH_FORMS(name)                                                                           \
+    {name##_of_a_long_path, name##_of_an_empty_path, name##_of_no_path, NULL}
+
+static void make_nothing(struct scene *s)
+{
+    (void)s;
+}
+
+static ssize_t path_under_signals(struct scene *s)
+{
+    pid_t pid = start_signals();
+    ssize_t rc = s->call(s), expected = rc;
+    int status;
+
+    while (rc == expected && waitpid(pid, &status, WNOHANG) != pid)
+        rc = s->call(s);
+    return rc;
+}
+
+static ssize_t zero_at_once(struct scene *s)
+{
+    return s->row->forms.zero(s);
+}
+
+static ssize_t nowhere_at_once(struct scene *s)
+{
+    return s->row->forms.nowhere(s);
+}
+
 #define NO_PEER NONE("a file has no other side")
 #define NO_REUSE NONE("a close waits for what is under way")
 #define BY_DISK NONE("the file system decides whether it takes the disk")
@@ -225,6 +394,28 @@ static ssize_t sync_of_a_closed_file(struct scene *s)
         [CANCEL] = GIVES(sync_cancelled, -ECANCELED), [TWO_WAITERS] = GIVES(two_at_once, 0),       \
         [FOREIGN] = GIVES(foreign_file, 0), [HUGE] = NO_BYTES, [ZERO] = NO_BYTES,                  \
         [BAD] = GIVES(bad_sync, -EBADF),                                                           \
+    }
+#define RESIZE_CELLS                                                                               \
+    {                                                                                              \
+        [WOULD_BLOCK] = GIVES(on_a_disk, 0), [PARTIAL] = NO_BYTES, [END] = NO_BYTES,               \
+        [RESET] = NO_PEER, [INTERRUPTED] = GIVES(under_signals, 0),                                \
+        [CLOSED] = GIVES(resize_of_a_closed_file, -EBADF), [REUSED] = NO_REUSE,                    \
+        [DEADLINE] = GIVES(sync_past_the_deadline, -ETIMEDOUT),                                    \
+        [CANCEL] = GIVES(sync_cancelled, -ECANCELED), [TWO_WAITERS] = GIVES(two_at_once, 0),       \
+        [FOREIGN] = GIVES(foreign_file, 0),                                                        \
+        [HUGE] = NONE("the file system says how long a file may be"),                              \
+        [ZERO] = GIVES(resize_to_nothing, 0), [BAD] = GIVES(bad_resize, -EINVAL),                  \
+    }
+#define NO_FD NONE("a path is no fd")
+#define PATH_CELLS(result)                                                                         \
+    {                                                                                              \
+        [WOULD_BLOCK] = GIVES(on_a_disk, result), [PARTIAL] = NO_BYTES, [END] = NO_BYTES,          \
+        [RESET] = NO_PEER, [INTERRUPTED] = GIVES(path_under_signals, result), [CLOSED] = NO_FD,    \
+        [REUSED] = NO_FD, [DEADLINE] = GIVES(sync_past_the_deadline, -ETIMEDOUT),                  \
+        [CANCEL] = GIVES(sync_cancelled, -ECANCELED),                                              \
+        [TWO_WAITERS] = GIVES(two_at_once, result), [FOREIGN] = NO_FD,                             \
+        [HUGE] = GIVES(huge_at_once, -ENAMETOOLONG), [ZERO] = GIVES(zero_at_once, -ENOENT),        \
+        [BAD] = GIVES(nowhere_at_once, -EFAULT),                                                   \
     }
 
 #endif
