@@ -66,7 +66,8 @@ WEFT_API_MUST ssize_t weft_write(int fd, const void *buf, size_t n);
  *
  * Returns    n; less only if the stream ended there.
  * Errors     as weft_read(), if nothing was read before; otherwise the count is returned and the
- *            error comes at the next call.
+ *            error comes at the next call.  (Of a socket that is not Weft's, the kernel may tell of
+ *            a reset once, and of the end of the stream then.)
  * Blocks     the coroutine, never the thread.
  * Threads    a coroutine.
  */

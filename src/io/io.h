@@ -31,6 +31,12 @@ void weft__io_let_go(struct weft__fd *entry);
  * or what weft__io_hold() and weft__park_job() say. */
 int weft__io_have_done(int fd, int (*fn)(void *), void *arg, const void *caller);
 
+/* weft_read() for a call that has read `done` bytes before: an error that ends it behind these is
+ * kept for the next read of fd, if it is a socket of ours. */
+ssize_t weft__io_read(int fd, void *buf, size_t n, size_t done, const void *caller);
+/* The same of what op, a read, has met. */
+void weft__io_keep_error(const struct weft__op *op, ssize_t error);
+
 /* A new socket of ours: known to the reactor from here on.  fd, or -errno: then it is closed. */
 int weft__io_adopt(int fd);
 int weft__io_adopt_datagrams(int fd);

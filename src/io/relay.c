@@ -33,15 +33,21 @@ size_t weft_relay_held(const struct weft_relay *r)
     return r->held;
 }
 
-/* Take at most `part` bytes into the pipe, which is empty.  How many; 0 at the end; -errno. */
-static ssize_t fill(struct weft_relay *r, int in, int kind, size_t part, const void *caller)
+/* Take at most `part` bytes into the pipe, which is empty.  How many; 0 at the end; -errno, which
+ * is kept where the caller has `done` something and returns that. */
+static ssize_t fill(struct weft_relay *r, int in, int kind, size_t part, size_t done,
+                    const void *caller)
 {
     struct weft__op_wait ow;
     weft__op_init(&ow.op, WEFT__OP_SPLICE_IN, in, &ow);
     ow.op.other = r->pipe[1];
     ow.op.part = (uint32_t)part;
     if (kind != WEFT__FD_DISK) {
-        return weft__move(&ow.op, kind, WAIT_READ, caller);
+        ssize_t n = weft__move(&ow.op, kind, WAIT_READ, caller);
+        if (n < 0 && done > 0) {
+            weft__io_keep_error(&ow.op, n);
+        }
+        return n;
     }
     int64_t at = weft__sys_position(in);
     if (at >= 0) {
@@ -85,7 +91,7 @@ static ssize_t copy(struct weft_relay *r, int out, int in, struct sides kinds, s
     while (done < limit) {
         size_t left = limit - done < WEFT__MOVE_BYTES ? limit - done : WEFT__MOVE_BYTES;
         if (r->held == 0) {
-            n = fill(r, in, kinds.in, left, caller);
+            n = fill(r, in, kinds.in, left, done, caller);
             if (n <= 0) {
                 break;
             }
@@ -113,8 +119,8 @@ ssize_t weft_relay_copy(struct weft_relay *r, int out, int in, size_t limit)
                 __builtin_return_address(0));
 }
 
-/* By reads and writes. */
-static ssize_t copy_by_hand(int out, int in, size_t limit)
+/* By reads and writes, after `before` bytes that went another way. */
+static ssize_t copy_by_hand(int out, int in, size_t limit, size_t before, const void *caller)
 {
     char *buf = weft__alloc(BY_HAND_BYTES);
     if (buf == NULL) {
@@ -123,8 +129,8 @@ static ssize_t copy_by_hand(int out, int in, size_t limit)
     size_t done = 0;
     ssize_t n = 0;
     while (done < limit) {
-        ssize_t got =
-            weft_read(in, buf, limit - done < BY_HAND_BYTES ? limit - done : BY_HAND_BYTES);
+        size_t part = limit - done < BY_HAND_BYTES ? limit - done : BY_HAND_BYTES;
+        ssize_t got = weft__io_read(in, buf, part, before + done, caller);
         n = got <= 0 ? got : weft_write_full(out, buf, (size_t)got);
         done += n > 0 ? (size_t)n : 0;
         if (n <= 0 || n < got) {
@@ -136,14 +142,15 @@ static ssize_t copy_by_hand(int out, int in, size_t limit)
 }
 
 /* The kernel does not know how.  What the pipe has taken goes first. */
-static ssize_t go_on_by_hand(struct weft_relay *r, int out, int in, size_t limit)
+static ssize_t go_on_by_hand(struct weft_relay *r, int out, int in, size_t limit,
+                             const void *caller)
 {
     size_t held = r->held;
-    ssize_t first = held > 0 ? copy_by_hand(out, r->pipe[0], held) : 0;
+    ssize_t first = held > 0 ? copy_by_hand(out, r->pipe[0], held, 0, caller) : 0;
     if (first < (ssize_t)held) {
         return first;
     }
-    ssize_t n = copy_by_hand(out, in, limit - held);
+    ssize_t n = copy_by_hand(out, in, limit - held, held, caller);
     return n >= 0 ? first + n : first > 0 ? first : n;
 }
 
@@ -162,7 +169,7 @@ ssize_t weft_copy(int out, int in, size_t limit)
     }
     ssize_t n = copy(&r, out, in, kinds, limit, __builtin_return_address(0));
     if (n == -EINVAL) {
-        n = go_on_by_hand(&r, out, in, limit);
+        n = go_on_by_hand(&r, out, in, limit, __builtin_return_address(0));
     }
     (void)weft_relay_close(&r);
     return n;

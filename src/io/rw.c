@@ -69,6 +69,12 @@ static const char *call_of(const struct weft__op *op)
                                                                    : "weft_write()";
 }
 
+static bool is_read(const struct weft__op *op)
+{
+    return op->kind == WEFT__OP_READ || op->kind == WEFT__OP_READV ||
+           op->kind == WEFT__OP_RECVMSG || op->kind == WEFT__OP_SPLICE_IN;
+}
+
 /* What a try has found out besides its result. */
 struct tried {
     struct weft__fd *entry; /* of the fd, or NULL */
@@ -105,7 +111,13 @@ static inline ssize_t try_once(struct weft__op *op, weft__io_try_fn *try_now, st
     if (WEFT__UNLIKELY(waits) && !is_own) {
         waits = is_of_file(op, is_own);
     }
-    ssize_t n = waits ? -EAGAIN : try_now(op, is_own);
+    ssize_t n = 0;
+    if (WEFT__UNLIKELY(is_own && weft__fd_has_error(entry)) && is_read(op)) {
+        n = weft__fd_take_error(entry);
+    }
+    if (WEFT__LIKELY(n == 0)) {
+        n = waits ? -EAGAIN : try_now(op, is_own);
+    }
     t->takes_disk = n == -EAGAIN && is_of_file(op, is_own);
     if (enters) {
         weft__fd_leave(entry);
@@ -162,7 +174,37 @@ static uint8_t flags_for(size_t bytes)
     return bytes > WEFT__OP_LONG_BYTES ? WEFT__OP_LONG : 0;
 }
 
-static ssize_t read_some(int fd, void *buf, size_t n, const void *caller)
+/* Will it not come again by itself?  What is of the call alone is not for the next one. */
+static bool is_of_connection(ssize_t error)
+{
+    switch (error) {
+    case -EBADF:
+    case -EBUSY:
+    case -ECANCELED:
+    case -EFAULT:
+    case -ENOMEM:
+        return false;
+    case -ETIMEDOUT:
+        return !weft__park_has_ended();
+    default:
+        return true;
+    }
+}
+
+void weft__io_keep_error(const struct weft__op *op, ssize_t error)
+{
+    struct weft__fd *entry = weft__fd_find(&weft__park_reactors()->fds, op->fd);
+    if (!is_of_connection(error) || entry == NULL || !weft__fd_enter(entry)) {
+        return;
+    }
+    if (atomic_load_explicit(&entry->is_own, memory_order_relaxed) &&
+        !weft__fd_is_another(entry, op)) {
+        weft__fd_keep_error(entry, (int)error);
+    }
+    weft__fd_leave(entry);
+}
+
+ssize_t weft__io_read(int fd, void *buf, size_t n, size_t done, const void *caller)
 {
     if (n == 0) {
         return 0;
@@ -172,7 +214,11 @@ static ssize_t read_some(int fd, void *buf, size_t n, const void *caller)
     ow.op.flags = flags_for(n);
     ow.op.buf = buf;
     ow.op.bytes = n < SSIZE_MAX ? n : SSIZE_MAX;
-    return weft__io_run(&ow.op, WAIT_READ, caller);
+    ssize_t got = weft__io_run(&ow.op, WAIT_READ, caller);
+    if (WEFT__UNLIKELY(got < 0) && done > 0) {
+        weft__io_keep_error(&ow.op, got);
+    }
+    return got;
 }
 
 static ssize_t write_some(int fd, const void *buf, size_t n, const void *caller)
@@ -190,7 +236,7 @@ static ssize_t write_some(int fd, const void *buf, size_t n, const void *caller)
 
 ssize_t weft_read(int fd, void *buf, size_t n)
 {
-    return read_some(fd, buf, n, __builtin_return_address(0));
+    return weft__io_read(fd, buf, n, 0, __builtin_return_address(0));
 }
 
 ssize_t weft_write(int fd, const void *buf, size_t n)
@@ -202,7 +248,8 @@ ssize_t weft_read_full(int fd, void *buf, size_t n)
 {
     size_t done = 0;
     while (done < n) {
-        ssize_t got = read_some(fd, (char *)buf + done, n - done, __builtin_return_address(0));
+        ssize_t got =
+            weft__io_read(fd, (char *)buf + done, n - done, done, __builtin_return_address(0));
         if (got <= 0) {
             return done > 0 ? (ssize_t)done : got;
         }

@@ -35,6 +35,7 @@ struct weft__fd {
     _Atomic bool is_direct;      /* a file of weft_open() with O_DIRECT: a hint, of the number */
     _Atomic bool is_drained;     /* the last read has emptied it; written by readers, a hint */
     _Atomic bool is_nonblocking; /* O_NONBLOCK is set, for good; written inside, a hint */
+    _Atomic int late_error;      /* of the connection, or 0; see weft__fd_keep_error() */
     bool is_closing;             /* a CLOSE has begun; no new operation is taken (-EBADF) */
     uint8_t ready;               /* epoll: events that came while nobody waited (bit 0 in, 1 out) */
     uint8_t registered;          /* epoll: the directions it is registered for now */
@@ -143,6 +144,28 @@ static inline void weft__fd_note_drained(struct weft__fd *entry)
         /* relaxed [FD-DRAINED] */
         atomic_store_explicit(&entry->is_drained, true, memory_order_relaxed);
     }
+}
+
+/*
+ * The kernel tells of a reset once, and of the end of the stream from then on.  So a call that has
+ * read some bytes already, and returns these, keeps the error that has ended it for the next read:
+ * else a stream that was cut off would look whole.  By one who is inside a socket of ours.
+ */
+static inline void weft__fd_keep_error(struct weft__fd *entry, int error)
+{
+    atomic_store_explicit(&entry->late_error, error, memory_order_relaxed);
+}
+
+/* The error that was kept, once; 0 if there is none. */
+static inline int weft__fd_take_error(struct weft__fd *entry)
+{
+    /* relaxed: who reads after somebody else did learned of that from him. */
+    return atomic_exchange_explicit(&entry->late_error, 0, memory_order_relaxed);
+}
+
+static inline bool weft__fd_has_error(const struct weft__fd *entry)
+{
+    return atomic_load_explicit(&entry->late_error, memory_order_relaxed) != 0;
 }
 
 bool weft__fd_is_own(struct weft__fdtable *t, int fd);

@@ -521,6 +521,34 @@ CO_TEST(a_relay_reads_and_writes_files_at_their_positions)
     return 0;
 }
 
+/* Goal: a stream that is cut off behind some bytes does not look like one that has ended there,
+ * whether the kernel copies or we do by hand. */
+CO_TEST(a_copy_hides_no_reset)
+{
+    struct weft_relay relay;
+
+    CHECK_EQ(weft_relay_open(&relay), 0);
+    for (int way = 0; way < 6; way++) {
+        int in[2], out[2];
+
+        (way % 2 == 0 ? tcp_pair : unix_pair)(in);
+        (way < 4 ? unix_pair : foreign_pair)(out); /* to the latter it goes by hand */
+        CHECK_EQ(weft_write_full(in[1], "abc", 3), 3);
+        CHECK_EQ(weft_write_full(in[0], "x", 1), 1); /* not read: so a UNIX peer resets, too */
+        set_reset_on_close(in[1]);
+        CHECK_EQ(weft_close(in[1]), 0);
+        for (int again = 0; again < 2; again++)
+            CHECK_EQ(way < 2 ? weft_relay_copy(&relay, out[0], in[0], SIZE_MAX)
+                             : weft_copy(out[0], in[0], SIZE_MAX),
+                     again == 0 ? 3 : -ECONNRESET);
+        CHECK_EQ(weft_copy(out[0], in[0], SIZE_MAX), 0);
+        CHECK_EQ(weft_close(in[0]), 0);
+        close_both(out);
+    }
+    CHECK_EQ(weft_relay_close(&relay), 0);
+    return 0;
+}
+
 CO_TEST(copies_leave_no_descriptor_behind)
 {
     int before = open_fds(), in[2], out[2];

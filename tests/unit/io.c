@@ -342,6 +342,62 @@ CO_TEST(the_end_of_the_stream_wakes_a_reader)
     return 0;
 }
 
+/* A peer that has sent "abc" and resets the connection. */
+static void reset_after_abc(void (*make)(int fds[2]), int fds[2])
+{
+    make(fds);
+    CHECK_EQ(weft_write_full(fds[1], "abc", 3), 3);
+    CHECK_EQ(weft_write_full(fds[0], "x", 1), 1); /* not read: so a UNIX peer resets, too */
+    set_reset_on_close(fds[1]);
+    CHECK_EQ(weft_close(fds[1]), 0);
+}
+
+/* Goal: a stream that is cut off behind some bytes does not look like one that has ended there: the
+ * kernel tells of a reset once, and a full read that has bytes to give leaves it to the next read.
+ */
+CO_TEST(a_full_read_hides_no_reset)
+{
+    for (int k = 0; k < 2; k++) {
+        for (int next = 0; next < 3; next++) {
+            int fds[2];
+            char buf[16];
+            struct iovec iov = {buf, sizeof buf};
+
+            reset_after_abc(kinds[k].make, fds);
+            CHECK_EQ(weft_read_full(fds[0], buf, sizeof buf), 3);
+            CHECK_EQ(next == 0   ? weft_read_full(fds[0], buf, sizeof buf)
+                     : next == 1 ? weft_readv(fds[0], &iov, 1)
+                                 : weft_recv(fds[0], buf, sizeof buf, MSG_DONTWAIT),
+                     -ECONNRESET);
+            CHECK_EQ(weft_read(fds[0], buf, sizeof buf), 0);
+            CHECK_EQ(weft_close(fds[0]), 0);
+        }
+    }
+    return 0;
+}
+
+/* Goal: what ended a full read goes with its connection, and a scope that did is not told again. */
+CO_TEST(a_full_read_leaves_nothing_behind)
+{
+    int fds[2], again[2];
+    char buf[16];
+
+    reset_after_abc(tcp_pair, fds);
+    CHECK_EQ(weft_read_full(fds[0], buf, sizeof buf), 3);
+    CHECK_EQ(weft_close(fds[0]), 0);
+    tcp_pair(again); /* the same numbers */
+    CHECK_EQ(weft_write_full(again[0], "abc", 3), 3);
+    CHECK_EQ(weft_write_full(again[1], "abc", 3), 3);
+    WEFT_DEADLINE (s, 5 * WEFT_MS) {
+        for (int i = 0; i < 2; i++)
+            CHECK_EQ(weft_read_full(again[i], buf, sizeof buf), 3);
+    }
+    CHECK_EQ(weft_write_full(again[0], "def", 3), 3);
+    CHECK_EQ(weft_read_full(again[1], buf, 3), 3);
+    close_both(again);
+    return 0;
+}
+
 #define PARTS 1024
 
 static int write_parts(void *arg)
