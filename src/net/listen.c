@@ -143,17 +143,19 @@ static void say_limit_once(ssize_t rc)
     (void)weft__text_write(&t, 2);
 }
 
-/* An fd that is not ours may be anything, and would be waited for although no connection ever comes
- * there.  One of ours that does not listen says so when it is tried. */
-static int check_foreign(int fd)
+static int check_listens(int fd)
 {
-    if (fd < 0 || weft__fd_is_own(&weft__park_reactors()->fds, fd)) {
-        return 0;
-    }
     int listens = 0;
     socklen_t len = sizeof listens;
     int rc = weft__sys_getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len);
     return rc == 0 && !listens ? -EINVAL : rc;
+}
+
+/* An fd that is not ours may be anything, and would be waited for although no connection ever comes
+ * there.  One of ours that does not listen says so when it is tried. */
+static int check_foreign(int fd)
+{
+    return fd < 0 || weft__fd_is_own(&weft__park_reactors()->fds, fd) ? 0 : check_listens(fd);
 }
 
 int weft_accept(int fd, struct weft_addr *peer)
@@ -189,6 +191,8 @@ int weft_accept(int fd, struct weft_addr *peer)
             delay_ns = delay_ns * 2 < LIMIT_NS_MAX ? delay_ns * 2 : LIMIT_NS_MAX;
         } else if (!is_gone(rc)) {
             return (int)rc;
+        } else if ((bad = check_listens(fd)) != 0) { /* a socket for datagrams speaks likewise */
+            return bad;
         }
     }
 }

@@ -64,6 +64,12 @@ CO_TEST(accepting_from_what_does_not_listen_is_a_code)
         unix_pair(fds);
         CHECK_EQ(weft_accept(fds[0], NULL), -EINVAL);
         close_both(fds);
+        for (int i = 0; i < 3; i++) {
+            fds[0] = weft_dgram_open((int[]){AF_INET, AF_INET6, AF_UNIX}[i]);
+            CHECK(fds[0] >= 0 || fds[0] == -EAFNOSUPPORT);
+            CHECK_EQ(weft_accept(fds[0], NULL), fds[0] < 0 ? -EBADF : -EINVAL);
+            CHECK_EQ(weft_close(fds[0]), fds[0] < 0 ? -EBADF : 0);
+        }
     }
     CHECK_EQ(weft_close(stream), 0);
     CHECK_EQ(weft_close(datagram), 0);
