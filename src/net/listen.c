@@ -179,7 +179,10 @@ int weft_accept(int fd, struct weft_addr *peer)
         }
         ssize_t rc = weft__io_run(&ow.op, WAIT_ACCEPT, caller);
         if (rc >= 0) {
-            return weft__io_adopt((int)rc);
+            rc = weft__io_adopt((int)rc);
+        }
+        if (rc >= 0) {
+            return (int)rc;
         }
         if (is_limit(rc)) {
             say_limit_once(rc);

@@ -306,6 +306,74 @@ CO_TEST(an_accept_loop_does_not_spin_at_emfile)
     return 0;
 }
 
+/* ---- out of memory ---- */
+
+enum { TABLE_FDS = WEFT__FD_CHUNK }; /* the next ones need memory in the table of fds */
+
+static atomic_int n_refused; /* how often there was none for the table; below 0: there is */
+
+static void *allocate(void *user, size_t bytes, size_t alignment)
+{
+    (void)user;
+    if (bytes == sizeof(struct weft__fd) * WEFT__FD_CHUNK && atomic_load(&n_refused) >= 0 &&
+        atomic_fetch_add(&n_refused, 1) == 0)
+        return NULL;
+    return aligned_alloc(alignment, (bytes + alignment - 1) & ~(alignment - 1));
+}
+
+static void release(void *user, void *p)
+{
+    (void)user;
+    free(p);
+}
+
+static int plain_dial(const struct weft_addr *at)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    CHECK_GE(fd, 0);
+    CHECK_EQ(connect(fd, (const struct sockaddr *)&at->storage, at->len), 0);
+    return fd;
+}
+
+static int take_one_of_two(void *unused)
+{
+    struct weft_addr at;
+    int listener = listen_tcp(&at), lost = plain_dial(&at), client = plain_dial(&at);
+    char byte;
+
+    (void)unused;
+    for (int fd = listener; fd < TABLE_FDS - 1;)
+        CHECK_GE(fd = dup(listener), 0);
+    atomic_store(&n_refused, 0);
+    int server = weft_accept(listener, NULL);
+    CHECK_GE(server, TABLE_FDS);
+    CHECK_GE(atomic_load(&n_refused), 1);
+    CHECK_EQ(weft_write(server, "!", 1), 1);
+    CHECK_EQ(weft_read(client, &byte, 1), 1);
+    CHECK_LE(weft_read(lost, &byte, 1), 0);
+    CHECK_EQ(weft_close(server), 0);
+    return 0;
+}
+
+/* Goal: a connection for which the runtime finds no memory costs that connection, and not the loop
+ * that takes them. */
+TEST(an_accept_survives_the_lack_of_memory)
+{
+    static const struct weft_allocator own = {
+        .size = sizeof own, .allocate = allocate, .release = release};
+    struct rlimit limit;
+
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    if (limit.rlim_max < TABLE_FDS + 100)
+        SKIP("too few descriptors can be had here");
+    limit.rlim_cur = limit.rlim_max;
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    atomic_store(&n_refused, -1);
+    CHECK_EQ(weft_set_allocator(&own), 0);
+    CHECK_EQ(weft_run(take_one_of_two, NULL), 0);
+}
+
 static int by_size(const void *a, const void *b)
 {
     const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
