@@ -6,6 +6,7 @@
 #include "redis.h"
 
 #define NAME_BYTES_MAX 16
+#define PATTERN_BYTES_MAX 128 /* each may be compared with every byte of every key */
 
 static struct table commands; /* written before the first client comes */
 
@@ -56,7 +57,7 @@ void client_execute(struct client *c)
     else if (r->count < command->args_min ||
              (command->args_max >= 0 && r->count > command->args_max))
         reply_error(&c->out, "ERR wrong number of arguments for '%s' command", command->name);
-    else if (c->subscription_count > 0 && !command->is_for_subscribers)
+    else if (c->subscriptions.count > 0 && !command->is_for_subscribers)
         reply_error(&c->out, "ERR Can't execute '%s': only SUBSCRIBE / UNSUBSCRIBE / PING / QUIT "
                     "are allowed in this context", command->name);
     else
@@ -97,7 +98,7 @@ static void ping(struct call *c)
 {
     const struct span text = c->count > 1 ? c->args[1] : (struct span){"", 0};
 
-    if (c->client->subscription_count > 0) {
+    if (c->client->subscriptions.count > 0) {
         reply_array(c->out, 2);
         reply_word(c->out, "pong");
         reply_bulk(c->out, text.at, text.bytes);
@@ -274,6 +275,10 @@ static void keys(struct call *c)
     struct bytes found = {NULL, 0, 0};
     size_t count = 0;
 
+    if (c->args[1].bytes > PATTERN_BYTES_MAX) {
+        reply_error(c->out, "ERR a pattern of more than %d bytes", PATTERN_BYTES_MAX);
+        return;
+    }
     store_sweep(&c->server->store, t->slot_count);
     while ((item = table_next(t, item)) != NULL) {
         if (matches(c->args[1], item)) {

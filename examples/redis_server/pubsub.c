@@ -15,41 +15,31 @@ static void reply_to_subscription(struct call *c, const char *what, struct span 
         reply_bulk(c->out, name.at, name.bytes);
     else
         reply_null(c->out);
-    reply_int(c->out, c->client->subscription_count);
-}
-
-/* The link to the client's subscription of that channel; to NULL if there is none. */
-static struct subscription **find(struct client *client, struct span name)
-{
-    struct subscription **link = &client->subscriptions;
-    const struct item *channel = table_find(&client->server->channels, name);
-
-    while (*link != NULL && (*link)->channel != channel)
-        link = &(*link)->of_client;
-    return link;
+    reply_int(c->out, (int64_t)c->client->subscriptions.count);
 }
 
 static void add(struct client *client, struct span name)
 {
-    struct subscription *s = memory_get(sizeof(*s));
+    struct item *mine = table_put(&client->subscriptions, name);
+    struct subscription *s;
 
-    *s = (struct subscription){.client = client, .of_client = client->subscriptions};
+    if (mine->value != NULL)
+        return;
+    s = memory_get(sizeof(*s));
+    *s = (struct subscription){.client = client};
     s->channel = table_put(&client->server->channels, name);
     s->behind = s->channel->value;
     if (s->behind != NULL)
         s->behind->before = s;
     s->channel->value = s;
-    client->subscriptions = s;
-    client->subscription_count++;
+    mine->value = s;
 }
 
 /* A channel is there as long as somebody listens. */
-static void remove_at(struct client *client, struct subscription **link)
+static void end(void *subscription)
 {
-    struct subscription *s = *link;
+    struct subscription *s = subscription;
 
-    *link = s->of_client;
-    client->subscription_count--;
     if (s->behind != NULL)
         s->behind->before = s->before;
     if (s->before != NULL)
@@ -57,14 +47,19 @@ static void remove_at(struct client *client, struct subscription **link)
     else
         s->channel->value = s->behind;
     if (s->channel->value == NULL)
-        table_remove(&client->server->channels, s->channel);
+        table_remove(&s->client->server->channels, s->channel);
     free(s);
+}
+
+static void remove_one(struct client *client, struct item *mine)
+{
+    end(mine->value);
+    table_remove(&client->subscriptions, mine);
 }
 
 void client_unsubscribe_all(struct client *client)
 {
-    while (client->subscriptions != NULL)
-        remove_at(client, &client->subscriptions);
+    table_clear(&client->subscriptions, end);
 }
 
 static void subscribe(struct call *c)
@@ -74,8 +69,7 @@ static void subscribe(struct call *c)
         return;
     }
     for (int i = 1; i < c->count; i++) {
-        if (*find(c->client, c->args[i]) == NULL)
-            add(c->client, c->args[i]);
+        add(c->client, c->args[i]);
         reply_to_subscription(c, "subscribe", c->args[i]);
     }
 }
@@ -83,21 +77,24 @@ static void subscribe(struct call *c)
 static void unsubscribe(struct call *c)
 {
     struct client *client = c->client;
+    struct item *mine = NULL, *next;
 
     for (int i = 1; i < c->count; i++) {
-        struct subscription **link = find(client, c->args[i]);
-
-        if (*link != NULL)
-            remove_at(client, link);
+        mine = table_find(&client->subscriptions, c->args[i]);
+        if (mine != NULL)
+            remove_one(client, mine);
         reply_to_subscription(c, "unsubscribe", c->args[i]);
     }
-    if (c->count == 1 && client->subscriptions == NULL)
+    if (c->count > 1)
+        return;
+    mine = table_next(&client->subscriptions, NULL);
+    if (mine == NULL)
         reply_to_subscription(c, "unsubscribe", (struct span){NULL, 0});
-    while (c->count == 1 && client->subscriptions != NULL) {
-        const struct item *channel = client->subscriptions->channel;
-        struct text *name = text_make((struct span){channel->name, channel->bytes});
+    for (; mine != NULL; mine = next) {
+        struct text *name = text_make((struct span){mine->name, mine->bytes});
 
-        remove_at(client, &client->subscriptions);
+        next = table_next(&client->subscriptions, mine);
+        remove_one(client, mine);
         reply_to_subscription(c, "unsubscribe", span_of(name));
         free(name);
     }

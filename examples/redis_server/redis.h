@@ -31,7 +31,6 @@ struct server {
 struct subscription {
     struct client *client;
     struct item *channel;
-    struct subscription *of_client;       /* the next one */
     struct subscription *before, *behind; /* of the channel */
 };
 
@@ -47,8 +46,7 @@ struct client {
     struct bytes out;
     struct weft_co *pusher;
     chan *news; /* a signal: there is something in `out` */
-    struct subscription *subscriptions;
-    int64_t subscription_count;
+    struct table subscriptions; /* by the names of the channels */
 };
 
 /* A command that is being carried out. */

@@ -79,11 +79,18 @@ static void get(struct call *c)
         reply_text(c->out, v);
 }
 
+/* A short request may ask for a long text often: what is not kept twice is not sent so either. */
 static void mget(struct call *c)
 {
+    const size_t before = c->out->count;
+
     reply_array(c->out, (size_t)(c->count - 1));
-    for (int i = 1; i < c->count; i++)
+    for (int i = 1; i < c->count && c->out->count - before <= REQUEST_BYTES_MAX; i++)
         reply_text(c->out, store_find(&c->server->store, c->args[i]));
+    if (c->out->count - before > REQUEST_BYTES_MAX) {
+        c->out->count = before;
+        reply_error(c->out, "ERR the answer exceeds maximum allowed size");
+    }
 }
 
 static void mset(struct call *c)

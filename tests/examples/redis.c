@@ -418,6 +418,44 @@ TEST(messages_go_to_those_who_have_subscribed)
     server_stop(&p, SIGTERM);
 }
 
+/* Goal: a request that asks for much keeps nobody waiting for long, and takes no endless memory.
+ * Method: two for more channels than could be searched one by one in our patience; others listen
+ * when a message reaches the last of them.  What cannot be answered cheaply is refused. */
+TEST_LIMIT(nobody_asks_for_too_much, 40)
+{
+    enum { CHANNELS = 65000, BYTES = 1 << 20 };
+    struct program p = redis_start();
+    const int much = connect_with(&p, 0), other = connect_with(&p, 0);
+    char *text = malloc(2 * BYTES), answer[64];
+    size_t n;
+
+    CHECK(text != NULL);
+    for (int batch = 0; batch < 2; batch++) {
+        n = (size_t)sprintf(text, "*%d\r\n$9\r\nSUBSCRIBE\r\n", CHANNELS + 1);
+        for (int i = 0; i < CHANNELS; i++)
+            n += (size_t)sprintf(text + n, "$7\r\n%d%06d\r\n", batch, i);
+        send_bytes(much, text, n);
+        do {
+            send_text(other, batch == 0 ? "PUBLISH 0064999 x\r\n" : "PUBLISH 1064999 x\r\n");
+            CHECK(read_line(other, answer, sizeof(answer), PATIENCE_MS));
+        } while (strcmp(answer, ":0\r") == 0);
+    }
+    close(much);
+    memset(text, 'a', BYTES);
+    send_text(other, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1048576\r\n");
+    send_bytes(other, text, BYTES);
+    send_text(other, "\r\nKEYS ");
+    send_bytes(other, text, 129);
+    send_text(other, "\r\nMGET");
+    for (int i = 0; i < 65; i++)
+        send_text(other, " k");
+    send_text(other, "\r\nMGET k\r\n");
+    expect_text(other, "+OK\r\n-ERR a pattern of more than 128 bytes\r\n"
+                       "-ERR the answer exceeds maximum allowed size\r\n*1\r\n$1048576\r\n");
+    free(text);
+    server_stop(&p, SIGTERM);
+}
+
 /* Goal: a subscriber who does not read is cut off, and delays nobody.
  * Method: messages of 1 MiB for one who reads nothing, until one reaches nobody; each is answered.
  * It must take more than what is allowed, and not much more. */
