@@ -84,11 +84,15 @@ static int ask(int fd, const struct url *u)
 
 /* ---- what comes ---- */
 
-/* A line that must be there, and whole. */
+/* A line that must be there, and whole.  Like all that reads here it asks for the deadline, which a
+ * read does only before it waits: a server that always has more for us would keep us for ever. */
 static int next_line(struct weft_reader *in, struct weft_line *line)
 {
-    const int rc = weft_reader_line(in, line);
+    int rc = weft_scope_status();
 
+    if (rc != 0)
+        return rc;
+    rc = weft_reader_line(in, line);
     return rc < 0 ? rc : rc == 0 || line->end_bytes == 0 ? -EPIPE : 0;
 }
 
@@ -162,7 +166,8 @@ static int copy(struct weft_reader *in, int64_t bytes)
     while (bytes != 0) {
         const size_t wanted =
             bytes < 0 || bytes > (int64_t)sizeof(buf) ? sizeof(buf) : (size_t)bytes;
-        const ssize_t n = weft_reader_read(in, buf, wanted);
+        const int ended = weft_scope_status();
+        const ssize_t n = ended != 0 ? ended : weft_reader_read(in, buf, wanted);
         ssize_t written;
 
         if (n <= 0)

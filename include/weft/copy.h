@@ -102,8 +102,8 @@ WEFT_API size_t weft_relay_held(const struct weft_relay *r);
  * What arrives is passed on at once, however little it is.
  *
  * Returns    how many bytes `out` has taken: limit, less if the stream ended or after an error,
- *            which the next call returns (but a reset of a socket that is not Weft's, perhaps); 0
- *            at the end of the stream.
+ *            which the next call returns (a reset of somebody else's socket, perhaps not); 0 at the
+ *            end of the stream.
  * Errors     if nothing was given before:
  *            -ETIMEDOUT  the deadline of a surrounding scope passed first
  *            -ECANCELED  a surrounding scope was cancelled; in both cases nothing is lost: what was

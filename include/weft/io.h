@@ -157,6 +157,7 @@ WEFT_API_MUST int weft_wait_fd(int fd, int events);
  *
  * Returns    0.
  * Errors     -EBADF  not open
+ *            -EBUSY  the socket is of another runtime, where an operation is in flight
  *            -EIO, -ENOSPC, -EDQUOT  as close(2); the fd is closed all the same
  * Blocks     the coroutine, until the kernel has let go of the operations, and of the file.
  * Threads    any thread; on a plain thread -EBUSY while an operation is in flight.

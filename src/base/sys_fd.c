@@ -106,6 +106,9 @@ static int cut_to_pipe_buf(struct iovec *to, const struct iovec *iov, int count,
     size_t left = PIPE_BUF;
     int used = 0;
     for (int i = 0; i < count && used < max && left > 0; i++) {
+        if (iov[i].iov_len == 0) {
+            continue; /* with nothing but these, the write would give 0 */
+        }
         to[used] = iov[i];
         if (to[used].iov_len > left) {
             to[used].iov_len = left;

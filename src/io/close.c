@@ -92,11 +92,9 @@ static void shut(struct weft__fd *entry)
 /* The last close of a file may take long: what was written is given its blocks then, and a file
  * without a name gives them back.  So a copy keeps it open, which a thread of the pool closes: the
  * number itself is free at once, and its entry is not locked for long.  -1 for all else. */
-static int copy_of_file(int fd, struct weft__fd *entry)
+static int copy_of_file(int fd)
 {
-    bool is_own =
-        entry != NULL && atomic_load_explicit(&entry->is_own, memory_order_relaxed);
-    return !is_own && weft__sys_close_takes_long(fd) ? weft__sys_copy_fd(fd) : -1;
+    return weft__sys_close_takes_long(fd) ? weft__sys_copy_fd(fd) : -1;
 }
 
 static int close_it(void *fd)
@@ -124,8 +122,13 @@ int weft_close(int fd)
         return weft__park_close_outside(fd);
     }
     struct weft__fd *entry = weft__fd_find(&weft__park_reactors()->fds, fd);
+    bool is_own = entry != NULL && atomic_load_explicit(&entry->is_own, memory_order_relaxed);
+    int busy = is_own ? 0 : weft__park_take_over(fd);
+    if (busy != 0) {
+        return busy;
+    }
     shut(entry);
-    int copy = copy_of_file(fd, entry);
+    int copy = is_own ? -1 : copy_of_file(fd);
     struct weft__op_wait ow;
     weft__op_init(&ow.op, WEFT__OP_CLOSE, fd, &ow);
     int rc = (int)weft__park_op(&ow.op, false, WAIT_CLOSE, caller);

@@ -31,11 +31,22 @@ void weft__io_let_go(struct weft__fd *entry);
  * or what weft__io_hold() and weft__park_job() say. */
 int weft__io_have_done(int fd, int (*fn)(void *), void *arg, const void *caller);
 
-/* weft_read() for a call that has read `done` bytes before: an error that ends it behind these is
- * kept for the next read of fd, if it is a socket of ours. */
-ssize_t weft__io_read(int fd, void *buf, size_t n, size_t done, const void *caller);
-/* The same of what op, a read, has met. */
-void weft__io_keep_error(const struct weft__op *op, ssize_t error);
+/* A call of several operations.  They belong to one life of an fd: once that is closed they are
+ * -EBADF, whatever the number has become between two of them. */
+struct weft__io_call {
+    size_t done;   /* bytes, by those before */
+    uint32_t life; /* 0: none was tried yet */
+};
+
+/* The same as weft__io_run() of one of them.  An error that ends a read behind some bytes is kept
+ * for the next read of fd, if it is a socket of ours. */
+ssize_t weft__io_run_next(struct weft__io_call *call, struct weft__op *op,
+                          enum weft__wait_reason reason, const void *caller);
+
+/* weft_read() and weft_write_full() as some of them; the caller counts. */
+ssize_t weft__io_read(struct weft__io_call *call, int fd, void *buf, size_t n, const void *caller);
+ssize_t weft__io_write_full(struct weft__io_call *call, int fd, const void *buf, size_t n,
+                            const void *caller);
 
 /* A new socket of ours: known to the reactor from here on.  fd, or -errno: then it is closed. */
 int weft__io_adopt(int fd);

@@ -91,10 +91,11 @@ static int carry_out(void *arg)
     return 0;
 }
 
-ssize_t weft__move(struct weft__op *op, int kind, enum weft__wait_reason reason, const void *caller)
+ssize_t weft__move(struct weft__io_call *call, struct weft__op *op, int kind,
+                   enum weft__wait_reason reason, const void *caller)
 {
     if (kind != WEFT__FD_DISK) {
-        return weft__io_run(op, reason, caller);
+        return weft__io_run_next(call, op, reason, caller);
     }
     on_a_thread(carry_out, op);
     return op->result;

@@ -19,7 +19,7 @@ int weft__move_prepare(int fd);
 void weft__move_fetch(int file, int64_t offset, size_t bytes);
 
 /* Carry out a SENDFILE or SPLICE; `kind` is that of its fd.  Its result. */
-ssize_t weft__move(struct weft__op *op, int kind, enum weft__wait_reason reason,
-                   const void *caller);
+ssize_t weft__move(struct weft__io_call *call, struct weft__op *op, int kind,
+                   enum weft__wait_reason reason, const void *caller);
 
 #endif

@@ -191,7 +191,7 @@ static bool is_of_connection(ssize_t error)
     }
 }
 
-void weft__io_keep_error(const struct weft__op *op, ssize_t error)
+static void keep_error(const struct weft__op *op, ssize_t error)
 {
     struct weft__fd *entry = weft__fd_find(&weft__park_reactors()->fds, op->fd);
     if (!is_of_connection(error) || entry == NULL || !weft__fd_enter(entry)) {
@@ -204,7 +204,19 @@ void weft__io_keep_error(const struct weft__op *op, ssize_t error)
     weft__fd_leave(entry);
 }
 
-ssize_t weft__io_read(int fd, void *buf, size_t n, size_t done, const void *caller)
+ssize_t weft__io_run_next(struct weft__io_call *call, struct weft__op *op,
+                          enum weft__wait_reason reason, const void *caller)
+{
+    op->life = call->life;
+    ssize_t n = weft__io_run(op, reason, caller);
+    call->life = op->life;
+    if (WEFT__UNLIKELY(n < 0) && call->done > 0 && is_read(op)) {
+        keep_error(op, n);
+    }
+    return n;
+}
+
+ssize_t weft__io_read(struct weft__io_call *call, int fd, void *buf, size_t n, const void *caller)
 {
     if (n == 0) {
         return 0;
@@ -214,14 +226,11 @@ ssize_t weft__io_read(int fd, void *buf, size_t n, size_t done, const void *call
     ow.op.flags = flags_for(n);
     ow.op.buf = buf;
     ow.op.bytes = n < SSIZE_MAX ? n : SSIZE_MAX;
-    ssize_t got = weft__io_run(&ow.op, WAIT_READ, caller);
-    if (WEFT__UNLIKELY(got < 0) && done > 0) {
-        weft__io_keep_error(&ow.op, got);
-    }
-    return got;
+    return weft__io_run_next(call, &ow.op, WAIT_READ, caller);
 }
 
-static ssize_t write_some(int fd, const void *buf, size_t n, const void *caller)
+static ssize_t write_some(struct weft__io_call *call, int fd, const void *buf, size_t n,
+                          const void *caller)
 {
     if (n == 0) {
         return 0;
@@ -231,45 +240,50 @@ static ssize_t write_some(int fd, const void *buf, size_t n, const void *caller)
     ow.op.flags = flags_for(n);
     ow.op.buf = (void *)(uintptr_t)buf;
     ow.op.bytes = n < SSIZE_MAX ? n : SSIZE_MAX;
-    return weft__io_run(&ow.op, WAIT_WRITE, caller);
+    return weft__io_run_next(call, &ow.op, WAIT_WRITE, caller);
 }
 
 ssize_t weft_read(int fd, void *buf, size_t n)
 {
-    return weft__io_read(fd, buf, n, 0, __builtin_return_address(0));
+    return weft__io_read(&(struct weft__io_call){0}, fd, buf, n, __builtin_return_address(0));
 }
 
 ssize_t weft_write(int fd, const void *buf, size_t n)
 {
-    return write_some(fd, buf, n, __builtin_return_address(0));
+    return write_some(&(struct weft__io_call){0}, fd, buf, n, __builtin_return_address(0));
 }
 
 ssize_t weft_read_full(int fd, void *buf, size_t n)
 {
-    size_t done = 0;
-    while (done < n) {
-        ssize_t got =
-            weft__io_read(fd, (char *)buf + done, n - done, done, __builtin_return_address(0));
+    const void *caller = __builtin_return_address(0);
+    struct weft__io_call call = {0};
+    while (call.done < n) {
+        ssize_t got = weft__io_read(&call, fd, (char *)buf + call.done, n - call.done, caller);
         if (got <= 0) {
-            return done > 0 ? (ssize_t)done : got;
+            return call.done > 0 ? (ssize_t)call.done : got;
         }
-        done += (size_t)got;
+        call.done += (size_t)got;
     }
-    return (ssize_t)done;
+    return (ssize_t)call.done;
 }
 
-ssize_t weft_write_full(int fd, const void *buf, size_t n)
+ssize_t weft__io_write_full(struct weft__io_call *call, int fd, const void *buf, size_t n,
+                            const void *caller)
 {
     size_t done = 0;
     while (done < n) {
-        ssize_t put =
-            write_some(fd, (const char *)buf + done, n - done, __builtin_return_address(0));
+        ssize_t put = write_some(call, fd, (const char *)buf + done, n - done, caller);
         if (put < 0) {
             return done > 0 ? (ssize_t)done : put;
         }
         done += (size_t)put;
     }
     return (ssize_t)done;
+}
+
+ssize_t weft_write_full(int fd, const void *buf, size_t n)
+{
+    return weft__io_write_full(&(struct weft__io_call){0}, fd, buf, n, __builtin_return_address(0));
 }
 
 ssize_t weft__io_vector_bytes(const struct iovec *iov, int count)
@@ -287,8 +301,8 @@ ssize_t weft__io_vector_bytes(const struct iovec *iov, int count)
     return (ssize_t)bytes;
 }
 
-static ssize_t vector(enum weft__op_kind kind, int fd, const struct iovec *iov, int count,
-                      enum weft__wait_reason reason, const void *caller)
+static ssize_t vector(struct weft__io_call *call, enum weft__op_kind kind, int fd,
+                      const struct iovec *iov, int count, const void *caller)
 {
     ssize_t bytes = weft__io_vector_bytes(iov, count);
     if (bytes <= 0) {
@@ -299,17 +313,19 @@ static ssize_t vector(enum weft__op_kind kind, int fd, const struct iovec *iov, 
     ow.op.flags = flags_for((size_t)bytes);
     ow.op.iov = iov;
     ow.op.iov_count = count;
-    return weft__io_run(&ow.op, reason, caller);
+    return weft__io_run_next(call, &ow.op, kind == WEFT__OP_READV ? WAIT_READ : WAIT_WRITE, caller);
 }
 
 ssize_t weft_readv(int fd, const struct iovec *iov, int count)
 {
-    return vector(WEFT__OP_READV, fd, iov, count, WAIT_READ, __builtin_return_address(0));
+    return vector(&(struct weft__io_call){0}, WEFT__OP_READV, fd, iov, count,
+                  __builtin_return_address(0));
 }
 
 ssize_t weft_writev(int fd, const struct iovec *iov, int count)
 {
-    return vector(WEFT__OP_WRITEV, fd, iov, count, WAIT_WRITE, __builtin_return_address(0));
+    return vector(&(struct weft__io_call){0}, WEFT__OP_WRITEV, fd, iov, count,
+                  __builtin_return_address(0));
 }
 
 int weft__io_part(struct iovec *part, const struct iovec *iov, int count, size_t skip)
@@ -334,18 +350,18 @@ ssize_t weft_writev_full(int fd, const struct iovec *iov, int count)
     if (count < 0 || count > VECTOR_MAX || (count > 0 && iov == NULL)) {
         return -EINVAL;
     }
-    size_t done = 0;
+    struct weft__io_call call = {0};
     for (;;) {
         struct iovec part[WEFT__IO_PART];
-        int n = weft__io_part(part, iov, count, done);
+        int n = weft__io_part(part, iov, count, call.done);
         if (n == 0) {
-            return (ssize_t)done;
+            return (ssize_t)call.done;
         }
-        ssize_t put = vector(WEFT__OP_WRITEV, fd, part, n, WAIT_WRITE, caller);
+        ssize_t put = vector(&call, WEFT__OP_WRITEV, fd, part, n, caller);
         if (put < 0) {
-            return done > 0 ? (ssize_t)done : put;
+            return call.done > 0 ? (ssize_t)call.done : put;
         }
-        done += (size_t)put;
+        call.done += (size_t)put;
     }
 }
 

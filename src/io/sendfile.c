@@ -20,22 +20,23 @@ ssize_t weft_sendfile(int out, int file, int64_t offset, size_t count)
     if (kind < 0 || kind == WEFT__FD_BLOCKS) {
         return kind < 0 ? kind : -EINVAL;
     }
-    size_t done = 0;
-    while (done < count) {
-        size_t part = count - done < WEFT__MOVE_BYTES ? count - done : WEFT__MOVE_BYTES;
+    struct weft__io_call call = {0};
+    while (call.done < count) {
+        size_t left = count - call.done;
+        size_t part = left < WEFT__MOVE_BYTES ? left : WEFT__MOVE_BYTES;
         struct weft__op_wait ow;
         /* sendfile() to a pipe that is not O_NONBLOCK would wait; splice() need not. */
         weft__op_init(&ow.op, kind == WEFT__FD_PIPE ? WEFT__OP_SPLICE_OUT : WEFT__OP_SENDFILE, out,
                       &ow);
         ow.op.other = file;
-        ow.op.offset = offset + (int64_t)done;
+        ow.op.offset = offset + (int64_t)call.done;
         ow.op.part = (uint32_t)part;
         weft__move_fetch(file, ow.op.offset, part);
-        ssize_t n = weft__move(&ow.op, kind, WAIT_WRITE, caller);
+        ssize_t n = weft__move(&call, &ow.op, kind, WAIT_WRITE, caller);
         if (n <= 0) {
-            return done > 0 ? (ssize_t)done : n;
+            return call.done > 0 ? (ssize_t)call.done : n;
         }
-        done += (size_t)n;
+        call.done += (size_t)n;
     }
-    return (ssize_t)done;
+    return (ssize_t)call.done;
 }

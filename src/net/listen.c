@@ -162,6 +162,7 @@ int weft_accept(int fd, struct weft_addr *peer)
 {
     const void *caller = __builtin_return_address(0);
     int64_t delay_ns = LIMIT_NS_MIN;
+    uint32_t life = 0; /* of fd, the same for all tries */
     (void)weft__park_self("weft_accept()");
     int bad = check_foreign(fd);
     if (bad != 0) {
@@ -170,6 +171,7 @@ int weft_accept(int fd, struct weft_addr *peer)
     for (;;) {
         struct weft__op_wait ow;
         weft__op_init(&ow.op, WEFT__OP_ACCEPT, fd, &ow);
+        ow.op.life = life;
         ow.op.addr = NULL;
         ow.op.addr_len = NULL;
         if (peer != NULL) {
@@ -178,6 +180,7 @@ int weft_accept(int fd, struct weft_addr *peer)
             ow.op.addr_len = &peer->len;
         }
         ssize_t rc = weft__io_run(&ow.op, WAIT_ACCEPT, caller);
+        life = ow.op.life;
         if (rc >= 0) {
             rc = weft__io_adopt((int)rc);
         }

@@ -97,6 +97,7 @@ int weft_dgram_send_many(int fd, const struct weft_dgram *msgs, int count)
 {
     const void *caller = __builtin_return_address(0);
     int done = 0;
+    uint32_t life = 0; /* of fd, the same for all */
     (void)weft__park_self("weft_dgram_send_many()");
     if (count < 1) {
         return -EINVAL;
@@ -108,7 +109,9 @@ int weft_dgram_send_many(int fd, const struct weft_dgram *msgs, int count)
         s.count = count - done < WEFT_DGRAM_MANY ? count - done : WEFT_DGRAM_MANY;
         set_header(&msg, &iov, &msgs[done], msgs[done].addr.len);
         weft__message_init(&s.ow, WEFT__OP_SENDMSG, fd, &msg, 0);
+        s.ow.op.life = life;
         ssize_t n = weft__message_send(&s.ow.op, send_several, caller);
+        life = s.ow.op.life;
         if (n < 0) {
             return done > 0 ? done : (int)n;
         }

@@ -296,6 +296,35 @@ int weft__park_close_outside(int fd)
     return outcome < 0 ? outcome : rc;
 }
 
+static int take_over_from(struct weft_runtime *rt, int fd)
+{
+    struct weft__fd *entry = weft__fd_find(&rt->reactors.fds, fd);
+    if (entry == NULL || !atomic_load_explicit(&entry->is_own, memory_order_relaxed)) {
+        return 0;
+    }
+    int rc = 0;
+    weft__lock(&entry->lock);
+    if (entry->in_flight != NULL || entry->is_closing) {
+        rc = -EBUSY;
+    } else {
+        weft__fd_give_up(entry);
+    }
+    weft__unlock(&entry->lock);
+    return rc;
+}
+
+int weft__park_take_over(int fd)
+{
+    struct weft_runtime *mine = weft__park_runtime();
+    int rc = 0;
+    weft__lock(&weft__runtimes_lock);
+    for (struct weft_runtime *rt = weft__runtimes; rt != NULL && rc == 0; rt = rt->next) {
+        rc = rt == mine ? 0 : take_over_from(rt, fd);
+    }
+    weft__unlock(&weft__runtimes_lock);
+    return rc;
+}
+
 static bool is_awaited_in(struct weft_runtime *rt, int fd)
 {
     struct weft__fd *entry = weft__fd_find(&rt->reactors.fds, fd);

@@ -197,6 +197,10 @@ void weft__park_count_accept_wait(void);
 /* On a plain thread: close fd if no runtime has anything in flight on it, else -EBUSY. */
 int weft__park_close_outside(int fd);
 
+/* Before the caller's runtime closes fd: if it is a socket of another one, that one has to know, or
+ * would take the next file of this number for it.  0, or -EBUSY: something is in flight there. */
+int weft__park_take_over(int fd);
+
 /* Has any runtime an operation in flight on fd?  Never so in the child of a fork. */
 bool weft__park_is_awaited(int fd);
 

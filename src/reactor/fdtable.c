@@ -177,6 +177,13 @@ int weft__fd_close(struct weft__fd *entry, int fd)
     return rc;
 }
 
+void weft__fd_give_up(struct weft__fd *entry)
+{
+    wait_until_alone(entry);
+    WEFT__ASSERT(entry->in_flight == NULL);
+    blank(entry);
+}
+
 void weft__fdtable_init(struct weft__fdtable *t)
 {
     for (int i = 0; i < WEFT__FD_CHUNKS_MAX; i++) {

@@ -181,6 +181,9 @@ void weft__fd_unlink(struct weft__fd *entry, struct weft__op *op);
  * the process, finds the entry blank.  What close(2) gives. */
 int weft__fd_close(struct weft__fd *entry, int fd);
 
+/* The same where somebody else closes it. */
+void weft__fd_give_up(struct weft__fd *entry);
+
 void weft__fdtable_init(struct weft__fdtable *t);
 void weft__fdtable_free(struct weft__fdtable *t);
 

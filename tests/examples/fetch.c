@@ -148,6 +148,45 @@ TEST(a_server_that_says_nothing_is_given_up)
     CHECK_EQ(exit_status(&p), 1);
 }
 
+/* Sends what can be read more slowly than sent, until the other end is closed. */
+static void send_without_end(int fd)
+{
+    enum { PIECE = 6, PIECES = 20000 };
+    static char pieces[PIECE * PIECES + 1];
+
+    for (int i = 0; i < PIECES; i++)
+        memcpy(pieces + PIECE * i, "1\r\nx\r\n", PIECE);
+    send_text(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    while (send(fd, pieces, PIECE * PIECES, MSG_NOSIGNAL) > 0)
+        ;
+}
+
+/* Goal: the deadline holds for a server, too, that says more and more, and never lets us wait. */
+TEST(a_server_that_never_ends_is_given_up)
+{
+    static char sink[1 << 16];
+    int port, fd;
+    const int listener = plain_listen(&port);
+    struct program p;
+    char url[64];
+
+    snprintf(url, sizeof(url), "http://localhost:%d/", port);
+    p = program_start(true, "fetch", url, "1", (char *)NULL);
+    fd = plain_accept(listener);
+    const pid_t sender = fork();
+    CHECK_GE(sender, 0);
+    if (sender == 0) {
+        send_without_end(fd);
+        _exit(0);
+    }
+    close(fd);
+    while (read(p.out, sink, sizeof(sink)) > 0)
+        ;
+    CHECK(strstr(read_to_end(p.err), "timed out") != NULL);
+    CHECK_EQ(exit_status(&p), 1);
+    CHECK_EQ(waitpid(sender, NULL, 0), sender);
+}
+
 /* Goal: what is no URL, or no number of seconds, is not tried; an address that is none is told. */
 TEST(bad_addresses_are_refused)
 {

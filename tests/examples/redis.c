@@ -418,7 +418,7 @@ TEST(messages_go_to_those_who_have_subscribed)
     server_stop(&p, SIGTERM);
 }
 
-/* Goal: a request that asks for much keeps nobody waiting long, and takes no memory without end.
+/* Goal: a request that asks for much keeps nobody waiting for long, and takes no endless memory.
  * Method: two for more channels than could be searched one by one in our patience; others listen
  * when a message reaches the last of them.  What cannot be answered cheaply is refused. */
 TEST_LIMIT(nobody_asks_for_too_much, 40)

@@ -306,6 +306,41 @@ CO_TEST(an_accept_loop_does_not_spin_at_emfile)
     return 0;
 }
 
+static int accept_into(void *fd)
+{
+    *(int *)fd = weft_accept(*(int *)fd, NULL);
+    return 0;
+}
+
+/* Goal: an accept that waits for a descriptor, and whose listener is closed meanwhile, is refused,
+ * and takes nothing from another listener that has got the number.
+ * Method: the only descriptor that the close gives back is taken by the other one. */
+CO_TEST(an_accept_is_not_of_the_next_listener)
+{
+    struct weft_addr at, next_at;
+    int listener = listen_tcp(&at), spare = socket(AF_INET, SOCK_STREAM, 0);
+    int taken = listener, client = weft_dial_addr(&at);
+
+    CHECK_GE(client, 0);
+    rlim_t old = shut_descriptors();
+    struct weft_co *taker = weft_go_with(accept_into, &taken);
+    while (accept_waits() == 0)
+        CHECK_EQ(weft_sleep(WEFT_MS), 0);
+    CHECK_EQ(weft_close(listener), 0);
+    CHECK_EQ(listen_tcp(&next_at), listener);
+    CHECK_EQ(connect(spare, (struct sockaddr *)&next_at.storage, next_at.len), 0);
+    open_descriptors(old);
+    join(taker);
+    CHECK_EQ(taken, -EBADF);
+    WEFT_DEADLINE (s, -1) {
+        taken = weft_accept(listener, NULL);
+        CHECK_GE(taken, 0);
+    }
+    close_both((int[2]){taken, client});
+    close_both((int[2]){listener, spare});
+    return 0;
+}
+
 /* ---- out of memory ---- */
 
 enum { TABLE_FDS = WEFT__FD_CHUNK }; /* the next ones need memory in the table of fds */
@@ -318,8 +353,7 @@ static void *allocate(void *user, size_t bytes, size_t alignment)
     if (bytes == sizeof(struct weft__fd) * WEFT__FD_CHUNK && atomic_load(&n_refused) >= 0 &&
         atomic_fetch_add(&n_refused, 1) == 0)
         return NULL;
-    void *p = alignment < sizeof(void *) ? malloc(bytes) : aligned_alloc(alignment, bytes);
-    return p != NULL ? memset(p, 0, bytes) : NULL;
+    return aligned_alloc(alignment, (bytes + alignment - 1) & ~(alignment - 1));
 }
 
 static void release(void *user, void *p)

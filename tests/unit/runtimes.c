@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <sys/socket.h>
 
-#include "co_test.h"
+#include "net_test.h"
 #include "no_lookout.h" /* threads have names after their processors */
 
 enum { KINDS = 4 };
@@ -312,4 +312,71 @@ TEST(a_coroutine_of_one_runtime_is_cancelled_and_joined_by_another)
     }
     for (int i = 0; i < KINDS; i++)
         CHECK_EQ(weft_runtime_stop(rt[i]), 0);
+}
+
+/* ---- sockets that go from one to the other ---- */
+
+static int make_a_pair(void *fds)
+{
+    unix_pair(fds);
+    return 0;
+}
+
+static int close_one(void *fd)
+{
+    return weft_close(*(int *)fd);
+}
+
+static int use_a_pipe(void *arg)
+{
+    const int *closed = arg;
+    int fds[2];
+    char byte;
+
+    CHECK_EQ(pipe(fds), 0);
+    CHECK_EQ(fds[0], *closed); /* the lowest number that is free */
+    CHECK_EQ(weft_write(fds[1], "x", 1), 1);
+    CHECK_EQ(weft_read(fds[0], &byte, 1), 1);
+    close_both(fds);
+    return 0;
+}
+
+static int read_the_end(void *fd)
+{
+    char byte;
+
+    return (int)weft_read(*(int *)fd, &byte, 1);
+}
+
+static int await_a_reader(void *unused)
+{
+    (void)unused;
+    await_in_flight(1);
+    return 0;
+}
+
+/* Goal: a socket that one runtime has made and another one closes is closed for the first one as
+ * well; as long as something waits for it there, it stays open, as for a plain thread. */
+TEST(a_socket_is_closed_by_another_runtime)
+{
+    for (int i = 0; i < KINDS; i++) {
+        struct weft_runtime *maker = started(i), *closer = started((i + 1) % KINDS);
+        int fds[2], result = -1;
+
+        CHECK_EQ(weft_block_on(maker, make_a_pair, fds, NULL), 0);
+        struct visit reader = {.rt = maker, .fn = read_the_end, .arg = &fds[0]};
+        begin_visit(&reader);
+        CHECK_EQ(weft_block_on(maker, await_a_reader, NULL, NULL), 0);
+        CHECK_EQ(weft_block_on(closer, close_one, &fds[0], &result), 0);
+        CHECK_EQ(result, -EBUSY);
+        CHECK_EQ(weft_block_on(closer, close_one, &fds[1], &result), 0);
+        CHECK_EQ(result, 0);
+        end_visit(&reader);
+        CHECK_EQ(weft_block_on(closer, close_one, &fds[0], &result), 0);
+        CHECK_EQ(result, 0);
+        CHECK_EQ(weft_block_on(maker, use_a_pipe, &fds[0], &result), 0);
+        CHECK_EQ(result, 0);
+        CHECK_EQ(weft_runtime_stop(maker), 0);
+        CHECK_EQ(weft_runtime_stop(closer), 0);
+    }
 }
