@@ -60,7 +60,10 @@ static void leave_ms(struct weft_runtime *rt)
 {
     weft__lock(&rt->m_lock);
     for (struct weft__m *m = rt->ms; m != NULL; m = m->next) {
-        weft__sys_thread_detach(m->thread);
+        /* acquire [M-THREAD] */
+        if (atomic_load_explicit(&m->has_thread, memory_order_acquire)) {
+            weft__sys_thread_detach(m->thread);
+        }
     }
     weft__unlock(&rt->m_lock);
 }
