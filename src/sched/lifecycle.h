@@ -17,6 +17,10 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
  */
 int64_t weft__runtime_stop(struct weft_runtime *rt, int64_t deadline_ns);
 
+/* Implemented in sync/: a coroutine that waited in an object, for this reason, is discarded, and in
+ * its queue no more. */
+void weft__room_discard(uint8_t reason, void *object);
+
 /* What weft_runtime_describe() says. */
 void weft__runtime_describe(const struct weft_runtime *rt, struct weft__text *t);
 

@@ -150,9 +150,12 @@ int weft__m_start(struct weft_runtime *rt, struct weft__p *p)
     int rc = weft__sys_thread_start(&m->thread, M_STACK_BYTES, m_main, m, NULL);
     if (rc == 0) {
         atomic_fetch_add_explicit(&rt->n_threads, 1, memory_order_relaxed);
+        /* release [M-THREAD]: to who leaves it in a stop that takes too long. */
+        atomic_store_explicit(&m->has_thread, true, memory_order_release);
     }
     if (rc != 0) {
         atomic_fetch_sub_explicit(&rt->n_running_ms, 1, memory_order_relaxed);
+        weft__sys_futex_wake(&rt->n_running_ms, INT32_MAX); /* a stop may wait for this one alone */
         weft__lock(&rt->m_lock);
         for (struct weft__m **at = &rt->ms; *at != NULL; at = &(*at)->next) {
             if (*at == m) {

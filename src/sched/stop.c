@@ -60,7 +60,10 @@ static void leave_ms(struct weft_runtime *rt)
 {
     weft__lock(&rt->m_lock);
     for (struct weft__m *m = rt->ms; m != NULL; m = m->next) {
-        weft__sys_thread_detach(m->thread);
+        /* acquire [M-THREAD] */
+        if (atomic_load_explicit(&m->has_thread, memory_order_acquire)) {
+            weft__sys_thread_detach(m->thread);
+        }
     }
     weft__unlock(&rt->m_lock);
 }
@@ -93,6 +96,18 @@ static void unlink_waiters(struct weft__g *g, bool was_woken)
         weft__lock(w->queue->lock);
         weft__waitq_remove(w->queue, w);
         weft__unlock(w->queue->lock);
+    }
+}
+
+/* Others may have waited behind it, and need not any more.  Not before all are taken out: else what
+ * is free went to one who is discarded as well. */
+static void leave_room(struct weft__g *g)
+{
+    const struct weft__wait *wait = atomic_load_explicit(&g->wait, memory_order_relaxed);
+    bool is_parked = atomic_load_explicit(&g->state, memory_order_relaxed) == G_PARKED;
+    if (is_parked || (g->is_contested && wait->value < 0)) {
+        weft__room_discard(atomic_load_explicit(&g->wait_reason, memory_order_relaxed),
+                           (void *)(uintptr_t)wait->object);
     }
 }
 
@@ -168,6 +183,7 @@ int64_t weft__runtime_stop(struct weft_runtime *rt, int64_t deadline_ns)
     int64_t left = (int64_t)weft__live_count(rt);
     for_each_left(rt, unlink_if_waiting); /* from here on nobody begins to wake one of them */
     weft__foreign_wakes_end();
+    for_each_left(rt, leave_room);
     weft__reactors_stop(&rt->reactors); /* the kernel lets go of the buffers on the stacks */
     for_each_left(rt, abandon);         /* whoever joins one from elsewhere gets -ECANCELED */
     wait_for_guests(rt);

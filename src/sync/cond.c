@@ -54,6 +54,13 @@ int weft_cond_wait(struct weft_cond *c, struct weft_mutex *m)
     return rc;
 }
 
+void weft__cond_discard(void *cond)
+{
+    struct weft_cond *c = cond;
+    weft__lock(&c->room.lock);
+    weft__room_leave(&c->room, c);
+}
+
 void weft_cond_signal(struct weft_cond *c)
 {
     weft__lock(&c->room.lock);

@@ -76,6 +76,13 @@ int weft_event_wait(struct weft_event *e)
     return rc;
 }
 
+void weft__event_discard(void *event)
+{
+    struct weft_event *e = event;
+    weft__lock(&e->room.lock);
+    weft__room_leave(&e->room, e);
+}
+
 static int check(const struct weft_case *c, const struct weft_runtime *rt)
 {
     (void)c;

@@ -4,6 +4,7 @@
 
 #include "../base/fatal.h"
 #include "../base/sys.h"
+#include "../sched/lifecycle.h"
 
 void weft__room_enter(struct weft__room *r, struct weft__seat *s, enum weft__wait_reason reason,
                       const void *object, const void *caller)
@@ -46,5 +47,17 @@ void weft__room_free(struct weft__room *r, void *object, const char *in_use)
     }
     if (is_empty) {
         weft__free(object);
+    }
+}
+
+void weft__room_discard(uint8_t reason, void *object)
+{
+    static void (*const discards[WAIT_REASON_COUNT])(void *) = {
+        [WAIT_SEM] = weft__sem_discard,         [WAIT_RW_READ] = weft__rwlock_discard,
+        [WAIT_RW_WRITE] = weft__rwlock_discard, [WAIT_BARRIER] = weft__barrier_discard,
+        [WAIT_COND] = weft__cond_discard,       [WAIT_EVENT] = weft__event_discard,
+    };
+    if (discards[reason] != NULL) {
+        discards[reason](object);
     }
 }

@@ -63,4 +63,11 @@ void weft__room_leave(struct weft__room *r, void *object);
 /* Free an object; fatal with `in_use` if somebody waits. */
 void weft__room_free(struct weft__room *r, void *object, const char *in_use);
 
+/* Of each kind: one who waited in it is gone with its runtime, and in the queue no more. */
+void weft__sem_discard(void *sem);
+void weft__rwlock_discard(void *rwlock);
+void weft__barrier_discard(void *barrier);
+void weft__cond_discard(void *cond);
+void weft__event_discard(void *event);
+
 #endif

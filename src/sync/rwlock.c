@@ -108,6 +108,14 @@ static WEFT__COLD int wait_for(struct weft_rwlock *rw, int want, const void *cal
     return rc < 0 ? rc : 0;
 }
 
+void weft__rwlock_discard(void *rwlock)
+{
+    struct weft_rwlock *rw = rwlock;
+    weft__lock(&rw->room.lock);
+    admit(rw);
+    weft__room_leave(&rw->room, rw);
+}
+
 int weft_rwlock_read_lock(struct weft_rwlock *rw)
 {
     weft__lock(&rw->room.lock);

@@ -92,6 +92,14 @@ static WEFT__COLD int wait_for(struct weft_sem *s, int64_t n, const void *caller
     return rc;
 }
 
+void weft__sem_discard(void *sem)
+{
+    struct weft_sem *s = sem;
+    weft__lock(&s->room.lock);
+    hand_out(s);
+    weft__room_leave(&s->room, s);
+}
+
 int weft_sem_acquire(struct weft_sem *s, int64_t n)
 {
     check_count(n);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * threads.c - no thread can be had for a blocking call: at the first, at a later one, for a while.
+ * threads.c - no thread can be had for a blocking call: at the first, at a later one, for a while;
+ * and a stop meets one that is being started.
  *
  * Method: the file that holds the fault door for threads is compiled into this program with the
  * door open, as in calls.c.
@@ -9,9 +10,23 @@
  * matrix: once
  */
 #define _GNU_SOURCE
+#include <pthread.h>
+
+/* No C library need bear that there is no such thread. */
+static int n_no_threads;
+
+static int detach(pthread_t th)
+{
+    n_no_threads += th == 0;
+    return pthread_detach(th);
+}
+
+#define pthread_detach detach
 #include "base/sys.c"
 #undef FAULT
 #include "base/sys_fd.c"
+
+#include <sched/sched.h>
 
 #include "co_test.h"
 
@@ -155,4 +170,113 @@ static int outside_without_a_thread(void *unused)
 TEST(outside_without_a_thread_the_processor_stays)
 {
     CHECK_EQ(weft_run_with(outside_without_a_thread, NULL, .procs = 1), 0);
+}
+
+/* ---- a stop meets a thread that is being started ---- */
+
+static atomic_int has_come, is_over;
+static pthread_t starter; /* who starts it */
+
+static void wait_for(atomic_int *what)
+{
+    while (atomic_load(what) == 0)
+        usleep(100);
+}
+
+static int hold_up_the_starter(enum weft__call call)
+{
+    if (call == WEFT__CALL_THREAD && pthread_equal(pthread_self(), starter)) {
+        atomic_store(&has_come, 1);
+        wait_for(&is_over);
+    }
+    return 0;
+}
+
+static void go_outside(void *unused)
+{
+    (void)unused;
+    starter = pthread_self();
+    weft__sys_fault = hold_up_the_starter;
+    weft_blocking_enter();
+    weft_blocking_leave();
+}
+
+static int leave_one_behind(void *unused)
+{
+    (void)unused;
+    CHECK_EQ(weft_go(go_outside, NULL), 0);
+    while (atomic_load(&has_come) == 0)
+        (void)weft_sleep(100 * WEFT_US);
+    return 0;
+}
+
+/* Goal: the end of a program does not wait for long, nor for a thread that has yet to be. */
+TEST(a_thread_that_is_being_started_is_left_behind)
+{
+    CHECK_EQ(weft_run_with(leave_one_behind, NULL, .procs = 2), 0);
+    CHECK_EQ(n_no_threads, 0);
+    atomic_store(&is_over, 1);
+}
+
+static struct weft_runtime *rt;
+
+/* That of a relief processor, when all others have left and it is waited for alone. */
+static int refuse_at_the_end(enum weft__call call)
+{
+    if (call != WEFT__CALL_THREAD)
+        return 0;
+    atomic_store(&has_come, 1);
+    while (atomic_load_explicit(&rt->n_running_ms, memory_order_relaxed) != 1)
+        usleep(100);
+    usleep(20000);
+    return -EAGAIN;
+}
+
+static void compute(void *unused)
+{
+    (void)unused;
+    while (atomic_load(&has_come) == 0)
+        weft__cpu_relax();
+}
+
+static void do_nothing(void *unused)
+{
+    (void)unused;
+}
+
+/* Stops a runtime whose last thread is refused: was that named as one that keeps us waiting? */
+static bool is_refusal_named(void)
+{
+    static char text[65536];
+    int keep = dup(2), fd = memfd_create("stderr", 0);
+
+    atomic_store(&has_come, 0);
+    weft__sys_fault = NULL;
+    CHECK_EQ(weft_runtime_start(
+                 &rt, &(struct weft_config){.size = sizeof(struct weft_config), .procs = 1}), 0);
+    weft__sys_fault = refuse_at_the_end;
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(weft_runtime_go(rt, i == 0 ? compute : do_nothing, NULL), 0);
+    wait_for(&has_come);
+    CHECK(keep >= 0 && fd >= 0 && dup2(fd, 2) == 2);
+    CHECK_GE(weft_runtime_stop(rt), 0);
+    CHECK_EQ(dup2(keep, 2), 2);
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    CHECK_GE(n, 0);
+    text[n] = 0;
+    close(fd);
+    close(keep);
+    return strstr(text, "is being stopped and waits") != NULL;
+}
+
+/* Goal: a stop that waits for a thread which then cannot be had goes on at once, and not when it
+ * looks around, after a second.
+ * Method: it says that it looks around.  On a machine that is busy it may have reason to. */
+TEST(a_thread_that_is_refused_at_the_end_keeps_no_stop)
+{
+    int n_named = 0;
+
+    while (n_named < 5 && is_refusal_named())
+        n_named++;
+    CHECK_LT(n_named, 5);
 }
