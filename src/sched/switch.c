@@ -82,8 +82,14 @@ static WEFT__COLD void pass_on(struct weft__p *p, struct weft__stack *stack)
         return;
     }
     weft__stack_put(&p->rt->stacks, &p->stack_cache, stack);
-    if (starved != NULL) {
-        weft__inject_add(p->inject, starved); /* find a place and try again */
+    if (starved == NULL) {
+        return;
+    }
+    /* Let it find a place and try again. */
+    if ((starved->flags & G_FLAG_PINNED) != 0) {
+        weft__queue_bound(p, starved);
+    } else {
+        weft__inject_add(p->inject, starved);
     }
 }
 

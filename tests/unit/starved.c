@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* starved.c - coroutines for which there is no stack wait for one and lose nothing. */
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "co_test.h"
 
@@ -34,16 +35,22 @@ static int live_for_a_while(void *arg)
     return 0;
 }
 
+/* Room for so many stacks of 1 GiB. */
+static void narrow(struct rlimit *old, uint64_t fit)
+{
+    CHECK_EQ(getrlimit(RLIMIT_AS, old), 0);
+    struct rlimit limit = *old;
+    limit.rlim_cur = address_space() + (fit << 30) + ((uint64_t)1 << 29);
+    CHECK_EQ(setrlimit(RLIMIT_AS, &limit), 0);
+}
+
 static int use_all_up(void *unused)
 {
     struct weft_co *co[COROUTINES];
-    struct rlimit old, limit;
+    struct rlimit old;
 
     (void)unused;
-    CHECK_EQ(getrlimit(RLIMIT_AS, &old), 0);
-    limit = old;
-    limit.rlim_cur = address_space() + ((uint64_t)FIT << 30) + ((uint64_t)1 << 29);
-    CHECK_EQ(setrlimit(RLIMIT_AS, &limit), 0);
+    narrow(&old, FIT);
     for (int i = 0; i < COROUTINES; i++) {
         co[i] = weft_go_with(live_for_a_while, (void *)(uintptr_t)i, .stack_bytes = 1 << 30);
         CHECK(co[i] != NULL);
@@ -62,4 +69,59 @@ static int use_all_up(void *unused)
 TEST_LIMIT(a_coroutine_without_a_stack_runs_when_one_comes_back, 10)
 {
     CHECK_EQ(weft_run(use_all_up, NULL), 0);
+}
+
+enum { PINNED = 24 };
+
+static atomic_int n_ended;
+
+static int stay_on_one_thread(void *unused)
+{
+    const pid_t thread = (pid_t)syscall(SYS_gettid);
+
+    (void)unused;
+    for (int i = 0; i < 5; i++) {
+        CHECK_EQ(weft_sleep(50 * WEFT_US), 0);
+        CHECK_EQ((pid_t)syscall(SYS_gettid), thread);
+    }
+    atomic_fetch_add(&n_ended, 1);
+    return 0;
+}
+
+static atomic_int n_small;
+
+static void end_at_once(void *unused)
+{
+    (void)unused;
+    atomic_fetch_sub(&n_small, 1);
+}
+
+static int use_all_up_by_pinned_ones(void *unused)
+{
+    struct weft_co *co[PINNED];
+    struct rlimit old;
+
+    (void)unused;
+    narrow(&old, FIT);
+    for (int i = 0; i < PINNED; i++)
+        co[i] = weft_go_with(stay_on_one_thread, NULL, .stack_bytes = 1 << 30, .pinned = true,
+                             .on_p = 1 + i % weft_runtime_procs(NULL));
+    while (atomic_load(&n_ended) < PINNED) {
+        for (int i = 0; i < 8; i++, atomic_fetch_add(&n_small, 1))
+            CHECK_EQ(weft_go(end_at_once, NULL), 0);
+        do
+            weft_yield();
+        while (atomic_load(&n_small) > 100);
+    }
+    for (int i = 0; i < PINNED; i++)
+        join(co[i]);
+    CHECK_EQ(setrlimit(RLIMIT_AS, &old), 0);
+    return 0;
+}
+
+/* Goal: one that is pinned begins on its own thread, however long it had to wait for a stack.
+ * Method: others end beside it all the time, whose stacks are of another size. */
+TEST_LIMIT(a_pinned_coroutine_without_a_stack_waits_for_its_thread, 10)
+{
+    CHECK_EQ(weft_run_with(use_all_up_by_pinned_ones, NULL, .procs = 3), 0);
 }
