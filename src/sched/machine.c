@@ -150,8 +150,13 @@ int weft__m_start(struct weft_runtime *rt, struct weft__p *p)
     int rc = weft__sys_thread_start(&m->thread, M_STACK_BYTES, m_main, m, NULL);
     if (rc == 0) {
         atomic_fetch_add_explicit(&rt->n_threads, 1, memory_order_relaxed);
-        /* release [M-THREAD]: to who leaves it in a stop that takes too long. */
-        atomic_store_explicit(&m->has_thread, true, memory_order_release);
+        weft__lock(&rt->m_lock);
+        m->has_thread = true;
+        bool is_left = rt->ms_are_left;
+        weft__unlock(&rt->m_lock);
+        if (is_left) {
+            weft__sys_thread_detach(m->thread);
+        }
     }
     if (rc != 0) {
         atomic_fetch_sub_explicit(&rt->n_running_ms, 1, memory_order_relaxed);

@@ -17,8 +17,8 @@ struct weft__m {
     struct weft_runtime *rt;
     struct weft__fp_control fp; /* the thread's floating-point environment */
     uint64_t thread;
-    _Atomic bool has_thread; /* `thread` is set: there may be none yet, but it is among all Ms */
-    int thread_id;           /* the kernel's */
+    bool has_thread; /* `thread` is set; under the lock of the Ms */
+    int thread_id;   /* the kernel's */
     int cpu;  /* place.h: what its thread is bound to, */
     int role; /* and called after */
     _Atomic uint32_t assigned; /* 1: `p` was given to this spare M, or it must leave */

@@ -212,7 +212,8 @@ struct weft_runtime {
     struct weft__stacks stacks;
     struct weft__slabs slabs;
 
-    struct weft__lock m_lock; /* RANK_IDLE; protects ms and spare_ms */
+    struct weft__lock m_lock; /* RANK_IDLE; protects the next three */
+    bool ms_are_left;         /* nobody will join them */
     struct weft__m *ms;
     struct weft__m *spare_ms;
     _Atomic uint32_t n_running_ms; /* a futex: Ms that have not left yet */

@@ -59,9 +59,9 @@ static void wake_spares(struct weft_runtime *rt)
 static void leave_ms(struct weft_runtime *rt)
 {
     weft__lock(&rt->m_lock);
+    rt->ms_are_left = true;
     for (struct weft__m *m = rt->ms; m != NULL; m = m->next) {
-        /* acquire [M-THREAD] */
-        if (atomic_load_explicit(&m->has_thread, memory_order_acquire)) {
+        if (m->has_thread) {
             weft__sys_thread_detach(m->thread);
         }
     }

@@ -71,7 +71,7 @@ TEST_LIMIT(a_coroutine_without_a_stack_runs_when_one_comes_back, 10)
     CHECK_EQ(weft_run(use_all_up, NULL), 0);
 }
 
-enum { PINNED = 12 };
+enum { PINNED = 24 };
 
 static atomic_int n_ended;
 
@@ -88,9 +88,12 @@ static int stay_on_one_thread(void *unused)
     return 0;
 }
 
-static void do_nothing(void *unused)
+static atomic_int n_small;
+
+static void end_at_once(void *unused)
 {
     (void)unused;
+    atomic_fetch_sub(&n_small, 1);
 }
 
 static int use_all_up_by_pinned_ones(void *unused)
@@ -99,14 +102,16 @@ static int use_all_up_by_pinned_ones(void *unused)
     struct rlimit old;
 
     (void)unused;
-    narrow(&old, 2);
+    narrow(&old, 1);
     for (int i = 0; i < PINNED; i++)
-        co[i] = weft_go_with(stay_on_one_thread, NULL, .stack_bytes = 1 << 30, .pinned = true,
+        co[i] = weft_go_with(stay_on_one_thread, NULL, .stack_bytes = 1 << 28, .pinned = true,
                              .on_p = 1 + i % weft_runtime_procs(NULL));
     while (atomic_load(&n_ended) < PINNED) {
-        for (int i = 0; i < 8; i++)
-            CHECK_EQ(weft_go(do_nothing, NULL), 0);
-        weft_yield();
+        for (int i = 0; i < 8; i++, atomic_fetch_add(&n_small, 1))
+            CHECK_EQ(weft_go(end_at_once, NULL), 0);
+        do
+            weft_yield();
+        while (atomic_load(&n_small) > 100);
     }
     for (int i = 0; i < PINNED; i++)
         join(co[i]);
@@ -118,7 +123,7 @@ static int use_all_up_by_pinned_ones(void *unused)
  * Method: others end beside it all the time, whose stacks are of another size. */
 TEST_LIMIT(a_pinned_coroutine_without_a_stack_waits_for_its_thread, 10)
 {
-    for (int i = 0; i < scaled(3); i++) {
+    for (int i = 0; i < scaled(6); i++) {
         atomic_store(&n_ended, 0);
         CHECK_EQ(weft_run_with(use_all_up_by_pinned_ones, NULL, .procs = 3), 0);
     }
