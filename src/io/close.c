@@ -76,7 +76,6 @@ static void shut(struct weft__fd *entry)
     if (entry == NULL) {
         return;
     }
-    (void)weft__fd_life(entry); /* the close of the number's last file is over */
     weft__fd_shut(entry);
     if (WEFT__UNLIKELY(weft__fd_is_anybody_inside(entry))) {
         WEFT_SHIELD (s, WEFT_NEVER) {
@@ -112,6 +111,16 @@ static int close_at_disk(int fd, const void *caller)
     return rc == 0 ? result : weft__sys_close(fd);
 }
 
+/* Once the close of the number's last file is over, the entry speaks of this one. */
+static bool is_own_socket(struct weft__fd *entry)
+{
+    if (entry == NULL) {
+        return false;
+    }
+    (void)weft__fd_life(entry);
+    return atomic_load_explicit(&entry->is_own, memory_order_relaxed);
+}
+
 int weft_close(int fd)
 {
     const void *caller = __builtin_return_address(0);
@@ -122,7 +131,7 @@ int weft_close(int fd)
         return weft__park_close_outside(fd);
     }
     struct weft__fd *entry = weft__fd_find(&weft__park_reactors()->fds, fd);
-    bool is_own = entry != NULL && atomic_load_explicit(&entry->is_own, memory_order_relaxed);
+    bool is_own = is_own_socket(entry);
     int busy = is_own ? 0 : weft__park_take_over(fd);
     if (busy != 0) {
         return busy;
