@@ -11,6 +11,11 @@
  *   A job that is announced or queued has a free thread of its own that will look at the queue, or
  *   all the threads that may be, or can be, had are at work; each of them looks when it is done.
  *
+ * One word counts that, so who announces takes no lock.  Nor does he who submits wait for one: a
+ * thread of the pool that holds the lock may have lost its CPU to others, for milliseconds, and a P
+ * is not to wait for it.  He leaves the job in the inbox, and if the lock is not free, whoever has
+ * it sees to the job [POOL-INBOX].
+ *
  * So two jobs that wait for each other both run, as long as the limit allows.  An idle thread waits
  * on a word of its own, and the one that became idle last is called first: the others leave one by
  * one, each after a single sleep.
@@ -31,18 +36,22 @@ struct weft__job {
 };
 
 struct weft__pool {
-    struct weft__lock lock; /* RANK_POOL; protects all below; the atomics are read without it */
-    bool is_closed;
+    struct weft__lock lock; /* RANK_POOL; protects the queue and the lists, and who leaves */
+    _Atomic bool is_closed;
     struct weft__job *first, **last;
-    struct weft__pool_thread *all;  /* whom nobody has joined yet */
+    uint32_t n_uncalled;            /* of the queue: no idle thread was called for them */
+    struct weft__pool_thread *all;  /* that have begun, and whom nobody has joined yet */
     struct weft__pool_thread *idle; /* the one that became so last is the first */
-    uint32_t n_starting;            /* of n_threads */
     uint32_t threads_max;
     int64_t idle_ns;            /* how long an idle thread stays */
     char name[16];              /* of its threads */
     struct weft__fp_control fp; /* and their floating-point environment, */
     /* and the CPUs that they run on; NULL: those of whoever starts them. */
     const struct weft__cpu_set *cpus;
+
+    _Atomic(struct weft__job *) inbox; /* submitted and not yet in the queue, the newest first */
+    _Atomic int32_t n_spare;           /* free threads less jobs that are announced or queued */
+    _Atomic uint32_t n_starting;       /* of n_threads */
 
     _Atomic uint32_t n_threads; /* a futex: that exist or are being started */
     _Atomic uint32_t n_present; /* those that certainly exist, for the verdict of deadlock.c */

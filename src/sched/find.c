@@ -29,6 +29,8 @@
 #define POLL_FAR_NS 200000
 #define POLL_NEAR_NS 50000
 #define POLLS_LEFT_OUT 4u
+/* Some us: as long as the rest of a switch takes at most, if nothing comes between. */
+#define SAVED_PAUSES WEFT__BOUND(100, 1)
 #define GLOBAL_BATCH 64
 #define TRIM_BATCH 32
 
@@ -521,6 +523,31 @@ static struct weft__g *find_candidate(struct weft__p *p)
     return NULL;
 }
 
+/* Has g left its last M?  That one is about to store where it is, unless the kernel has just put
+ * its thread aside. */
+static bool is_saved(const struct weft__g *g)
+{
+    for (int i = 0; i < SAVED_PAUSES; i++) {
+        /* acquire [G-SAVED] */
+        if (WEFT__LIKELY(atomic_load_explicit(&g->ctx.sp, memory_order_acquire) != NULL)) {
+            return true;
+        }
+        weft__cpu_relax();
+    }
+    return false;
+}
+
+/* It cannot run yet, and that may last milliseconds: all others come first, timers and events
+ * too. */
+static void put_behind(struct weft__p *p, struct weft__g *g)
+{
+    p->tells_later = true;
+    weft__queue_woken(g, false);
+    p->tells_later = false;
+    weft__queue_tell_of_woken(p);
+    weft__sys_yield_cpu(); /* perhaps to that thread */
+}
+
 /* The next coroutine to run, with its stack; NULL when the M must leave its P or stop. */
 struct weft__g *weft__find(struct weft__m *m)
 {
@@ -538,7 +565,11 @@ struct weft__g *weft__find(struct weft__m *m)
             continue;
         }
         if (WEFT__LIKELY(g->stack != NULL || weft__g_bind_stack(p, g))) {
-            return found(p, g);
+            if (WEFT__LIKELY(is_saved(g))) {
+                return found(p, g);
+            }
+            put_behind(p, g);
+            continue;
         }
         weft__inject_starve(&p->rt->inject, g);
         weft__idle_wake_all(p->rt); /* a P that sleeps may have a stack in its cache */

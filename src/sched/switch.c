@@ -23,9 +23,6 @@
 #include "queue.h"
 #include "watch.h"
 
-/* Then the CPU is offered to whoever it is that we wait for. */
-#define SAVED_PAUSES WEFT__BOUND(100, 1)
-
 static WEFT__COLD void canary_is_dead(void)
 {
     weft__fatal("stack overflow: the canary at the low end of its stack is overwritten; give it a "
@@ -580,14 +577,6 @@ bool weft__g_bind_stack(struct weft__p *p, struct weft__g *g)
 /* By the M, on its own context: run g until something comes back here. */
 void weft__switch_to_g(struct weft__m *m, struct weft__g *g)
 {
-    /* acquire [G-SAVED]: its last M is about to store it, unless the kernel has just put that
-     * thread aside. */
-    for (int i = 1; atomic_load_explicit(&g->ctx.sp, memory_order_acquire) == NULL; i++) {
-        weft__cpu_relax();
-        if (i % SAVED_PAUSES == 0) {
-            weft__sys_yield_cpu();
-        }
-    }
     if (WEFT__UNLIKELY((g->flags & G_FLAGS_OWN) != 0)) {
         weft__own_load(g);
     }

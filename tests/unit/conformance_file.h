@@ -107,7 +107,7 @@ static ssize_t of_a_closed_file(struct scene *s)
 
     shut(&s->fd);
     s->fd = fd;
-    ssize_t rc = s->row->forms.nowhere(s);
+    ssize_t rc = s->call(s);
     s->fd = -1;
     return rc;
 }

@@ -6,6 +6,9 @@
  */
 #include "pool/pool.h"
 
+#include <pthread.h>
+#include <sched.h>
+
 #include "base/compiler.h"
 #include "co_test.h"
 
@@ -106,4 +109,107 @@ TEST(a_closed_pool_begins_nothing)
     CHECK_EQ(atomic_load(&pool.n_queued), 0);
     weft__pool_free(&pool);
     CHECK_EQ(atomic_load(&after.n_runs), 0);
+}
+
+/* Goal: who announces and submits never waits for a thread of the pool that has lost its CPU while
+ * it had the lock; the next one who has it sees to the job.
+ * Method: the lock is held by the one who submits, who would wait for himself. */
+TEST(a_job_is_submitted_while_the_lock_is_held)
+{
+    struct job first = JOB(true), held[3] = {JOB(true), JOB(true), JOB(true)}, last = JOB(true);
+
+    weft__pool_init(&pool, 2, WEFT_NEVER, "test");
+    submit(&first);
+    await_run(&first);
+    weft__lock(&pool.lock);
+    for (int i = 0; i < COUNT(held); i++)
+        submit(&held[i]);
+    weft__unlock(&pool.lock);
+    submit(&last);
+    for (int i = 0; i < COUNT(held); i++)
+        await_run(&held[i]);
+    await_run(&last);
+    CHECK_EQ(atomic_load(&pool.n_threads), 2);
+    CHECK_EQ(atomic_load(&pool.n_queued), 0);
+    end();
+}
+
+static atomic_bool is_asked, may_answer;
+
+static bool answer_late(struct weft__job *job)
+{
+    (void)job;
+    atomic_store(&is_asked, true);
+    while (!atomic_load(&may_answer))
+        usleep(100);
+    return false;
+}
+
+/* Goal: a thread that becomes idle sees to what was submitted after its last look at the inbox.
+ * Method: it has the lock, and asks a job whether it may begin, until another one is there. */
+TEST(who_gives_the_lock_back_looks_into_the_inbox)
+{
+    struct job slow = JOB(false), next = JOB(true);
+
+    weft__pool_init(&pool, 1, WEFT_NEVER, "test");
+    slow.job.may_begin = answer_late;
+    submit(&slow);
+    while (!atomic_load(&is_asked))
+        usleep(100);
+    submit(&next);
+    atomic_store(&may_answer, true);
+    await_run(&next);
+    end();
+}
+
+TEST(a_job_that_is_not_in_the_queue_yet_is_withdrawn)
+{
+    struct job first = JOB(true), job = JOB(true);
+
+    weft__pool_init(&pool, 1, WEFT_NEVER, "test");
+    submit(&first);
+    await_run(&first);
+    weft__lock(&pool.lock);
+    submit(&job);
+    weft__unlock(&pool.lock);
+    CHECK(weft__pool_withdraw(&pool, &job.job));
+    CHECK(!weft__pool_withdraw(&pool, &job.job));
+    CHECK_EQ(atomic_load(&pool.n_queued), 0);
+    end();
+    CHECK_EQ(atomic_load(&job.n_runs), 0);
+}
+
+#define SUBMITTERS 3
+#define ROUNDS 2000
+
+static void *submit_and_wait(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < ROUNDS; i++) {
+        struct job job = JOB(true);
+        submit(&job);
+        while (atomic_load(&job.n_runs) == 0)
+            sched_yield();
+    }
+    return NULL;
+}
+
+/* Goal: no job stays in the inbox, whoever holds the lock when it comes, and nobody counts on a
+ * thread that is gone.
+ * Method: nobody submits anything more before his job has run; threads leave as soon as they
+ * can. */
+TEST(each_job_is_seen_to_whoever_holds_the_lock)
+{
+    for (int is_idle_long = 0; is_idle_long <= 1; is_idle_long++) {
+        pthread_t threads[SUBMITTERS];
+        weft__pool_init(&pool, 2, is_idle_long ? WEFT_NEVER : 1, "test");
+        for (int i = 0; i < SUBMITTERS; i++)
+            CHECK_EQ(pthread_create(&threads[i], NULL, submit_and_wait, NULL), 0);
+        for (int i = 0; i < SUBMITTERS; i++)
+            CHECK_EQ(pthread_join(threads[i], NULL), 0);
+        CHECK_EQ(atomic_load(&pool.n_queued), 0);
+        CHECK_EQ(atomic_load(&pool.n_begun), SUBMITTERS * ROUNDS);
+        end();
+        pool = (struct weft__pool){.first = NULL};
+    }
 }

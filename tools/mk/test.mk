@@ -73,12 +73,10 @@ soak-net: $(B)/tests/accept/soak_net $(B)/kernel
 # each.
 kinds_variant := $(filter-out build tools model,$(kinds_check))
 # Under qemu-user: the emulator has a thread of its own (no deadlock is certain), handles signals
-# itself, and its memory and system calls have other limits (it looks at all memory of a call before
-# it makes it); stress and timing say little there.
+# itself, and its memory and system calls have other limits; stress and timing say little there.
 ifeq ($(VARIANT),aarch64)
   kinds_variant := unit asm examples
-  not_emulated := $(addprefix $(B)/tests/unit/,runtime signals starved calls \
-                    conformance)
+  not_emulated := $(addprefix $(B)/tests/unit/,runtime signals starved calls)
 endif
 check-variant: $(LIB_A) examples $(call binaries,$(kinds_variant)) $(B)/kernel
 	$(Q)$(call run,$(MATRIX)) $(filter-out $(not_emulated),$(call programs,$(kinds_variant)))
