@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include "compiler.h"
 #include "self.h"
 #include "sys.h"
 
@@ -28,5 +29,14 @@ static inline int weft__fault(enum weft__call call)
     return 0;
 #endif
 }
+
+/* The door at the beginning of a call. */
+#define FAULT(call)                                                                                \
+    do {                                                                                           \
+        int fault_ = weft__fault(WEFT__CALL_##call);                                               \
+        if (WEFT__UNLIKELY(fault_ < 0)) {                                                          \
+            return fault_;                                                                         \
+        }                                                                                          \
+    } while (0)
 
 #endif

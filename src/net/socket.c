@@ -9,6 +9,10 @@
 
 #include "../base/sys.h"
 
+#ifndef TCP_KEEPIDLE
+#define TCP_KEEPIDLE TCP_KEEPALIVE /* macOS */
+#endif
+
 int weft_shutdown(int fd, int how)
 {
     return weft__sys_shutdown(fd, how);

@@ -44,8 +44,12 @@ static void *note_free(void *p)
 #undef aligned_alloc
 #undef free
 #include "base/sys.c"
-#undef FAULT
+#include "base/sys_linux.c"
 #include "base/sys_fd.c"
+#include "base/sys_epoll.c"
+#ifdef WEFT_LIBKQUEUE
+#include "base/sys_kqueue.c"
+#endif
 
 #include "names_test.h"
 #include "net_test.h"
@@ -208,6 +212,7 @@ static const struct {
     {WEFT__CALL_URING_ENTER, -EINTR, false},  {WEFT__CALL_URING_ENTER, -EBUSY, false},
     {WEFT__CALL_THREAD, -EAGAIN, true},       {WEFT__CALL_CLOSE, -EIO, false},
     {WEFT__CALL_MEMBARRIER, -EPERM, true},    {WEFT__CALL_LOOKUP, -EAGAIN, true},
+    {WEFT__CALL_KQUEUE, -EMFILE, true},       {WEFT__CALL_KEVENT, -ENOMEM, false},
 };
 
 /* A close that was made to fail has left its fd open, and so perhaps a name in use. */
@@ -301,3 +306,10 @@ TEST_LIMIT(no_failing_call_crashes_hangs_or_leaks_on_epoll, 120)
 {
     sweep_all("epoll");
 }
+
+#ifdef WEFT_LIBKQUEUE
+TEST_LIMIT(no_failing_call_crashes_hangs_or_leaks_on_kqueue, 120)
+{
+    sweep_all("kqueue");
+}
+#endif

@@ -10,7 +10,6 @@
  */
 #define _GNU_SOURCE
 #include "base/sys.c"
-#undef FAULT
 #include "base/sys_fd.c"
 
 #include "co_test.h"

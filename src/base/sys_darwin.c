@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* sys_darwin.c - what only macOS is asked so.  Parking needs macOS 14.4. */
+#include <errno.h>
+#include <libproc.h>
+#include <mach/mach.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/ucontext.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "atomic.h"
+#include "clock.h"
+#include "sys_result.h"
+
+/* Of <os/os_sync_wait_on_address.h>, which older SDKs lack. */
+#define OS_CLOCK_MACH_ABSOLUTE_TIME 32
+int os_sync_wait_on_address(void *addr, uint64_t value, size_t size, uint32_t flags);
+int os_sync_wait_on_address_with_timeout(void *addr, uint64_t value, size_t size, uint32_t flags,
+                                         uint32_t clockid, uint64_t timeout_ns);
+int os_sync_wake_by_address_any(void *addr, size_t size, uint32_t flags);
+int os_sync_wake_by_address_all(void *addr, size_t size, uint32_t flags);
+
+/* Another value than `expected` is a wait that is over at once. */
+int weft__sys_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns)
+{
+    int rc;
+    if (deadline_ns == INT64_MAX) {
+        rc = weft__result(os_sync_wait_on_address((void *)word, expected, sizeof *word, 0));
+    } else {
+        int64_t left_ns = deadline_ns - weft__clock_ns();
+        if (left_ns <= 0) {
+            return -ETIMEDOUT; /* a time-out of 0 is refused */
+        }
+        rc = weft__result(os_sync_wait_on_address_with_timeout((void *)word, expected,
+                                                               sizeof *word, 0,
+                                                               OS_CLOCK_MACH_ABSOLUTE_TIME,
+                                                               (uint64_t)left_ns));
+    }
+    return rc == -ETIMEDOUT ? rc : 0;
+}
+
+void weft__sys_futex_wake(_Atomic uint32_t *word, int count)
+{
+    while (count-- > 0) {
+        if (count > 1) {
+            (void)os_sync_wake_by_address_all((void *)word, sizeof *word, 0);
+            return;
+        }
+        (void)os_sync_wake_by_address_any((void *)word, sizeof *word, 0);
+    }
+}
+
+void weft__sys_thread_name(const char *name)
+{
+    pthread_setname_np(name);
+}
+
+/* Only a thread itself can. */
+void weft__sys_thread_name_other(uint64_t thread, const char *name)
+{
+    (void)thread;
+    (void)name;
+}
+
+/* The number of its port in this process. */
+int weft__sys_thread_id(void)
+{
+    return (int)pthread_mach_thread_np(pthread_self());
+}
+
+void weft__sys_thread_stack(const void **low, size_t *bytes)
+{
+    pthread_t self = pthread_self();
+    *bytes = pthread_get_stacksize_np(self);
+    *low = (const char *)pthread_get_stackaddr_np(self) - *bytes; /* it gives the high end */
+}
+
+int weft__sys_thread_count(void)
+{
+    struct proc_taskinfo info;
+    int n = proc_pidinfo(getpid(), PROC_PIDTASKINFO, 0, &info, (int)sizeof info);
+    return n == (int)sizeof info ? info.pti_threadnum : -ENOSYS;
+}
+
+int64_t weft__sys_thread_cpu_ns(int id)
+{
+    thread_basic_info_data_t info;
+    mach_msg_type_number_t count = THREAD_BASIC_INFO_COUNT;
+    if (thread_info((thread_act_t)id, THREAD_BASIC_INFO, (thread_info_t)&info, &count) !=
+        KERN_SUCCESS) {
+        return -ESRCH;
+    }
+    int64_t us = ((int64_t)info.user_time.seconds + info.system_time.seconds) * 1000000 +
+                 info.user_time.microseconds + info.system_time.microseconds;
+    return us * 1000;
+}
+
+int weft__sys_thread_signal(int id, int sig)
+{
+    pthread_t thread = pthread_from_mach_thread_np((mach_port_t)id);
+    return thread != NULL ? -pthread_kill(thread, sig) : -ESRCH;
+}
+
+/* Nobody is told which CPUs are his, only how many there are. */
+int weft__sys_cpus_get(struct weft__cpu_set *set)
+{
+    memset(set, 0, sizeof *set);
+    int rc = weft__fault(WEFT__CALL_AFFINITY);
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    for (long i = 0; rc == 0 && i < n && i < WEFT__CPUS_MAX; i++) {
+        set->bits[(size_t)i / WEFT__CPU_WORD_BITS] |= 1ul << ((size_t)i % WEFT__CPU_WORD_BITS);
+    }
+    return rc;
+}
+
+int weft__sys_cpus_set(const struct weft__cpu_set *set)
+{
+    (void)set;
+    return -ENOSYS;
+}
+
+void weft__sys_signal_registers(const void *ucontext, uintptr_t registers[WEFT__SIGNAL_REGISTERS])
+{
+    const struct __darwin_mcontext64 *mc = ((const ucontext_t *)ucontext)->uc_mcontext;
+    memset(registers, 0, WEFT__SIGNAL_REGISTERS * sizeof *registers);
+#if defined(__x86_64__)
+    const uint64_t by_number[] = {
+        mc->__ss.__rax, mc->__ss.__rdx, mc->__ss.__rcx, mc->__ss.__rbx, mc->__ss.__rsi,
+        mc->__ss.__rdi, mc->__ss.__rbp, mc->__ss.__rsp, mc->__ss.__r8,  mc->__ss.__r9,
+        mc->__ss.__r10, mc->__ss.__r11, mc->__ss.__r12, mc->__ss.__r13, mc->__ss.__r14,
+        mc->__ss.__r15, mc->__ss.__rip};
+    memcpy(registers, by_number, sizeof by_number);
+#elif defined(__aarch64__)
+    memcpy(registers, mc->__ss.__x, sizeof mc->__ss.__x); /* x0 .. x28 */
+    registers[29] = (uintptr_t)mc->__ss.__fp;
+    registers[30] = (uintptr_t)mc->__ss.__lr;
+    registers[31] = (uintptr_t)mc->__ss.__sp;
+    registers[32] = (uintptr_t)mc->__ss.__pc;
+#endif
+}

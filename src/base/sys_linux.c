@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/* sys_linux.c - what only Linux is asked so: futexes, fences in other threads, threads by number,
+ * affinity, advice on memory. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "atomic.h"
+#include "clock.h"
+#include "sys_result.h"
+
+#ifndef AT_MINSIGSTKSZ
+#define AT_MINSIGSTKSZ 51
+#endif
+
+int weft__sys_forget(void *p, size_t bytes)
+{
+    return weft__sys_madvise(p, bytes, MADV_DONTNEED);
+}
+
+void weft__sys_small_pages(void *p, size_t bytes)
+{
+    (void)weft__sys_madvise(p, bytes, MADV_NOHUGEPAGE);
+}
+
+ssize_t weft__sys_copy_memory(void *to, const void *from, size_t bytes)
+{
+    static _Atomic bool has_no_call;
+    if (atomic_load_explicit(&has_no_call, memory_order_relaxed)) {
+        return weft__sys_copy_by_pipe(to, from, bytes);
+    }
+    struct iovec local = {.iov_base = to, .iov_len = bytes};
+    struct iovec remote = {.iov_base = (void *)(uintptr_t)from, .iov_len = bytes};
+    ssize_t n =
+        weft__result_long(syscall(SYS_process_vm_readv, getpid(), &local, 1L, &remote, 1L, 0L));
+    if (n == -ENOSYS || n == -EPERM) { /* an emulator, or a filter */
+        atomic_store_explicit(&has_no_call, true, memory_order_relaxed);
+        return weft__sys_copy_by_pipe(to, from, bytes);
+    }
+    return n;
+}
+
+int weft__sys_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns)
+{
+    struct timespec ts;
+    struct timespec *until = NULL;
+    if (deadline_ns != INT64_MAX) {
+        ts = weft__clock_timespec(deadline_ns);
+        until = &ts;
+    }
+    /* FUTEX_WAIT_BITSET takes an absolute time. */
+    int rc = weft__result((int)syscall(SYS_futex, (uint32_t *)word,
+                                       FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected, until,
+                                       NULL, FUTEX_BITSET_MATCH_ANY));
+    return rc == -EINTR ? 0 : rc;
+}
+
+void weft__sys_futex_wake(_Atomic uint32_t *word, int count)
+{
+    syscall(SYS_futex, (uint32_t *)word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, count, NULL, NULL, 0);
+}
+
+static int membarrier(int command)
+{
+    int rc = weft__sys_fault_now(WEFT__CALL_MEMBARRIER);
+    return rc != 0 ? rc : weft__result((int)syscall(SYS_membarrier, command, 0, 0));
+}
+
+int weft__sys_membarrier_register(void)
+{
+    return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+}
+
+int weft__sys_membarrier(void)
+{
+    return membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+}
+
+void weft__sys_thread_name(const char *name)
+{
+    prctl(PR_SET_NAME, (unsigned long)name, 0, 0, 0);
+}
+
+void weft__sys_thread_name_other(uint64_t thread, const char *name)
+{
+    pthread_setname_np((pthread_t)thread, name);
+}
+
+int weft__sys_thread_id(void)
+{
+    return (int)syscall(SYS_gettid);
+}
+
+void weft__sys_thread_stack(const void **low, size_t *bytes)
+{
+    pthread_attr_t attr;
+    void *from = NULL;
+    *bytes = 0;
+    if (pthread_getattr_np(pthread_self(), &attr) == 0) {
+        (void)pthread_attr_getstack(&attr, &from, bytes);
+        pthread_attr_destroy(&attr);
+    }
+    *low = from;
+}
+
+/* Not by listing /proc/self/task: a list ends early when the thread that it has come to exits. */
+int weft__sys_thread_count(void)
+{
+    char text[4096];
+    int rc = (int)weft__sys_read_file("/proc/self/status", text, sizeof text);
+    if (rc < 0) {
+        return rc;
+    }
+    const char *at = strstr(text, "\nThreads:");
+    return at != NULL ? atoi(at + strlen("\nThreads:")) : -ENOENT;
+}
+
+int64_t weft__sys_thread_cpu_ns(int id)
+{
+    /* What pthread_getcpuclockid() makes: the clock of a thread, as the scheduler counts. */
+    clockid_t clock = (clockid_t)((~(unsigned)id << 3) | 6u);
+    struct timespec ts;
+    int rc = weft__result(clock_gettime(clock, &ts));
+    return rc < 0 ? rc : (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+int weft__sys_thread_signal(int id, int sig)
+{
+    return (int)weft__result((int)syscall(SYS_tgkill, getpid(), id, sig));
+}
+
+void weft__sys_timer_slack(int64_t ns)
+{
+    prctl(PR_SET_TIMERSLACK, (unsigned long)ns, 0, 0, 0);
+}
+
+int weft__sys_cpus_get(struct weft__cpu_set *set)
+{
+    memset(set, 0, sizeof *set); /* the kernel writes no more than it has */
+    int rc = weft__fault(WEFT__CALL_AFFINITY);
+    if (rc == 0) {
+        rc = weft__result((int)syscall(SYS_sched_getaffinity, 0, sizeof set->bits, set->bits));
+    }
+    return rc < 0 ? rc : 0;
+}
+
+int weft__sys_cpus_set(const struct weft__cpu_set *set)
+{
+    int rc = weft__fault(WEFT__CALL_AFFINITY);
+    if (rc == 0) {
+        rc = weft__result((int)syscall(SYS_sched_setaffinity, 0, sizeof set->bits, set->bits));
+    }
+    return rc;
+}
+
+size_t weft__sys_signal_stack_bytes(void)
+{
+    size_t kernel = (size_t)getauxval(AT_MINSIGSTKSZ);
+    return kernel < (size_t)MINSIGSTKSZ ? (size_t)MINSIGSTKSZ : kernel;
+}
+
+void weft__sys_signal_registers(const void *ucontext, uintptr_t registers[WEFT__SIGNAL_REGISTERS])
+{
+    const ucontext_t *uc = ucontext;
+    memset(registers, 0, WEFT__SIGNAL_REGISTERS * sizeof *registers);
+#if defined(__x86_64__)
+    static const unsigned char numbers[] = {REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI,
+                                            REG_RBP, REG_RSP, REG_R8,  REG_R9,  REG_R10, REG_R11,
+                                            REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP};
+    for (size_t i = 0; i < WEFT__COUNT(numbers); i++) {
+        registers[i] = (uintptr_t)uc->uc_mcontext.gregs[numbers[i]];
+    }
+#elif defined(__aarch64__)
+    for (int i = 0; i <= 30; i++) {
+        registers[i] = uc->uc_mcontext.regs[i];
+    }
+    registers[31] = uc->uc_mcontext.sp;
+    registers[32] = uc->uc_mcontext.pc;
+#endif
+}
