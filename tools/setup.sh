@@ -28,6 +28,8 @@ ci     command:patch                    patch
 ci     command:nc                       netcat-openbsd
 ci     command:wrk                      wrk
 ci     command:git                      git
+ci     command:musl-gcc                 musl-tools
+ci     command:pip3                     python3-pip
 '
 
 is_there() {
@@ -55,8 +57,18 @@ runtime_of_clang() {
         sed -n 's/.*Depends: clang-\([0-9]*\)$/libclang-rt-\1-dev/p'
 }
 
+# Debian has no zig; PyPI has one that needs no installation.
+get_zig() {
+    [ "$what" != ci ] || command -v zig >/dev/null || [ -e build/zig/ziglang/zig ] ||
+        pip3 install --quiet --retries 3 --target build/zig ziglang >/dev/null ||
+        echo "setup: ziglang could not be installed: \`make cross\` will not work"
+}
+
 packages=$(missing | sort -u | tr '\n' ' ')
-[ -n "$packages" ] || exit 0
+if [ -z "$packages" ]; then
+    get_zig
+    exit 0
+fi
 as_root=no
 if [ "$(id -u)" -eq 0 ]; then
     as_root=
@@ -81,6 +93,8 @@ else
     echo "setup: some parts will be left out; to have them:"
     echo "    sudo apt-get install ${packages/@clang-rt/libclang-rt-dev}"
 fi
+
+get_zig
 
 if ! is_there "command:${CC:-gcc}" || ! is_there header:stdlib.h || ! is_there command:make; then
     echo "setup: nothing can be built without a C compiler, the C library's headers and make" >&2

@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Says what a check needs and cannot find, and the package that has it.
-# usage: need.sh asan|tsan|arm
+# usage: need.sh asan|tsan|arm|musl
 case $1 in
 asan) tools="gcc:gcc" ;;
 tsan) tools="clang:clang" ;;
 arm) tools="aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu qemu-aarch64:qemu-user" ;;
+musl) tools="${MUSL_CC:-musl-gcc}:musl-tools" ;;
 *) echo "need.sh: there is no check '$1'" >&2 && exit 2 ;;
 esac
 for tool in $tools; do

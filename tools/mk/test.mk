@@ -35,7 +35,7 @@ else ifeq ($(VARIANT),aarch64)
   MATRIX := none
   emulator := qemu-aarch64 -L /usr/aarch64-linux-gnu
   WEFT_TEST_SCALE ?= 5
-else ifneq ($(filter cover debug perturb,$(VARIANT)),)
+else ifneq ($(filter cover debug perturb kqueue,$(VARIANT)),)
   MATRIX := short
 endif
 WEFT_TEST_SCALE ?= 1
