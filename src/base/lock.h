@@ -233,34 +233,37 @@ static inline void weft__unlock(struct weft__lock *l)
     weft__perturb();
 }
 
-/* The word is held: note that this thread has used the lock, and bias it to its P if nobody else
- * has for a while, and it may be. */
-static inline void weft__lock_settle(struct weft__lock *l, bool may_be_biased)
+/*
+ * The lock is held, and alone protects its object: nothing is changed in other ways.  Note that
+ * this thread has used it; true if its P alone has for a while: weft__unlock_and_bias().
+ */
+static inline bool weft__lock_has_settled(struct weft__lock *l)
 {
-    struct weft__gate *gate = weft__gate_self();
+    /* relaxed [LOCK-BIAS]: it does not change while we hold the lock. */
+    if (atomic_load_explicit(&l->gate, memory_order_relaxed) != NULL) {
+        return false;
+    }
+    const struct weft__gate *gate = weft__gate_self();
     uint32_t who = (uint32_t)((uintptr_t)gate / WEFT__CACHE_LINE) * (WEFT__LOCK_SETTLED + 1);
     if ((l->uses & ~WEFT__LOCK_SETTLED) != who) {
         l->uses = who;
     } else if ((l->uses & WEFT__LOCK_SETTLED) != WEFT__LOCK_SETTLED) {
         l->uses++;
-    } else if (gate != NULL && may_be_biased) {
-        weft__lock_bias(l, gate);
+    } else {
+        l->uses = who; /* where it may not be, it is asked anew after as many uses */
+        return gate != NULL;
     }
+    return false;
 }
 
 /*
- * weft__unlock() of a lock that alone protects its object: nothing is changed in other ways.  It
- * may be biased only while nobody waits in the object: whoever is found there under a bias is taken
- * for a coroutine of the P's runtime (sched/ours.h).
+ * Give the lock back, whose word is held, biased to the P of this thread.  Nobody may wait in the
+ * object but coroutines of that P's runtime: whoever is found there under a bias is taken for one
+ * (sched/ours.h).
  */
-static inline void weft__unlock_and_settle(struct weft__lock *l, bool nobody_waits)
+static inline void weft__unlock_and_bias(struct weft__lock *l)
 {
-    /* relaxed [LOCK-BIAS]: it does not change while we hold the lock. */
-    if (atomic_load_explicit(&l->gate, memory_order_relaxed) != NULL) {
-        weft__unlock(l);
-        return;
-    }
-    weft__lock_settle(l, nobody_waits);
+    weft__lock_bias(l, weft__gate_self());
     weft__lock_note(l, false);
     /* release [LOCK-HELD]: as in weft__unlock(). */
     atomic_store_explicit(&l->word, 0, memory_order_release);

@@ -11,6 +11,8 @@
 #include "../park/ours.h"
 #include "transfer.h"
 
+#define WAITERS_LOOKED_AT 16
+
 static inline bool may_use(const struct weft_chan *ch)
 {
     return weft__park_runtime() == ch->rt || ch->is_shared;
@@ -26,14 +28,34 @@ static WEFT__COLD int wait_for_ever(const char *call, const void *caller)
     return weft__park_wait(&w);
 }
 
+/* Do only coroutines wait in q?  Of a crowd the first are looked at, and it is taken for mixed. */
+static bool is_free_of_threads(const struct weft__waitq *q)
+{
+    int n_looks = 0;
+    for (const struct weft__waiter *w = q->first; w != NULL; w = w->next) {
+        if (w->wait->g == NULL || ++n_looks > WAITERS_LOOKED_AT) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static WEFT__COLD void unlock_settled(struct weft_chan *ch)
+{
+    if (is_free_of_threads(&ch->receivers) && is_free_of_threads(&ch->senders)) {
+        weft__unlock_and_bias(&ch->lock);
+    } else {
+        weft__unlock(&ch->lock);
+    }
+}
+
 /* A channel of one runtime may come to rest on a P. */
 static inline void unlock(struct weft_chan *ch)
 {
-    if (ch->is_shared) {
-        weft__unlock(&ch->lock);
+    if (!ch->is_shared && WEFT__UNLIKELY(weft__lock_has_settled(&ch->lock))) {
+        unlock_settled(ch);
     } else {
-        weft__unlock_and_settle(&ch->lock,
-                                ch->receivers.first == NULL && ch->senders.first == NULL);
+        weft__unlock(&ch->lock);
     }
 }
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "../base/census.h"
 #include "../base/clock.h"
 #include "../base/fatal.h"
 #include "../base/sys.h"
@@ -183,7 +184,7 @@ static void *thread_main(void *arg)
     }
     struct weft__pool_thread *left = take_left(pool);
     t->has_left = true;
-    set(&pool->n_present, get(&pool->n_present) - 1);
+    weft__census_leave(&pool->n_present);
     /* release [M-LEFT]: pairs with the wait in stop.c.  The thread itself is joined after it. */
     atomic_fetch_sub_explicit(&pool->n_threads, 1, memory_order_release);
     weft__unlock(&pool->lock);

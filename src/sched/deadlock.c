@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../base/census.h"
 #include "../base/sys.h"
 #include "away.h"
 #include "sched.h"
@@ -122,8 +123,7 @@ static bool is_quiet(struct weft_runtime *rt)
     return true;
 }
 
-/* Threads of the process that are neither ours nor waiting for a runtime. */
-static int count_foreign_threads(void)
+static int count_our_threads(void)
 {
     int ours = 1 + count_tool_threads(); /* 1: the watch thread */
     for (struct weft_runtime *rt = weft__runtimes; rt != NULL; rt = rt->next) {
@@ -132,8 +132,17 @@ static int count_foreign_threads(void)
         ours += (int)atomic_load_explicit(&rt->pool.n_present, memory_order_relaxed);
         ours += weft__reactors_threads(&rt->reactors);
     }
+    return ours;
+}
+
+/* Threads of the process that are neither ours nor waiting for a runtime; 1 if that is not known:
+ * then somebody may be there. */
+static int count_foreign_threads(void)
+{
+    uint64_t n_left = weft__census_count_left(); /* [CENSUS-LEFT] */
+    int ours = count_our_threads();
     int all = weft__sys_thread_count();
-    return all < 0 ? 1 : all - ours; /* unknown: somebody may be there */
+    return all < 0 || weft__census_count_left() != n_left ? 1 : all - ours;
 }
 
 /* Could another runtime of the process wake this one through a shared channel? */

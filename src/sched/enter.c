@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "../base/census.h"
 #include "../base/clock.h"
 #include "../base/forked.h"
 #include "../base/self.h"
@@ -52,7 +53,7 @@ static void block_wait_rest(struct weft_runtime *rt, struct weft__block_wait *b)
 
 static void block_wait_remove(struct weft_runtime *rt, struct weft__block_wait *b)
 {
-    atomic_fetch_sub_explicit(&rt->n_blocked_on, 1, memory_order_relaxed);
+    weft__census_leave(&rt->n_blocked_on);
     weft__lock(&rt->waits_lock);
     for (struct weft__block_wait **at = &rt->block_waits; *at != NULL; at = &(*at)->next) {
         if (*at == b) {

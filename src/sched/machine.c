@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 
+#include "../base/census.h"
 #include "../base/fatal.h"
 #include "../base/forked.h"
 #include "../base/sys.h"
@@ -121,7 +122,7 @@ static void *m_main(void *arg)
         wait_for_p(m);
     }
     weft__fault_thread_end(m);
-    atomic_fetch_sub_explicit(&m->rt->n_threads, 1, memory_order_relaxed);
+    weft__census_leave(&m->rt->n_threads);
     weft__m_set_self(NULL);
     /* release [M-LEFT]: pairs with the wait in stop.c.  The thread itself is joined after it. */
     atomic_fetch_sub_explicit(&m->rt->n_running_ms, 1, memory_order_release);

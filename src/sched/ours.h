@@ -3,7 +3,8 @@
  * ours.h - the short way through an object whose lock is biased to the caller's P.
  *
  * As long as that bias lasts (base/lock.h), only coroutines that run on this P come to the object,
- * and it began when nobody waited there: so whoever waits is a coroutine of this P's runtime.  What
+ * and it began when no thread waited there: so whoever waits is a coroutine of this P's runtime,
+ * though perhaps one that was on another P when it began to wait.  What
  * the long way has to ask (who waits, a coroutine or a thread?  of which runtime?  on which P does
  * the caller run?) is known here.
  *

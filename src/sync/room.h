@@ -41,7 +41,12 @@ static inline void weft__room_init(struct weft__room *r)
 
 static inline void weft__room_unlock(struct weft__room *r)
 {
-    weft__unlock_and_settle(&r->lock, weft__waitq_first(&r->waiters) == NULL);
+    if (WEFT__UNLIKELY(weft__lock_has_settled(&r->lock)) &&
+        weft__waitq_first(&r->waiters) == NULL) {
+        weft__unlock_and_bias(&r->lock);
+    } else {
+        weft__unlock(&r->lock);
+    }
 }
 
 /* The caller becomes the last in the queue; s->waiter.index is set, to what its wait is worth. */

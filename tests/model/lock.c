@@ -44,7 +44,10 @@ static void use_and_settle(void)
 {
     weft__lock(&lock);
     model_add(&data, 1);
-    weft__unlock_and_settle(&lock, true);
+    if (weft__lock_has_settled(&lock))
+        weft__unlock_and_bias(&lock);
+    else
+        weft__unlock(&lock);
 }
 
 static void use_the_short_way(void)

@@ -7,6 +7,7 @@
  */
 #include <pthread.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include "base/sys.h"
 #include "co_test.h"
@@ -211,4 +212,58 @@ static int block_often(void *unused)
 STRESS_TEST(nobody_who_is_away_is_taken_for_lost)
 {
     return block_often(NULL);
+}
+
+/* Another runtime, over and over, by a thread that this one knows nothing of. */
+static int return_0(void *unused)
+{
+    (void)unused;
+    return 0;
+}
+
+static void *come_and_go(void *is_over)
+{
+    while (!atomic_load((atomic_bool *)is_over))
+        CHECK_EQ(weft_run_with(return_0, NULL, .procs = 8), 0);
+    return NULL;
+}
+
+static int receive_all(void *ch)
+{
+    int value;
+
+    while (chan_recv(ch, &value) == 0)
+        ;
+    return 0;
+}
+
+static void *receive_in_a_runtime(void *ch)
+{
+    CHECK_EQ(weft_run(receive_all, ch), 0);
+    return NULL;
+}
+
+/* Goal: a runtime that waits for this thread is not taken for dead because threads of others end
+ * while those that are not the runtimes' are counted. */
+TEST_PROLONG(runtimes_that_end_beside_hide_no_thread)
+TEST(runtimes_that_end_beside_hide_no_thread)
+{
+    const int64_t until = test_now_ms() + test_stress_ms();
+    chan *ch = weft_chan_make_shared(sizeof(int), 0);
+    atomic_bool is_over = false;
+    pthread_t waits, beside[2];
+
+    CHECK_EQ(pthread_create(&waits, NULL, receive_in_a_runtime, ch), 0);
+    for (int i = 0; i < COUNT(beside); i++)
+        CHECK_EQ(pthread_create(&beside[i], NULL, come_and_go, &is_over), 0);
+    for (int value = 0; test_now_ms() < until; value++) {
+        CHECK_EQ(weft_chan_send_foreign(ch, &value, 100 * WEFT_SEC), 0);
+        usleep(50); /* so that it comes to rest, which is when it is looked at */
+    }
+    atomic_store(&is_over, true);
+    weft_chan_close(ch);
+    CHECK_EQ(pthread_join(waits, NULL), 0);
+    for (int i = 0; i < COUNT(beside); i++)
+        CHECK_EQ(pthread_join(beside[i], NULL), 0);
+    chan_unref(ch);
 }
