@@ -44,11 +44,6 @@ struct weft__readiness;
 struct weft__driver {
     const char *name; /* "io_uring", "epoll", "kqueue" */
 
-    /* Of a driver that is told of readiness (readiness.h): its half of the work.  Else NULL. */
-    const struct weft__readiness *readiness;
-
-    int threads; /* that it starts beside ours, for all reactors of the process */
-
     /* A read that is submitted waits for what comes, and does not see what was there before: the
      * caller tries first, always. */
     bool by_edges;
@@ -94,6 +89,11 @@ struct weft__driver {
 
     /* Make the wait that sleeps, or the next one, return.  Cheap when one is pending already. */
     void (*wake)(struct weft__reactor *r);
+
+    /* Of a driver that is told of readiness (readiness.h): its half of the work.  Else NULL. */
+    const struct weft__readiness *readiness;
+
+    int threads; /* that it starts beside ours, for all reactors of the process */
 };
 
 extern const struct weft__driver weft__driver_epoll;
