@@ -5,6 +5,7 @@
 #   tools/mk/flags.mk    variants (release, debug, asan, ...): a directory and its flags each
 #   tools/mk/build.mk    the rules for the library, the tests and the examples
 #   tools/mk/model.mk    the model checks, which build the sources once more
+#   tools/mk/fault.mk    the fault sweep, which does so, too
 #   tools/mk/test.mk     what runs the tests, in which variant, how often
 #   tools/mk/port.mk     other C libraries, kernels and systems
 #   tools/mk/bench.mk    the benchmark and its peers
@@ -24,6 +25,7 @@ say = $(if $(V),@:,@printf '  %-7s %s\n' '$1' '$(patsubst $(CURDIR)/%,%,$2)')
 include tools/mk/flags.mk
 include tools/mk/build.mk
 include tools/mk/model.mk
+include tools/mk/fault.mk
 include tools/mk/test.mk
 include tools/mk/port.mk
 include tools/mk/bench.mk

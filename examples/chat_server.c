@@ -3,6 +3,7 @@
  * chat_server.c - a chat for nc, telnet or chat_client: one room, any number of people.
  *
  *     chat_server [--host H] [--port N] [--procs N] [--reactor R] [--idle SECONDS]
+ *                 [--redis HOST:PORT]
  *
  * The first line of a client is its name.  Then a line is seen by all others as "NAME: line"; lines
  * that begin with "/" are commands: /who, /nick NEW, /msg NAME text, /quit.  What the server says
@@ -20,11 +21,15 @@
  * reader works in: the reader tells the broker, the writer has FLUSH_NS for what is left.  The
  * reader and the broker have a reference to the client each, the broker's from join to leave, and
  * until leave the reader's scope is open.
+ *
+ * With --redis, all servers that name the same Redis have one room (chat_relay.h); names, and with
+ * them /who and /msg, are a server's own.
  */
 #include <errno.h>
 #include <stdatomic.h>
 
 #include "chat_line.h"
+#include "chat_relay.h"
 #include "chat_text.h"
 #include "server.h"
 
@@ -73,8 +78,11 @@ struct server {
     /* Unbuffered: a reader's leave cannot overtake its last line. */
     client_chan join, leave;
     message_chan lines;
+    struct relay relay; /* without --redis its channels are NULL */
 
     /* The broker's alone. */
+    enum news_kind redis; /* what was heard of it last; NEWS_LINE: nothing yet */
+    bool is_behind;       /* the relay has not taken the last line */
     struct client *clients;
     struct client *departed; /* who has been stopped since the last announcement, oldest first */
 };
@@ -165,14 +173,25 @@ static void tell(struct client *c, struct line *line)
     line_unref(line);
 }
 
-/* One line for everybody who has a name, but not for `except`. */
-static void tell_others(struct server *s, const struct client *except, struct line *line)
+/* One line for everybody here who has a name, but not for `except`. */
+static void tell_room(struct server *s, const struct client *except, struct line *line)
 {
     for (struct client *c = s->clients; c != NULL; c = c->next) {
         if (c != except && c->name[0] != '\0')
             put(s, c, line);
     }
     line_unref(line);
+}
+
+/* The same, and for the rooms of other servers. */
+static void tell_others(struct server *s, const struct client *except, struct line *line)
+{
+    const bool was_behind = s->is_behind;
+
+    s->is_behind = s->redis == NEWS_THERE && !relay_put(&s->relay, line);
+    if (s->is_behind && !was_behind)
+        tell_room(s, NULL, line_format("! redis is too slow: other servers miss lines"));
+    tell_room(s, except, line);
 }
 
 /* Says who has left.  Not done on the spot: a line that is being handed out goes to all first. */
@@ -208,12 +227,24 @@ static bool may_be_called(struct server *s, struct client *c, const char *name, 
     return false;
 }
 
+static void on_news(struct server *s, const struct news *news)
+{
+    if (news->kind == NEWS_LINE) {
+        tell_room(s, NULL, news->line);
+    } else if (news->kind != s->redis) {
+        s->redis = news->kind;
+        tell_room(s, NULL, relay_notice(&s->relay, news->kind));
+    }
+}
+
 static void take_name(struct server *s, struct client *c, const struct message *m)
 {
     if (!may_be_called(s, c, m->text, m->bytes))
         return;
     memcpy(c->name, m->text, m->bytes + 1);
     tell(c, line_format("* welcome; /who, /nick NEW, /msg NAME text, /quit"));
+    if (s->redis != NEWS_LINE)
+        tell(c, relay_notice(&s->relay, s->redis));
     tell_others(s, c, line_format("* %s joined", c->name));
 }
 
@@ -345,6 +376,8 @@ static void on_stop(struct server *s)
     client_chan_close(s->join);
     client_chan_close(s->leave);
     message_chan_close(s->lines);
+    if (s->relay.news.ch != NULL)
+        news_chan_close(s->relay.news);
 }
 
 static int broker(void *arg)
@@ -352,6 +385,7 @@ static int broker(void *arg)
     struct server *s = arg;
     struct client *c;
     struct message m;
+    struct news news;
     bool is_stopping = false;
 
     for (unsigned n_events = 1; !is_stopping; n_events++) {
@@ -359,6 +393,7 @@ static int broker(void *arg)
             ON_RECV(s->join.ch, &c) { on_join(s, c); }
             ON_RECV(s->leave.ch, &c) { on_leave(s, c); }
             ON_RECV(s->lines.ch, &m) { on_line(s, &m); }
+            ON_RECV(s->relay.news.ch, &news) { on_news(s, &news); }
             ON_READABLE(s->stop_fd) { is_stopping = true; }
         }
         announce_departed(s);
@@ -527,11 +562,14 @@ static int app(void *arg)
     s->join = client_chan_make(0);
     s->leave = client_chan_make(0);
     s->lines = message_chan_make(0);
+    if (s->options.redis[0] != '\0' && relay_start(&s->relay, s->options.redis) != 0)
+        fprintf(stderr, "no memory for a relay\n");
     WEFT_GROUP(both) {
         if (weft_group_go(&both, accept_clients, s, .name = "accept") == 0)
             rc = broker(s); /* it ends when the signal comes */
         weft_close(s->listener);
     }
+    relay_stop(&s->relay);
     client_chan_unref(s->join);
     client_chan_unref(s->leave);
     message_chan_unref(s->lines);
@@ -541,7 +579,7 @@ static int app(void *arg)
 int main(int argc, char **argv)
 {
     struct server server = {
-        .options = {.host = "127.0.0.1", .port = 7777, .idle_seconds = 3600},
+        .options = {.host = "127.0.0.1", .port = 7777, .idle_seconds = 3600, .redis = ""},
     };
 
     server_read_options(&server.options, argc, argv);

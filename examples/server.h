@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * server.h - what the three servers of this folder have in common and what is not their subject:
+ * server.h - what the servers of this folder have in common and what is not their subject:
  * options, the signals that stop them, the listening socket and the line that announces it.
  */
 #ifndef EXAMPLES_SERVER_H
@@ -21,13 +21,20 @@ struct server_options {
     int port;         /* 0: the system chooses one */
     int procs;        /* 0: the runtime's default */
     enum weft_reactor reactor;
-    int idle_seconds; /* 0: the program has no --idle */
+    int idle_seconds;  /* 0: the program has no --idle */
+    const char *redis; /* NULL: the program has no --redis; "": it has, and was given none */
+    const char *to;    /* the same of --to */
+    const char *dir;   /* NULL: the program has no --dir */
 };
 
 static void server_usage(FILE *out, const char *program, const struct server_options *defaults)
 {
-    fprintf(out, "usage: %s [--host H] [--port N] [--procs N] [--reactor auto|io_uring|epoll]%s\n",
-            program, defaults->idle_seconds > 0 ? " [--idle SECONDS]" : "");
+    fprintf(out, "usage: %s [--host H] [--port N] [--procs N]", program);
+    fprintf(out, " [--reactor auto|io_uring|epoll]%s%s%s%s\n",
+            defaults->idle_seconds > 0 ? " [--idle SECONDS]" : "",
+            defaults->redis != NULL ? " [--redis HOST:PORT]" : "",
+            defaults->to != NULL ? " --to HOST:PORT" : "",
+            defaults->dir != NULL ? " [--dir DIR]" : "");
     fprintf(out, "defaults: --host %s --port %d\n", defaults->host, defaults->port);
 }
 
@@ -56,14 +63,27 @@ static enum weft_reactor server_reactor(const char *text)
     exit(2);
 }
 
+/* "host:port", of which only the colon is looked for here; else the program ends with a message. */
+static const char *server_where(const char *option, const char *text)
+{
+    const char *colon = strrchr(text, ':');
+
+    if (colon == NULL || colon == text || colon[1] == '\0') {
+        fprintf(stderr, "--%s wants HOST:PORT, not '%s'\n", option, text);
+        exit(2);
+    }
+    return text;
+}
+
 /* Changes `options`, which holds the defaults, by the command line. */
 static void server_read_options(struct server_options *options, int argc, char **argv)
 {
     static const struct option known[] = {
         {"host", required_argument, NULL, 'H'},    {"port", required_argument, NULL, 'p'},
         {"procs", required_argument, NULL, 'P'},   {"idle", required_argument, NULL, 'i'},
-        {"reactor", required_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"reactor", required_argument, NULL, 'r'}, {"redis", required_argument, NULL, 'R'},
+        {"to", required_argument, NULL, 't'},      {"dir", required_argument, NULL, 'd'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
     };
     const struct server_options defaults = *options;
     int c;
@@ -79,6 +99,12 @@ static void server_read_options(struct server_options *options, int argc, char *
             options->reactor = server_reactor(optarg);
         } else if (c == 'i' && defaults.idle_seconds > 0) {
             options->idle_seconds = server_number("idle", optarg, 1, 86400);
+        } else if (c == 'R' && defaults.redis != NULL) {
+            options->redis = server_where("redis", optarg);
+        } else if (c == 't' && defaults.to != NULL) {
+            options->to = server_where("to", optarg);
+        } else if (c == 'd' && defaults.dir != NULL) {
+            options->dir = optarg;
         } else {
             server_usage(c == 'h' ? stdout : stderr, argv[0], &defaults);
             exit(c == 'h' ? 0 : 2);
@@ -91,7 +117,7 @@ static void server_read_options(struct server_options *options, int argc, char *
 }
 
 /* The number of connections is limited by descriptors: takes as many as the system allows us. */
-static void server_raise_limit(void)
+static inline void server_raise_limit(void)
 {
     struct rlimit files;
 
@@ -122,8 +148,8 @@ static int server_stop_fd(void)
     return fd;
 }
 
-/* Opens the listening socket and says where; -errno after a message. */
-static int server_listen(const struct server_options *options)
+/* Opens the server's socket by weft_listen() or its like and says where; -errno after a message. */
+static int server_open(const struct server_options *options, int (*open_at)(const char *where))
 {
     char text[WEFT_ADDR_TEXT_MAX];
     struct weft_addr addr;
@@ -131,7 +157,7 @@ static int server_listen(const struct server_options *options)
     int fd;
 
     snprintf(text, sizeof(text), is_v6 ? "[%s]:%d" : "%s:%d", options->host, options->port);
-    fd = weft_listen(text);
+    fd = open_at(text);
     if (fd < 0) {
         fprintf(stderr, "cannot listen on %s: %s\n", text, weft_strerror(fd));
         return fd;
@@ -141,6 +167,11 @@ static int server_listen(const struct server_options *options)
     printf("listening on %s\n", text);
     fflush(stdout);
     return fd;
+}
+
+static inline int server_listen(const struct server_options *options)
+{
+    return server_open(options, weft_listen);
 }
 
 #endif

@@ -51,9 +51,17 @@
 #include <weft/stack.h>
 #include <weft/future.h>
 #include <weft/io.h>
+#include <weft/file.h>
+#include <weft/pipe.h>
+#include <weft/process.h>
+#include <weft/signal.h>
+#include <weft/copy.h>
 #include <weft/net.h>
+#include <weft/message.h>
+#include <weft/datagram.h>
 #include <weft/name.h>
 #include <weft/buffer.h>
+#include <weft/buffer_pool.h>
 #include <weft/blocking.h>
 #include <weft/memory.h>
 #include <weft/observe.h>

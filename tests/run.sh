@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Runs test programs, one more at once than there are CPUs since they wait as long as they compute,
-# and sums them up in the last line.
+# Runs test programs, two at once a CPU since they wait as long as they compute, and sums them up in
+# the last line.
 #
 # usage: run.sh -b BUILD [-m MATRIX] [-j JOBS] PROGRAM...
 #   PROGRAM is BUILD/tests/<kind>/<name>, or a script tests/<kind>/<name>.sh or .py
@@ -27,7 +27,7 @@ set -u
 ulimit -c 0
 export LC_ALL=C
 
-build=build matrix=none jobs=$(($(nproc) + 1))
+build=build matrix=none jobs=$((2 * $(nproc)))
 while getopts b:m:j: option; do
     case $option in
     b) build=$OPTARG ;;

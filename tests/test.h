@@ -9,6 +9,8 @@
  *     prog                  all tests, each in a forked child under its time limit
  *     prog NAME...          these tests          prog --list   their names
  *     prog NAME --here      in this process and without a limit, for gdb
+ *     prog OPTION           what a program does beside: it defines TEST_OPTION before the include,
+ *                           and test_option(), whose result is the status
  *
  * A test passes by returning, fails at the first CHECK, by dying, or by the limit (SIGQUIT first,
  * so that the runtime dumps its coroutines, SIGKILL a second later), and is left out by
@@ -248,6 +250,10 @@ static int test_is_named(const char *name, char **names, int n_names)
     return n_given == 0;
 }
 
+#ifdef TEST_OPTION
+static int test_option(void);
+#endif
+
 int main(int argc, char **argv)
 {
     int n_passed = 0, n_failed = 0, n_skipped = 0, n_here = 0, here = 0, list = 0;
@@ -260,6 +266,10 @@ int main(int argc, char **argv)
     test_seed();
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
+#ifdef TEST_OPTION
+    if (argc > 1 && strcmp(argv[1], TEST_OPTION) == 0)
+        return test_option();
+#endif
     if (!here) {
         test_reason =
             (char *)mmap(NULL, 256, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -27,6 +27,8 @@ ci     command:gdb                      gdb
 ci     command:patch                    patch
 ci     command:nc                       netcat-openbsd
 ci     command:wrk                      wrk
+ci     command:redis-cli                redis-tools
+ci     command:redis-server             redis-server
 ci     command:git                      git
 ci     command:musl-gcc                 musl-tools
 ci     command:pip3                     python3-pip

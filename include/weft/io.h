@@ -2,11 +2,15 @@
 /*
  * io.h - reading, writing and waiting on any file descriptor without blocking the thread.
  *
- * Sockets made by weft/net.h are closed by weft_close() only.  Any other fd (a pipe, a terminal, a
+ * Sockets made by Weft are closed by weft_close() only.  Any other fd (a pipe, a terminal, a
  * signalfd, a socket of another library) may be used too: it is watched for the time of a wait
  * and stays the caller's; close it with close() when nobody waits on it, or with weft_close().
  * An fd of the caller's that blocks (O_NONBLOCK not set) and is read by several processes can
  * still block the thread for a moment; set O_NONBLOCK on such.
+ *
+ * A file is read and written at its own position.  What takes a disk is done by a thread of the
+ * pool of weft_blocking(), and waited for when it has begun; weft/file.h says more, and has the
+ * calls that read and write at any place.
  */
 #ifndef WEFT_IO_H
 #define WEFT_IO_H
@@ -27,8 +31,8 @@ WEFT_BEGIN_DECLS
  * Errors     -ETIMEDOUT  the deadline of a surrounding scope passed first; nothing was read
  *            -ECANCELED  a surrounding scope was cancelled; nothing was read
  *            -EBADF      fd is not open, or was closed by weft_close() during the call
- *            and what read(2) gives: -ECONNRESET, -EIO, -EISDIR, -EFAULT, ...; never -EAGAIN
- *            or -EINTR
+ *            and what read(2) gives: -ECONNRESET, -EIO, -EISDIR, -EFAULT, ...; never -EINTR, and
+ *            -EAGAIN only if a file takes a thread and none can be had
  * Blocks     the coroutine, never the thread.
  * Threads    a coroutine; several may wait on one fd.
  */
@@ -46,7 +50,8 @@ WEFT_API_MUST ssize_t weft_read(int fd, void *buf, size_t n);
  *            -ECANCELED  a surrounding scope was cancelled; nothing was taken
  *            -EPIPE      the peer reads no more (there is no SIGPIPE for sockets)
  *            -EBADF      fd is not open, or was closed by weft_close() during the call
- *            and what write(2) gives: -ECONNRESET, -ENOSPC, ...; never -EAGAIN or -EINTR
+ *            and what write(2) gives: -ECONNRESET, -ENOSPC, ...; never -EINTR, and -EAGAIN only
+ *            if a file takes a thread and none can be had
  * Blocks     the coroutine, never the thread.
  * Threads    a coroutine.
  */
@@ -145,12 +150,14 @@ WEFT_API_MUST int weft_wait_fd(int fd, int events);
  * @fd  the fd.
  *
  * Operations in flight on it return -EBADF at once, the kernel lets go of their buffers, then the
- * fd is closed and a peer sees the end of the stream.  A deadline does not keep it from closing.
+ * fd is closed and a peer sees the end of the stream.  Calls on a file are waited for instead, and
+ * one that was opened for writing, or has lost its name, is closed by a thread of the pool, since
+ * that may take long.  A deadline does not keep it from closing.
  *
  * Returns    0.
  * Errors     -EBADF  not open
  *            -EIO, -ENOSPC, -EDQUOT  as close(2); the fd is closed all the same
- * Blocks     the coroutine, until the kernel has let go of the operations.
+ * Blocks     the coroutine, until the kernel has let go of the operations, and of the file.
  * Threads    any thread; on a plain thread -EBUSY while an operation is in flight.
  */
 WEFT_API int weft_close(int fd);

@@ -70,6 +70,10 @@ struct weft_listen_opts {
     int v6_only;    /* 1: an IPv6 listener takes no IPv4 connections */
     int keep_path;  /* 1: a UNIX path that exists is an error; default: a dead socket file is
                         removed first */
+    int64_t defer_accept_ns; /* a TCP connection is accepted when its first bytes are there, or
+                                when about so much time has passed, rounded up to seconds */
+    size_t recv_bytes; /* kernel buffers of the connections, as for weft_set_buffers(); set here, */
+    size_t send_bytes; /* they count from the first packet on */
 };
 
 /**
@@ -83,6 +87,8 @@ struct weft_listen_opts {
  * Returns    the fd, to be closed by weft_close().
  * Errors     -EADDRINUSE, -EADDRNOTAVAIL, -EACCES, -EMFILE, -ENFILE, -ENOMEM, -EAFNOSUPPORT, as
  *            socket(2), bind(2), listen(2)
+ *            -EINVAL      a negative time, or buffers of more than INT_MAX bytes
+ *            -EOPNOTSUPP  defer_accept_ns for a UNIX socket
  * Blocks     never.
  * Threads    a coroutine.
  */
@@ -101,6 +107,36 @@ WEFT_API_MUST int weft_listen_addr(const struct weft_addr *addr,
  * Threads    a coroutine.
  */
 WEFT_API_MUST int weft_listen(const char *where);
+
+/**
+ * weft_listen_each - open several listeners at one TCP address: one for each processor.
+ *
+ * @addr  where; of port 0 the system makes one port, and all listeners have it.
+ * @opts  NULL for the defaults; reuse_port is set anyway.
+ * @fds   receives n fds, each to be closed by weft_close().
+ * @n     how many, at least 1.
+ *
+ * Each has a queue of its own, and the kernel spreads the connections over them (SO_REUSEPORT).  So
+ * every processor can have an acceptor whose connections stay with it:
+ *
+ *     int n = weft_runtime_procs(NULL);
+ *     rc = weft_listen_each(&addr, NULL, fds, n);
+ *     for (int k = 0; rc == 0 && k < n; k++)
+ *         co[k] = weft_go_with(accept_all, &fds[k], .on_p = WEFT_ON_P(k), .pinned = 1);
+ *
+ * What an acceptor starts with go() begins on its processor; it may be stolen by one that has
+ * nothing to do, unless the runtime has no_steal.  To close one listener of several resets the
+ * connections that wait in its queue: close them when the server ends.
+ *
+ * Returns    0.
+ * Errors     as weft_listen_addr(); then none is open
+ *            -EINVAL      n < 1
+ *            -EOPNOTSUPP  a UNIX address, and n > 1
+ * Blocks     never.
+ * Threads    a coroutine.
+ */
+WEFT_API_MUST int weft_listen_each(const struct weft_addr *addr,
+                                   const struct weft_listen_opts *opts, int *fds, int n);
 
 /**
  * weft_accept - take the next connection.
@@ -142,6 +178,8 @@ WEFT_API_MUST int weft_dial_addr(const struct weft_addr *addr);
 struct weft_dial_opts {
     size_t size;              /* sizeof(struct weft_dial_opts), set by the macro */
     int64_t attempt_delay_ns; /* between two attempts; default 250 ms */
+    size_t recv_bytes; /* kernel buffers, as for weft_set_buffers(); set here, they count */
+    size_t send_bytes; /* from the first packet on */
 };
 
 /**
@@ -159,7 +197,7 @@ struct weft_dial_opts {
  * Returns    the fd, to be closed by weft_close().
  * Errors     as weft_dial_addr(), of the last attempt to fail; of one to which somebody answered
  *            (-ECONNREFUSED) rather than of one for which there is no way (-ENETUNREACH)
- *            -EINVAL  n < 1
+ *            -EINVAL  n < 1, or buffers of more than INT_MAX bytes
  * Blocks     the coroutine, never the thread.
  * Threads    a coroutine.
  */
@@ -216,6 +254,40 @@ WEFT_API_MUST int weft_socket_pair(int fds[2]);
  * Threads    everywhere.
  */
 WEFT_API int weft_shutdown(int fd, int how);
+
+/**
+ * weft_close_linger - close a connection so that the peer gets all that was sent.
+ *
+ * @fd        the socket; it is closed in any case.
+ * @limit_ns  how long to wait for the peer, at most.
+ *
+ * A close with input unread resets a connection, and what the peer has not taken yet may be lost.
+ * This shuts down the sending side, reads and drops what still comes, until the peer has closed
+ * its side too, and then closes.  (SO_LINGER would have close(2) block the thread: do not set it.)
+ *
+ * Returns    0: the peer has closed.
+ * Errors     -ETIMEDOUT  it has not within limit_ns, or the deadline of a surrounding scope
+ *            -ECANCELED  a surrounding scope was cancelled
+ *            -EBADF, -ENOTSOCK, -ENOTCONN, -ECONNRESET, ... as weft_shutdown() and weft_read()
+ * Blocks     the coroutine, never the thread.
+ * Threads    a coroutine.
+ */
+WEFT_API int weft_close_linger(int fd, int64_t limit_ns);
+
+/**
+ * weft_close_abort - close a TCP connection at once, by a reset; what was not sent is dropped.
+ *
+ * @fd  the socket; any other fd is closed as by weft_close().
+ *
+ * The peer's reads give -ECONNRESET.  Nothing stays in the kernel, as it does after an orderly
+ * close (TIME_WAIT).
+ *
+ * Returns    0.
+ * Errors     as weft_close()
+ * Blocks     the coroutine, until the kernel has let go of the operations.
+ * Threads    any thread; on a plain thread -EBUSY while an operation is in flight.
+ */
+WEFT_API int weft_close_abort(int fd);
 
 /**
  * weft_local_addr - the address of this end.

@@ -8,6 +8,7 @@
 #include <weft/future.h>
 #include <weft/go.h>
 #include <weft/select.h>
+#include <weft/signal.h>
 
 typedef struct weft_chan chan;
 
@@ -118,6 +119,7 @@ static inline void future_unref(future *f)
 #define ON_BROADCAST(s, value) WEFT_ON_BROADCAST(s, value)
 #define ON_WATCH(w, value, version) WEFT_ON_WATCH(w, value, version)
 #define ON_EVENT(event) WEFT_ON_EVENT(event)
+#define ON_SIGNAL(signals) WEFT_ON_SIGNAL(signals)
 #define ON_AFTER(timeout_ns) WEFT_ON_AFTER(timeout_ns)
 #define ON_DEFAULT WEFT_ON_DEFAULT
 #define ON_ERROR(rc_name) WEFT_ON_ERROR(rc_name)

@@ -10,6 +10,7 @@
 
 enum weft__rank {
     RANK_PROCESS, /* the list of runtimes, the watch thread's life; held over start and stop */
+    RANK_SIGNALS, /* who has asked for which signals, and what they were before */
     RANK_START,   /* one runtime's start, stop and handles to it */
     RANK_WHEEL,   /* a P's timer wheel; held while fired timers claim and ready their waits */
     RANK_CHAN,    /* one channel, mutex, wait group, once or handle: its waiters and state */

@@ -21,7 +21,9 @@
 
 struct epoll_event;
 struct kevent;
+struct mmsghdr;
 struct pollfd;
+struct stat;
 struct weft_addr;
 
 /* Kinds of calls that can be made to fail. */
@@ -30,8 +32,8 @@ struct weft_addr;
     X(MMAP)                                                                                        \
     X(MPROTECT) X(MADVISE) X(READ) X(WRITE) X(ACCEPT) X(CONNECT) X(SOCKET) X(BIND) X(LISTEN)       \
         X(SOCKOPT) X(POLL) X(EPOLL_CREATE) X(EPOLL_CTL) X(EPOLL_WAIT) X(EVENTFD) X(URING_SETUP)    \
-            X(URING_ENTER) X(THREAD) X(CLOSE) X(MEMBARRIER) X(AFFINITY) X(LOOKUP)              \
-                X(KQUEUE) X(KEVENT)
+            X(URING_ENTER) X(THREAD) X(CLOSE) X(MEMBARRIER) X(AFFINITY) X(LOOKUP) X(SPAWN)         \
+                X(PIDFD) X(PIPE) X(DUP) X(FILE) X(KQUEUE) X(KEVENT)
 enum weft__call {
 #define X(name) WEFT__CALL_##name,
     WEFT__CALLS(X)
@@ -40,7 +42,8 @@ enum weft__call {
 };
 
 #ifdef WEFT_FAULT
-/* Returns 0 to let the call go on, or the -errno that it shall return.  Set by tests. */
+/* Returns 0 to let the call go on, or the -errno that it shall return; for READ and WRITE also how
+ * many bytes, more than 0, it shall move at most.  Set by tests. */
 typedef int weft__fault_fn(enum weft__call call);
 extern _Atomic(weft__fault_fn *) weft__sys_fault;
 #endif
@@ -62,7 +65,7 @@ int weft__sys_munmap(void *p, size_t bytes);
 int weft__sys_mprotect(void *p, size_t bytes, int prot);
 int weft__sys_madvise(void *p, size_t bytes, int advice);
 int weft__sys_forget(void *p, size_t bytes); /* what is in whole pages may be lost; 0 or -errno */
-void weft__sys_small_pages(void *p, size_t bytes); /* no huge ones here */
+int weft__sys_small_pages(void *p, size_t bytes); /* no huge ones here; 0 or -errno */
 int weft__sys_munlock(void *p, size_t bytes);
 size_t weft__sys_resident(void *p, size_t bytes); /* of whole pages, how many bytes have memory */
 size_t weft__sys_page_bytes(void);
@@ -105,14 +108,29 @@ ssize_t weft__sys_read_now(int fd, const struct iovec *iov, int count);
 ssize_t weft__sys_write_now(int fd, const struct iovec *iov, int count);
 ssize_t weft__sys_recv_now(int fd, void *buf, size_t bytes);
 ssize_t weft__sys_send_now(int fd, const void *buf, size_t bytes);
-ssize_t weft__sys_recvmsg_now(int fd, struct msghdr *msg);
-ssize_t weft__sys_sendmsg_now(int fd, const struct msghdr *msg);
+ssize_t weft__sys_recvmsg_now(int fd, struct msghdr *msg, int flags);
+ssize_t weft__sys_sendmsg_now(int fd, const struct msghdr *msg, int flags);
+/* Several at once: how many, at least 1. */
+int weft__sys_recvmmsg_now(int fd, struct mmsghdr *msgs, unsigned count, int flags);
+int weft__sys_sendmmsg_now(int fd, struct mmsghdr *msgs, unsigned count, int flags);
 int weft__sys_accept_now(int fd, struct sockaddr *addr, socklen_t *len); /* blocking, CLOEXEC */
 int weft__sys_connect(int fd, const struct sockaddr *addr, socklen_t len);
+/* Copying inside the kernel.  A pipe never blocks here, a socket only without O_NONBLOCK. */
+ssize_t weft__sys_sendfile_now(int out, int file, int64_t offset, size_t bytes);
+/* One side is a pipe; offset: where to read in a file, < 0 for none; is_read is for the door. */
+ssize_t weft__sys_splice_now(int in, int64_t offset, int out, size_t bytes, bool is_read);
+int weft__sys_pipe(int fds[2], bool nonblock); /* CLOEXEC; [0] is read from */
+/* What one has to know of an fd before it is copied from or to. */
+enum weft__fd_kind { WEFT__FD_STREAM, WEFT__FD_PIPE, WEFT__FD_DISK, WEFT__FD_BLOCKS };
+int weft__sys_fd_kind(int fd);      /* or -errno; BLOCKS: no pipe, no file, not O_NONBLOCK */
+bool weft__sys_appends(int fd);     /* O_APPEND */
+int64_t weft__sys_position(int fd); /* of a file; or -errno */
+bool weft__sys_is_cold(int fd, int64_t offset); /* must a read of this byte wait for the disk? */
 /* For files, which are always ready: these wait for the disk.  Restarted after a signal. */
 ssize_t weft__sys_readv(int fd, const struct iovec *iov, int count);
 ssize_t weft__sys_writev(int fd, const struct iovec *iov, int count);
 bool weft__sys_is_file(int fd);                    /* a regular file or a block device */
+bool weft__sys_close_takes_long(int fd); /* perhaps: a file that was written, or has no name */
 int weft__sys_set_nonblock(int fd, bool nonblock); /* 0 or -errno */
 ssize_t weft__sys_read(int fd, void *buf, size_t bytes);
 ssize_t weft__sys_write(int fd, const void *buf, size_t bytes);
@@ -139,12 +157,38 @@ int weft__sys_lookup(const char *host, const char *service, int family, int sock
 int weft__sys_lookup_error(int eai, int error); /* what EAI_..., and errno, are as -errno */
 int64_t weft__sys_interface(const char *name);  /* its index, > 0; or -ENODEV */
 
+/* Files; all of these may wait for a disk, but for the first two: -EAGAIN where they would, and
+ * where the file system cannot tell. */
+ssize_t weft__sys_pread_now(int fd, const struct iovec *iov, int count, int64_t offset);
+ssize_t weft__sys_pwrite_now(int fd, const struct iovec *iov, int count, int64_t offset);
+ssize_t weft__sys_pread(int fd, const struct iovec *iov, int count, int64_t offset);
+ssize_t weft__sys_pwrite(int fd, const struct iovec *iov, int count, int64_t offset);
+int weft__sys_open(const char *path, int flags, unsigned mode); /* CLOEXEC */
+int weft__sys_open_temp(const char *dir, unsigned mode);        /* without a name; or -EOPNOTSUPP */
+bool weft__sys_is_direct(int flags);                            /* of open: O_DIRECT */
+int weft__sys_fsync(int fd, bool is_data_only);
+int weft__sys_stat(const char *path, struct stat *st, bool follows);
+int weft__sys_fstat(int fd, struct stat *st);
+int weft__sys_fchmod(int fd, unsigned mode);
+int weft__sys_truncate(const char *path, int64_t bytes);
+int weft__sys_ftruncate(int fd, int64_t bytes);
+int weft__sys_rename(const char *from, const char *to);
+int weft__sys_mkdir(const char *path, unsigned mode);
+int weft__sys_rmdir(const char *path);
+/* Records as getdents64(2) gives them; how many bytes, 0 at the end. */
+ssize_t weft__sys_read_dir(int fd, void *records, size_t bytes);
+int weft__sys_flock_now(int fd, int operation); /* flock(2) with LOCK_NB: never waits */
+/* What direct I/O on the file must be a multiple of, in memory and in the file: 0 where there is
+ * none.  -ENOSYS: the kernel does not tell. */
+int weft__sys_direct_alignment(int fd, uint32_t *memory, uint32_t *offset);
+
 /* The reactor's. */
 /* A descriptor of the runtime's own goes where no number is that a program uses and closes: it may
  * be made at any time, and whoever still uses a number that was closed must not meet it.  Returns
  * the new number, or fd where there is no room; CLOEXEC. */
 int weft__sys_move_fd(int fd);
-int weft__sys_eventfd(void); /* non-blocking, CLOEXEC */
+int weft__sys_copy_fd(int fd); /* another number, there if it can be; CLOEXEC; or -errno */
+int weft__sys_eventfd(void);   /* non-blocking, CLOEXEC */
 int weft__sys_epoll_create(void);
 int weft__sys_epoll_ctl(int epfd, int op, int fd, uint32_t events, uint64_t data);
 /* deadline_ns: 0 does not wait, INT64_MAX waits for ever.  Exact to the nanosecond where the
@@ -154,6 +198,8 @@ int weft__sys_kqueue(void);
 /* deadline_ns as above, and so EINTR. */
 int weft__sys_kevent(int kq, const struct kevent *changes, int n_changes, struct kevent *events,
                      int n_events, int64_t deadline_ns);
+/* Trigger an EVFILT_USER that was added: nothing is left to fail. */
+void weft__sys_kevent_trigger(int kq, uintptr_t ident);
 
 /* Signals. */
 void weft__sys_block_signals(sigset_t *old); /* all asynchronous ones, for this thread */

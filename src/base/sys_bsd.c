@@ -12,10 +12,11 @@ int weft__sys_forget(void *p, size_t bytes)
     return weft__sys_madvise(p, bytes, MADV_FREE);
 }
 
-void weft__sys_small_pages(void *p, size_t bytes)
+int weft__sys_small_pages(void *p, size_t bytes)
 {
     (void)p;
     (void)bytes;
+    return 0;
 }
 
 ssize_t weft__sys_copy_memory(void *to, const void *from, size_t bytes)

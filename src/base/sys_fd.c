@@ -33,6 +33,38 @@ static ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t at, in
 #endif
 #endif
 
+/* For calls that move bytes: one that is let through may be cut short. */
+#define FAULT_OR_SHORT(call, bytes)                                                                \
+    do {                                                                                           \
+        int fault_ = weft__fault(WEFT__CALL_##call);                                               \
+        if (WEFT__UNLIKELY(fault_ < 0)) {                                                          \
+            return fault_;                                                                         \
+        }                                                                                          \
+        if (WEFT__UNLIKELY(fault_ > 0) && (size_t)fault_ < (bytes)) {                              \
+            (bytes) = (size_t)fault_;                                                              \
+        }                                                                                          \
+    } while (0)
+/* The same for a vector, of which `part` is then what is left. */
+#define FAULT_OR_SHORT_VECTOR(call, iov, count, part)                                              \
+    do {                                                                                           \
+        size_t bytes_ = SIZE_MAX;                                                                  \
+        FAULT_OR_SHORT(call, bytes_);                                                              \
+        if (WEFT__UNLIKELY(bytes_ != SIZE_MAX)) {                                                  \
+            (part) = first_bytes(iov, (int)(count), bytes_);                                       \
+            (iov) = &(part);                                                                       \
+            (count) = 1;                                                                           \
+        }                                                                                          \
+    } while (0)
+
+static inline struct iovec first_bytes(const struct iovec *iov, int count, size_t bytes)
+{
+    while (count > 1 && iov->iov_len == 0) {
+        iov++;
+        count--;
+    }
+    return (struct iovec){iov->iov_base, iov->iov_len < bytes ? iov->iov_len : bytes};
+}
+
 /* For an fd that the kernel cannot try without waiting (a terminal, an old kernel's pipe): is it
  * ready for `events` now? */
 static int ready_now(int fd, short events)
@@ -48,6 +80,7 @@ static int ready_now(int fd, short events)
     return n == 0 ? -EAGAIN : 0;
 }
 
+/* A file is left alone: it says that it is ready, and waits for its disk. */
 static bool cannot_try(ssize_t rc)
 {
     return rc == -EOPNOTSUPP || rc == -ENOSYS || rc == -ESPIPE;
@@ -55,7 +88,8 @@ static bool cannot_try(ssize_t rc)
 
 ssize_t weft__sys_read_now(int fd, const struct iovec *iov, int count)
 {
-    FAULT(READ);
+    struct iovec part;
+    FAULT_OR_SHORT_VECTOR(READ, iov, count, part);
     ssize_t n;
     do {
         n = weft__result_long(preadv2(fd, iov, count, -1, RWF_NOWAIT));
@@ -63,7 +97,7 @@ ssize_t weft__sys_read_now(int fd, const struct iovec *iov, int count)
     if (!cannot_try(n)) {
         return n;
     }
-    int rc = ready_now(fd, POLLIN);
+    int rc = weft__sys_is_file(fd) ? -EAGAIN : ready_now(fd, POLLIN);
     if (rc != 0) {
         return rc;
     }
@@ -114,7 +148,8 @@ static ssize_t write_to_terminal(int fd, const struct iovec *iov, int count)
 
 ssize_t weft__sys_write_now(int fd, const struct iovec *iov, int count)
 {
-    FAULT(WRITE);
+    struct iovec part;
+    FAULT_OR_SHORT_VECTOR(WRITE, iov, count, part);
     ssize_t n;
     do {
         n = weft__result_long(pwritev2(fd, iov, count, -1, RWF_NOWAIT));
@@ -122,7 +157,7 @@ ssize_t weft__sys_write_now(int fd, const struct iovec *iov, int count)
     if (!cannot_try(n)) {
         return n;
     }
-    int rc = ready_now(fd, POLLOUT);
+    int rc = weft__sys_is_file(fd) ? -EAGAIN : ready_now(fd, POLLOUT);
     if (rc != 0) {
         return rc;
     }
@@ -141,7 +176,7 @@ ssize_t weft__sys_write_now(int fd, const struct iovec *iov, int count)
 
 ssize_t weft__sys_recv_now(int fd, void *buf, size_t bytes)
 {
-    FAULT(READ);
+    FAULT_OR_SHORT(READ, bytes);
     ssize_t n;
     do {
         n = weft__result_long(recv(fd, buf, bytes, MSG_DONTWAIT));
@@ -151,7 +186,7 @@ ssize_t weft__sys_recv_now(int fd, void *buf, size_t bytes)
 
 ssize_t weft__sys_send_now(int fd, const void *buf, size_t bytes)
 {
-    FAULT(WRITE);
+    FAULT_OR_SHORT(WRITE, bytes);
     ssize_t n;
     do {
         n = weft__result_long(send(fd, buf, bytes, MSG_DONTWAIT | MSG_NOSIGNAL));
@@ -159,22 +194,42 @@ ssize_t weft__sys_send_now(int fd, const void *buf, size_t bytes)
     return n;
 }
 
-ssize_t weft__sys_recvmsg_now(int fd, struct msghdr *msg)
+ssize_t weft__sys_recvmsg_now(int fd, struct msghdr *msg, int flags)
 {
     FAULT(READ);
     ssize_t n;
     do {
-        n = weft__result_long(recvmsg(fd, msg, MSG_DONTWAIT));
+        n = weft__result_long(recvmsg(fd, msg, flags | MSG_DONTWAIT));
     } while (n == -EINTR);
     return n;
 }
 
-ssize_t weft__sys_sendmsg_now(int fd, const struct msghdr *msg)
+ssize_t weft__sys_sendmsg_now(int fd, const struct msghdr *msg, int flags)
 {
     FAULT(WRITE);
     ssize_t n;
     do {
-        n = weft__result_long(sendmsg(fd, msg, MSG_DONTWAIT | MSG_NOSIGNAL));
+        n = weft__result_long(sendmsg(fd, msg, flags | MSG_DONTWAIT));
+    } while (n == -EINTR);
+    return n;
+}
+
+int weft__sys_recvmmsg_now(int fd, struct mmsghdr *msgs, unsigned count, int flags)
+{
+    FAULT(READ);
+    int n;
+    do {
+        n = weft__result(recvmmsg(fd, msgs, count, flags | MSG_DONTWAIT, NULL));
+    } while (n == -EINTR);
+    return n;
+}
+
+int weft__sys_sendmmsg_now(int fd, struct mmsghdr *msgs, unsigned count, int flags)
+{
+    FAULT(WRITE);
+    int n;
+    do {
+        n = weft__result(sendmmsg(fd, msgs, count, flags | MSG_DONTWAIT));
     } while (n == -EINTR);
     return n;
 }
@@ -245,13 +300,13 @@ int weft__sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
 
 ssize_t weft__sys_read(int fd, void *buf, size_t bytes)
 {
-    FAULT(READ);
+    FAULT_OR_SHORT(READ, bytes);
     return weft__result_long(read(fd, buf, bytes));
 }
 
 ssize_t weft__sys_write(int fd, const void *buf, size_t bytes)
 {
-    FAULT(WRITE);
+    FAULT_OR_SHORT(WRITE, bytes);
     return weft__result_long(write(fd, buf, bytes));
 }
 
@@ -319,16 +374,19 @@ int weft__sys_listen(int fd, int backlog)
 
 int weft__sys_shutdown(int fd, int how)
 {
+    FAULT(SOCKOPT);
     return weft__result(shutdown(fd, how));
 }
 
 int weft__sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 {
+    FAULT(SOCKOPT);
     return weft__result(getsockname(fd, addr, len));
 }
 
 int weft__sys_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 {
+    FAULT(SOCKOPT);
     return weft__result(getpeername(fd, addr, len));
 }
 
@@ -357,9 +415,16 @@ int weft__sys_move_fd(int fd)
     return moved;
 }
 
+int weft__sys_copy_fd(int fd)
+{
+    int copy = weft__result(fcntl(fd, F_DUPFD_CLOEXEC, OUR_FDS_FROM));
+    return copy >= 0 ? copy : weft__result(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+}
+
 ssize_t weft__sys_readv(int fd, const struct iovec *iov, int count)
 {
-    FAULT(READ);
+    struct iovec part;
+    FAULT_OR_SHORT_VECTOR(READ, iov, count, part);
     ssize_t n;
     do {
         n = weft__result_long(readv(fd, iov, count));
@@ -369,7 +434,8 @@ ssize_t weft__sys_readv(int fd, const struct iovec *iov, int count)
 
 ssize_t weft__sys_writev(int fd, const struct iovec *iov, int count)
 {
-    FAULT(WRITE);
+    struct iovec part;
+    FAULT_OR_SHORT_VECTOR(WRITE, iov, count, part);
     ssize_t n;
     do {
         n = weft__result_long(writev(fd, iov, count));
@@ -381,6 +447,15 @@ bool weft__sys_is_file(int fd)
 {
     struct stat st;
     return fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode));
+}
+
+bool weft__sys_close_takes_long(int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        return false;
+    }
+    return st.st_nlink == 0 || (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
 }
 
 int weft__sys_set_nonblock(int fd, bool nonblock)

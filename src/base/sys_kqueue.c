@@ -32,3 +32,10 @@ int weft__sys_kevent(int kq, const struct kevent *changes, int n_changes, struct
                                  deadline_ns == INT64_MAX ? NULL : &ts));
     return rc == -EINTR ? 0 : rc;
 }
+
+void weft__sys_kevent_trigger(int kq, uintptr_t ident)
+{
+    struct kevent trigger;
+    EV_SET(&trigger, ident, EVFILT_USER, 0, NOTE_TRIGGER, 0, NULL);
+    (void)kevent(kq, &trigger, 1, NULL, 0, NULL);
+}

@@ -29,9 +29,9 @@ int weft__sys_forget(void *p, size_t bytes)
     return weft__sys_madvise(p, bytes, MADV_DONTNEED);
 }
 
-void weft__sys_small_pages(void *p, size_t bytes)
+int weft__sys_small_pages(void *p, size_t bytes)
 {
-    (void)weft__sys_madvise(p, bytes, MADV_NOHUGEPAGE);
+    return weft__sys_madvise(p, bytes, MADV_NOHUGEPAGE);
 }
 
 ssize_t weft__sys_copy_memory(void *to, const void *from, size_t bytes)

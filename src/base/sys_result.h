@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include "atomic.h"
 #include "compiler.h"
 #include "self.h"
 #include "sys.h"

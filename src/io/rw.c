@@ -26,6 +26,40 @@ static bool can_only_wait(const struct weft__op *op, struct weft__fd *entry)
            !weft__park_reactors()->driver->by_edges && !weft__park_has_ended();
 }
 
+/*
+ * If it is a file, might a try keep the processor?  A file is read and written at its own position
+ * by one at a time, for which the kernel has a lock: while a thread of the pool may have it, and
+ * wait for a disk, a try would wait for that one.  With direct I/O the try itself waits for the
+ * disk, and much takes long to copy.
+ */
+static bool might_block(const struct weft__op *op, struct weft__fd *entry)
+{
+    return (op->flags & WEFT__OP_LONG) != 0 ||
+           (entry != NULL && (weft__fd_is_anybody_inside(entry) ||
+                              atomic_load_explicit(&entry->is_direct, memory_order_relaxed)));
+}
+
+/* Does it take a disk, and not an event, for it to go on? */
+static bool is_of_file(const struct weft__op *op, bool is_own)
+{
+    return !is_own && op->kind <= WEFT__OP_WRITEV && weft__sys_is_file(op->fd);
+}
+
+static int do_at_disk(void *arg)
+{
+    struct weft__op *op = arg;
+    op->result = weft__op_wait_for_disk(op);
+    return 0;
+}
+
+/* Always in the pool: io_uring takes no lock of the position, so that two reads at once would get
+ * the same bytes. */
+static ssize_t wait_for_disk(struct weft__op *op, const void *caller)
+{
+    int rc = weft__io_have_done(op->fd, do_at_disk, op, caller);
+    return rc != 0 ? rc : op->result;
+}
+
 static const char *call_of(const struct weft__op *op)
 {
     if (op->kind == WEFT__OP_POLL) {
@@ -35,7 +69,14 @@ static const char *call_of(const struct weft__op *op)
                                                                    : "weft_write()";
 }
 
-ssize_t weft__io_run(struct weft__op *op, enum weft__wait_reason reason, const void *caller)
+/* What a try has found out besides its result. */
+struct tried {
+    struct weft__fd *entry; /* of the fd, or NULL */
+    bool takes_disk;        /* a disk has to end it, and no event */
+};
+
+/* The first try, or one more of an op that was tried before. */
+static inline ssize_t try_once(struct weft__op *op, weft__io_try_fn *try_now, struct tried *t)
 {
     if (WEFT__UNLIKELY(weft__g_self() == NULL)) {
         weft__m_not_in_coroutine(call_of(op));
@@ -45,20 +86,40 @@ ssize_t weft__io_run(struct weft__op *op, enum weft__wait_reason reason, const v
     }
     struct weft__fd *entry = weft__fd_find(&weft__park_reactors()->fds, op->fd);
     bool is_own = false;
+    t->entry = entry;
     if (entry != NULL) {
         /* The number may be closed and given to another file while we try: see fdtable.h. */
-        op->life = weft__fd_life(entry);
+        uint32_t life = weft__fd_life(entry);
+        if (WEFT__UNLIKELY(op->life != 0 && op->life != life)) {
+            return -EBADF;
+        }
+        op->life = life;
         is_own = atomic_load_explicit(&entry->is_own, memory_order_relaxed);
     }
-    /* A try on somebody else's fd may wait for a disk, and a close does not wait for that; but a
-     * race detector takes close(2) under a call on the same fd for a fault: there all enter. */
+    /* A race detector takes close(2) under a call on the same fd for a fault: there all enter. */
     bool enters = is_own || (RACES_ARE_WATCHED && entry != NULL);
+    bool waits = is_own ? can_only_wait(op, entry) : might_block(op, entry);
     if (enters && !weft__fd_enter(entry)) {
         return -EBADF;
     }
-    ssize_t n = is_own && can_only_wait(op, entry) ? -EAGAIN : weft__op_try(op, is_own);
+    if (WEFT__UNLIKELY(waits) && !is_own) {
+        waits = is_of_file(op, is_own);
+    }
+    ssize_t n = waits ? -EAGAIN : try_now(op, is_own);
+    t->takes_disk = n == -EAGAIN && is_of_file(op, is_own);
     if (enters) {
         weft__fd_leave(entry);
+    }
+    return n;
+}
+
+static inline ssize_t run(struct weft__op *op, weft__io_try_fn *try_now,
+                          enum weft__wait_reason reason, const void *caller)
+{
+    struct tried t = {.entry = NULL};
+    ssize_t n = try_once(op, try_now, &t);
+    if (t.takes_disk) {
+        return wait_for_disk(op, caller);
     }
     if (n == -EAGAIN) {
         int rc = weft__park_check_scope();
@@ -70,9 +131,35 @@ ssize_t weft__io_run(struct weft__op *op, enum weft__wait_reason reason, const v
         weft__park_spend();
     }
     if ((op->flags & WEFT__OP_SHORT) != 0) {
-        weft__fd_note_drained(entry);
+        weft__fd_note_drained(t.entry);
     }
     return n;
+}
+
+ssize_t weft__io_run(struct weft__op *op, enum weft__wait_reason reason, const void *caller)
+{
+    return run(op, weft__op_try_now, reason, caller);
+}
+
+ssize_t weft__io_run_by(struct weft__op *op, weft__io_try_fn *try_now,
+                        enum weft__wait_reason reason, const void *caller)
+{
+    return run(op, try_now, reason, caller);
+}
+
+ssize_t weft__io_try(struct weft__op *op, weft__io_try_fn *try_now)
+{
+    struct tried t;
+    ssize_t n = try_once(op, try_now, &t);
+    if (n != -EAGAIN) {
+        weft__park_spend();
+    }
+    return n;
+}
+
+static uint8_t flags_for(size_t bytes)
+{
+    return bytes > WEFT__OP_LONG_BYTES ? WEFT__OP_LONG : 0;
 }
 
 static ssize_t read_some(int fd, void *buf, size_t n, const void *caller)
@@ -82,6 +169,7 @@ static ssize_t read_some(int fd, void *buf, size_t n, const void *caller)
     }
     struct weft__op_wait ow;
     weft__op_init(&ow.op, WEFT__OP_READ, fd, &ow);
+    ow.op.flags = flags_for(n);
     ow.op.buf = buf;
     ow.op.bytes = n < SSIZE_MAX ? n : SSIZE_MAX;
     return weft__io_run(&ow.op, WAIT_READ, caller);
@@ -94,6 +182,7 @@ static ssize_t write_some(int fd, const void *buf, size_t n, const void *caller)
     }
     struct weft__op_wait ow;
     weft__op_init(&ow.op, WEFT__OP_WRITE, fd, &ow);
+    ow.op.flags = flags_for(n);
     ow.op.buf = (void *)(uintptr_t)buf;
     ow.op.bytes = n < SSIZE_MAX ? n : SSIZE_MAX;
     return weft__io_run(&ow.op, WAIT_WRITE, caller);
@@ -136,8 +225,7 @@ ssize_t weft_write_full(int fd, const void *buf, size_t n)
     return (ssize_t)done;
 }
 
-static ssize_t vector(enum weft__op_kind kind, int fd, const struct iovec *iov, int count,
-                      enum weft__wait_reason reason, const void *caller)
+ssize_t weft__io_vector_bytes(const struct iovec *iov, int count)
 {
     if (count < 0 || count > VECTOR_MAX || (count > 0 && iov == NULL)) {
         return -EINVAL;
@@ -149,11 +237,19 @@ static ssize_t vector(enum weft__op_kind kind, int fd, const struct iovec *iov, 
         }
         bytes += iov[i].iov_len;
     }
-    if (bytes == 0) {
-        return 0;
+    return (ssize_t)bytes;
+}
+
+static ssize_t vector(enum weft__op_kind kind, int fd, const struct iovec *iov, int count,
+                      enum weft__wait_reason reason, const void *caller)
+{
+    ssize_t bytes = weft__io_vector_bytes(iov, count);
+    if (bytes <= 0) {
+        return bytes;
     }
     struct weft__op_wait ow;
     weft__op_init(&ow.op, kind, fd, &ow);
+    ow.op.flags = flags_for((size_t)bytes);
     ow.op.iov = iov;
     ow.op.iov_count = count;
     return weft__io_run(&ow.op, reason, caller);
@@ -169,14 +265,10 @@ ssize_t weft_writev(int fd, const struct iovec *iov, int count)
     return vector(WEFT__OP_WRITEV, fd, iov, count, WAIT_WRITE, __builtin_return_address(0));
 }
 
-/* The part of a vector that begins `skip` bytes after its start, at most PART_MAX pieces of it;
- * returns how many.  The rest comes with the next part. */
-#define PART_MAX 16
-
-static int part_of(struct iovec *part, const struct iovec *iov, int count, size_t skip)
+int weft__io_part(struct iovec *part, const struct iovec *iov, int count, size_t skip)
 {
     int n = 0;
-    for (int i = 0; i < count && n < PART_MAX; i++) {
+    for (int i = 0; i < count && n < WEFT__IO_PART; i++) {
         if (skip >= iov[i].iov_len) {
             skip -= iov[i].iov_len;
             continue;
@@ -197,8 +289,8 @@ ssize_t weft_writev_full(int fd, const struct iovec *iov, int count)
     }
     size_t done = 0;
     for (;;) {
-        struct iovec part[PART_MAX];
-        int n = part_of(part, iov, count, done);
+        struct iovec part[WEFT__IO_PART];
+        int n = weft__io_part(part, iov, count, done);
         if (n == 0) {
             return (ssize_t)done;
         }

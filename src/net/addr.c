@@ -85,8 +85,7 @@ void weft__addr_set_port(struct weft_addr *addr, int port)
     }
 }
 
-/* The index of an interface, by its number or its name. */
-static int64_t parse_interface(const char *text)
+int64_t weft__addr_parse_interface(const char *text)
 {
     int64_t n = parse_number(text, UINT32_MAX);
     if (n == 0 || *text == 0) {
@@ -109,7 +108,7 @@ static int parse_v6(struct weft_addr *addr, const char *host, int port)
     if (inet_pton(AF_INET6, digits, &ip) != 1) {
         return -EINVAL;
     }
-    int64_t index = scope != NULL ? parse_interface(scope + 1) : 0;
+    int64_t index = scope != NULL ? weft__addr_parse_interface(scope + 1) : 0;
     if (index < 0) {
         return (int)index;
     }

@@ -12,6 +12,9 @@ int weft__addr_parse_port(const char *text);
  * is neither; -ENODEV: there is no such interface. */
 int weft__addr_parse_ip(struct weft_addr *addr, const char *host, int port);
 
+/* The index of an interface, by its number or its name; -EINVAL, -ENODEV. */
+int64_t weft__addr_parse_interface(const char *text);
+
 /* Does nothing to a UNIX address. */
 void weft__addr_set_port(struct weft_addr *addr, int port);
 

@@ -4,28 +4,13 @@
 
 #include <errno.h>
 
-#include "../base/clock.h"
 #include "../base/sys.h"
 #include "../io/io.h"
 #include "../park/park.h"
 
-/* Between two tries at a UNIX listener whose backlog is full: the kernel has no event for it. */
-#define FULL_NS_MIN ((int64_t)200000)
-#define FULL_NS_MAX ((int64_t)10000000)
-
-/* 0 after the delay, or -ETIMEDOUT of a surrounding scope. */
-static int wait_for_room(int fd, int64_t delay_ns, const void *caller)
-{
-    struct weft__wait w;
-    weft__park_init(&w);
-    weft__park_until(&w, weft__clock_after(weft__clock_ns(), delay_ns), 0);
-    weft__park_begin(&w, WAIT_CONNECT, (const void *)(intptr_t)fd, caller);
-    return weft__park_wait(&w);
-}
-
 static int connect_to(int fd, const struct weft_addr *addr, const void *caller)
 {
-    int64_t delay_ns = FULL_NS_MIN;
+    int64_t delay_ns = 0;
     for (;;) {
         struct weft__op_wait ow;
         socklen_t len = addr->len;
@@ -36,15 +21,15 @@ static int connect_to(int fd, const struct weft_addr *addr, const void *caller)
         if (rc != -EAGAIN) {
             return (int)rc;
         }
-        int ended = wait_for_room(fd, delay_ns, caller);
+        /* The backlog of a UNIX listener is full: the kernel has no event for its end. */
+        int ended = weft__io_wait_a_while(fd, &delay_ns, WAIT_CONNECT, caller);
         if (ended != 0) {
             return ended;
         }
-        delay_ns = delay_ns * 2 < FULL_NS_MAX ? delay_ns * 2 : FULL_NS_MAX;
     }
 }
 
-int weft__dial(const struct weft_addr *addr, const void *caller)
+int weft__dial(const struct weft_addr *addr, const struct weft_dial_opts *opts, const void *caller)
 {
     (void)weft__park_self("weft_dial()");
     int fd = weft__sys_socket(addr->storage.ss_family, SOCK_STREAM, 0);
@@ -55,7 +40,10 @@ int weft__dial(const struct weft_addr *addr, const void *caller)
     if (fd < 0) {
         return fd;
     }
-    int rc = connect_to(fd, addr, caller);
+    int rc = opts != NULL ? weft_set_buffers(fd, opts->recv_bytes, opts->send_bytes) : 0;
+    if (rc == 0) {
+        rc = connect_to(fd, addr, caller);
+    }
     if (rc != 0) {
         (void)weft_close(fd);
         return rc;
@@ -65,7 +53,7 @@ int weft__dial(const struct weft_addr *addr, const void *caller)
 
 int weft_dial_addr(const struct weft_addr *addr)
 {
-    return weft__dial(addr, __builtin_return_address(0));
+    return weft__dial(addr, NULL, __builtin_return_address(0));
 }
 
 int weft_socket_pair(int fds[2])

@@ -3,83 +3,20 @@
 #include <weft/net.h>
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <sys/un.h>
 
 #include "../base/fatal.h"
 #include "../base/sys.h"
 #include "../base/text.h"
 #include "../io/io.h"
 #include "../reactor/driver.h"
+#include "bind.h"
 #include "names.h"
+#include "option.h"
 
 #define BACKLOG_DEFAULT 4096
 /* How long to wait for a free descriptor, first and at most. */
 #define LIMIT_NS_MIN ((int64_t)1000000)
 #define LIMIT_NS_MAX ((int64_t)100000000)
-
-/* A UNIX path whose socket nobody listens on is left over from a server that died. */
-static void remove_dead_socket(const struct weft_addr *addr)
-{
-    const struct sockaddr_un *un = (const struct sockaddr_un *)&addr->storage;
-    if (un->sun_path[0] == 0 || !weft__sys_is_socket_file(un->sun_path)) {
-        return;
-    }
-    int fd = weft__sys_socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    if (fd < 0) {
-        return;
-    }
-    int rc = weft__sys_connect(fd, (const struct sockaddr *)&addr->storage, addr->len);
-    (void)weft__sys_close(fd);
-    if (rc == -ECONNREFUSED) {
-        (void)weft__sys_unlink(un->sun_path);
-    }
-}
-
-static int set_options(int fd, const struct weft_addr *addr, const struct weft_listen_opts *opts)
-{
-    int family = addr->storage.ss_family;
-    int one = 1;
-    int rc = 0;
-    if (family != AF_UNIX) {
-        rc = weft__sys_setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    }
-    if (rc == 0 && opts->reuse_port) {
-        rc = weft__sys_setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
-    }
-    if (rc == 0 && family == AF_INET6) {
-        int v6_only = opts->v6_only ? 1 : 0;
-        rc = weft__sys_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof v6_only);
-    }
-    return rc;
-}
-
-static bool is_any_v6(const struct weft_addr *addr)
-{
-    const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)&addr->storage;
-    return addr->storage.ss_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&in->sin6_addr);
-}
-
-static int open_listener(const struct weft_addr *addr, const struct weft_listen_opts *opts)
-{
-    /* Non-blocking: see "what net/ sets" in op.h. */
-    int fd = weft__sys_socket(addr->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    if (fd < 0) {
-        return fd;
-    }
-    int rc = set_options(fd, addr, opts);
-    if (rc == 0) {
-        rc = weft__sys_bind(fd, (const struct sockaddr *)&addr->storage, addr->len);
-    }
-    if (rc == 0) {
-        rc = weft__sys_listen(fd, opts->backlog > 0 ? opts->backlog : BACKLOG_DEFAULT);
-    }
-    if (rc != 0) {
-        (void)weft__sys_close(fd);
-        return rc;
-    }
-    return weft__io_adopt(fd);
-}
 
 int weft_listen_addr(const struct weft_addr *addr, const struct weft_listen_opts *given)
 {
@@ -91,19 +28,51 @@ int weft_listen_addr(const struct weft_addr *addr, const struct weft_listen_opts
         }
         opts = *given;
     }
-    if (addr->storage.ss_family == AF_UNIX && !opts.keep_path) {
-        remove_dead_socket(addr);
+    const struct weft__bind_opts how = {
+        .type = SOCK_STREAM | SOCK_NONBLOCK, /* see "what the makers owe" in op.h */
+        .reuse_addr = true,
+        .reuse_port = opts.reuse_port != 0,
+        .v6_only = opts.v6_only != 0,
+        .keep_path = opts.keep_path != 0,
+    };
+    int fd = weft__bind(addr, &how);
+    if (fd < 0) {
+        return fd;
     }
-    int fd = open_listener(addr, &opts);
-    if (fd == -EAFNOSUPPORT && is_any_v6(addr) && !opts.v6_only) {
-        /* A system without IPv6: "any address" is then any IPv4 address. */
-        struct weft_addr v4 = {.len = sizeof(struct sockaddr_in)};
-        struct sockaddr_in *in = (struct sockaddr_in *)&v4.storage;
-        in->sin_family = AF_INET;
-        in->sin_port = htons((uint16_t)weft_addr_port(addr));
-        fd = open_listener(&v4, &opts);
+    int rc = opts.defer_accept_ns != 0 ? weft__set_defer_accept(fd, opts.defer_accept_ns) : 0;
+    if (rc == 0) {
+        rc = weft_set_buffers(fd, opts.recv_bytes, opts.send_bytes);
     }
-    return fd;
+    if (rc == 0) {
+        rc = weft__sys_listen(fd, opts.backlog > 0 ? opts.backlog : BACKLOG_DEFAULT);
+    }
+    if (rc != 0) {
+        (void)weft__sys_close(fd);
+        return rc;
+    }
+    return weft__io_adopt(fd);
+}
+
+int weft_listen_each(const struct weft_addr *addr, const struct weft_listen_opts *given, int *fds,
+                     int n)
+{
+    struct weft_listen_opts opts = given != NULL ? *given : (struct weft_listen_opts){0};
+    struct weft_addr at = *addr;
+    (void)weft__park_self("weft_listen_each()");
+    if (n < 1 || (n > 1 && addr->storage.ss_family == AF_UNIX)) {
+        return n < 1 ? -EINVAL : -EOPNOTSUPP;
+    }
+    opts.size = given != NULL ? given->size : sizeof opts;
+    opts.reuse_port = addr->storage.ss_family != AF_UNIX;
+    int rc = 0;
+    for (int i = 0; i < n && rc == 0; i++) {
+        fds[i] = weft_listen_addr(&at, &opts);
+        rc = fds[i] < 0 ? fds[i] : i == 0 ? weft_local_addr(fds[0], &at) : 0;
+        for (int k = 0; rc != 0 && k <= i; k++) {
+            (void)weft_close(fds[k]);
+        }
+    }
+    return rc;
 }
 
 /* At the first of a name's addresses that can be had. */
@@ -113,7 +82,7 @@ static int listen_by_name(const char *where, const void *caller)
     if (addrs == NULL) {
         return -ENOMEM;
     }
-    int n = weft__resolve_text(where, addrs, WEFT_RESOLVE_MAX, caller);
+    int n = weft__resolve_text(where, addrs, WEFT_RESOLVE_MAX, NULL, caller);
     int fd = n;
     for (int i = 0; i < n && (i == 0 || fd < 0); i++) {
         fd = weft_listen_addr(&addrs[i], NULL);

@@ -30,7 +30,8 @@ int weft__resolve(const char *host, const char *service, struct weft_addr *addrs
                   const struct weft_resolve_opts *opts, const void *caller);
 
 /* The addresses of "host:service", where weft_addr_parse() has none. */
-int weft__resolve_text(const char *where, struct weft_addr *addrs, int max, const void *caller);
+int weft__resolve_text(const char *where, struct weft_addr *addrs, int max,
+                       const struct weft_resolve_opts *opts, const void *caller);
 
 /* Whom names.c asks.  Tests put their own in its place, while there is no runtime. */
 struct weft__names_door {

@@ -26,7 +26,7 @@
 struct race {
     struct weft_group group;
     struct weft_chan *outcomes; /* ints: an fd or -errno */
-    int64_t delay_ns;
+    struct weft_dial_opts opts;
     int n;
     _Atomic int n_begun; /* attempts that have taken their address; each takes the next */
     int n_started;
@@ -38,7 +38,7 @@ static int attempt(void *arg)
     struct race *r = arg;
     /* relaxed: what is taken was written before the attempts were started. */
     int i = atomic_fetch_add_explicit(&r->n_begun, 1, memory_order_relaxed);
-    int fd = weft__dial(r->order[i], __builtin_return_address(0));
+    int fd = weft__dial(r->order[i], &r->opts, __builtin_return_address(0));
     int rc = weft_chan_send(r->outcomes, &fd);
     WEFT__ASSERT(rc == 0); /* there is room, and the channel is open */
     (void)rc;
@@ -62,7 +62,8 @@ void weft__dial_order(const struct weft_addr *addrs, int n, const struct weft_ad
     }
 }
 
-static struct race *race_make(const struct weft_addr *addrs, int n, int64_t delay_ns)
+static struct race *race_make(const struct weft_addr *addrs, int n,
+                              const struct weft_dial_opts *opts)
 {
     struct race *r = weft__alloc(sizeof *r + (size_t)n * sizeof r->order[0]);
     if (r == NULL) {
@@ -74,7 +75,7 @@ static struct race *race_make(const struct weft_addr *addrs, int n, int64_t dela
         return NULL;
     }
     r->n = n;
-    r->delay_ns = delay_ns;
+    r->opts = *opts;
     weft__dial_order(addrs, n, r->order);
     return r;
 }
@@ -121,7 +122,7 @@ static int run(struct race *r)
         }
         int outcome = 0;
         struct weft_case cases[] = {weft_case_recv(r->outcomes, &outcome),
-                                    weft_case_after(r->delay_ns)};
+                                    weft_case_after(r->opts.attempt_delay_ns)};
         int i = weft_select(cases, r->n_started < r->n ? 2 : 1);
         if (i < 0 || (i == 0 && outcome >= 0)) {
             return i < 0 ? i : outcome;
@@ -140,9 +141,9 @@ static int dial_any(const struct weft_addr *addrs, int n, const struct weft_dial
     const struct weft_group_opts group_opts = {.size = sizeof group_opts,
                                                .on_error = WEFT_GROUP_RUNS_ON};
     if (n == 1) {
-        return weft__dial(&addrs[0], caller);
+        return weft__dial(&addrs[0], opts, caller);
     }
-    struct race *r = race_make(addrs, n, opts->attempt_delay_ns);
+    struct race *r = race_make(addrs, n, opts);
     if (r == NULL) {
         return -ENOMEM;
     }
@@ -190,7 +191,7 @@ static int dial_by_name(const char *where, const struct weft_dial_opts *opts, co
     if (addrs == NULL) {
         return -ENOMEM;
     }
-    int rc = weft__resolve_text(where, addrs, WEFT_RESOLVE_MAX, caller);
+    int rc = weft__resolve_text(where, addrs, WEFT_RESOLVE_MAX, NULL, caller);
     if (rc > 0) {
         rc = dial_any(addrs, rc, opts, caller);
     }
@@ -208,7 +209,7 @@ static int dial_text(const char *where, const struct weft_dial_opts *given, cons
     if (rc == -EINVAL || strncmp(where, "localhost:", 10) == 0) {
         return dial_by_name(where, &opts, caller);
     }
-    return rc != 0 ? rc : weft__dial(&addr, caller);
+    return rc != 0 ? rc : weft__dial(&addr, &opts, caller);
 }
 
 int weft_dial_opts(const char *where, const struct weft_dial_opts *opts)

@@ -173,7 +173,8 @@ int weft_resolve(const char *host, const char *service, struct weft_addr *addrs,
     return weft__resolve(host, service, addrs, max, opts, __builtin_return_address(0));
 }
 
-int weft__resolve_text(const char *where, struct weft_addr *addrs, int max, const void *caller)
+int weft__resolve_text(const char *where, struct weft_addr *addrs, int max,
+                       const struct weft_resolve_opts *opts, const void *caller)
 {
     char host[WEFT__HOST_MAX + 1];
     const char *colon = strrchr(where, ':');
@@ -190,5 +191,5 @@ int weft__resolve_text(const char *where, struct weft_addr *addrs, int max, cons
     if (host[0] != '[' && strchr(host, ':') != NULL) {
         return -EINVAL;
     }
-    return weft__resolve(host, colon + 1, addrs, max, NULL, caller);
+    return weft__resolve(host, colon + 1, addrs, max, opts, caller);
 }

@@ -8,6 +8,7 @@
 #include <netinet/tcp.h>
 
 #include "../base/sys.h"
+#include "option.h"
 
 #ifndef TCP_KEEPIDLE
 #define TCP_KEEPIDLE TCP_KEEPALIVE /* macOS */
@@ -67,6 +68,11 @@ int weft_set_keepalive(int fd, int64_t idle_ns, int64_t interval_ns, int count)
         rc = set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, count);
     }
     return rc != 0 ? rc : set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+}
+
+int weft__set_defer_accept(int fd, int64_t ns)
+{
+    return ns < 0 ? -EINVAL : set_int(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, whole_seconds(ns));
 }
 
 int weft_set_buffers(int fd, size_t recv_bytes, size_t send_bytes)

@@ -92,6 +92,11 @@ static const char *const reasons[WAIT_REASON_COUNT] = {
     [WAIT_CONNECT] = "connect of fd",
     [WAIT_FD] = "fd",
     [WAIT_CLOSE] = "close of fd",
+    [WAIT_FILE] = "file of fd",
+    [WAIT_PATH] = "a path, in the pool",
+    [WAIT_FILE_LOCK] = "lock of the file of fd",
+    [WAIT_PROCESS] = "end of a child process by fd",
+    [WAIT_SIGNAL] = "signal by fd",
     [WAIT_BLOCKING] = "blocking call of",
     [WAIT_NAME] = "name",
 };
@@ -99,7 +104,9 @@ static const char *const reasons[WAIT_REASON_COUNT] = {
 static bool is_about_fd(uint8_t reason)
 {
     return reason == WAIT_READ || reason == WAIT_WRITE || reason == WAIT_ACCEPT ||
-           reason == WAIT_CONNECT || reason == WAIT_FD || reason == WAIT_CLOSE;
+           reason == WAIT_CONNECT || reason == WAIT_FD || reason == WAIT_CLOSE ||
+           reason == WAIT_FILE || reason == WAIT_FILE_LOCK ||
+           reason == WAIT_PROCESS || reason == WAIT_SIGNAL;
 }
 
 void weft__report_title(struct weft__text *t, const struct weft__snapshot *s)

@@ -265,9 +265,11 @@ static int close_in(struct weft_runtime *rt, int fd, int *rc)
     }
     int outcome = 0;
     weft__lock(&entry->lock);
-    if (entry->in_flight != NULL || entry->is_closing) {
+    bool is_own = atomic_load_explicit(&entry->is_own, memory_order_relaxed);
+    if (entry->in_flight != NULL || entry->is_closing ||
+        (!is_own && weft__fd_is_anybody_inside(entry))) {
         outcome = -EBUSY;
-    } else if (atomic_load_explicit(&entry->is_own, memory_order_relaxed)) {
+    } else if (is_own) {
         *rc = weft__fd_close(entry, fd);
         outcome = 1;
     }
@@ -292,4 +294,30 @@ int weft__park_close_outside(int fd)
     }
     weft__unlock(&weft__runtimes_lock);
     return outcome < 0 ? outcome : rc;
+}
+
+static bool is_awaited_in(struct weft_runtime *rt, int fd)
+{
+    struct weft__fd *entry = weft__fd_find(&rt->reactors.fds, fd);
+    if (entry == NULL) {
+        return false;
+    }
+    weft__lock(&entry->lock);
+    bool is_awaited = entry->in_flight != NULL;
+    weft__unlock(&entry->lock);
+    return is_awaited;
+}
+
+bool weft__park_is_awaited(int fd)
+{
+    bool is_awaited = false;
+    if (atomic_load_explicit(&weft__is_forked, memory_order_relaxed)) {
+        return false;
+    }
+    weft__lock(&weft__runtimes_lock);
+    for (struct weft_runtime *rt = weft__runtimes; rt != NULL && !is_awaited; rt = rt->next) {
+        is_awaited = is_awaited_in(rt, fd);
+    }
+    weft__unlock(&weft__runtimes_lock);
+    return is_awaited;
 }

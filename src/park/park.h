@@ -197,6 +197,9 @@ void weft__park_count_accept_wait(void);
 /* On a plain thread: close fd if no runtime has anything in flight on it, else -EBUSY. */
 int weft__park_close_outside(int fd);
 
+/* Has any runtime an operation in flight on fd?  Never so in the child of a fork. */
+bool weft__park_is_awaited(int fd);
+
 /* Submit one operation of a set (a select's): 0 in flight, 1 complete at once (op.result is set),
  * -errno not taken.  The wait has begun and is contested. */
 int weft__park_submit(struct weft__op_wait *ow);

@@ -12,11 +12,13 @@ static void blank(struct weft__fd *entry)
 {
     uint32_t next = (weft__fd_generation(entry) + 2) & ~1u;
     atomic_store_explicit(&entry->is_drained, false, memory_order_relaxed);
+    atomic_store_explicit(&entry->is_nonblocking, false, memory_order_relaxed);
     entry->is_closing = false;
     entry->ready = 0;
     entry->registered = 0;
     entry->home = -1;
     entry->closer = NULL;
+    atomic_store_explicit(&entry->is_direct, false, memory_order_relaxed);
     atomic_store_explicit(&entry->is_own, false, memory_order_relaxed);
     /* release [FD-INSIDE]: the next life may be entered.  Those who came too late take their 1
      * back. */
@@ -79,7 +81,7 @@ struct weft__fd *weft__fd_get(struct weft__fdtable *t, int fd)
     return &chunk[fd % WEFT__FD_CHUNK];
 }
 
-int weft__fd_adopt(struct weft__fdtable *t, int fd)
+static int adopt(struct weft__fdtable *t, int fd, bool drains)
 {
     if (fd / WEFT__FD_CHUNK >= WEFT__FD_CHUNKS_MAX) {
         return -EMFILE;
@@ -90,9 +92,20 @@ int weft__fd_adopt(struct weft__fdtable *t, int fd)
     }
     weft__lock(&entry->lock);
     blank(entry);
+    atomic_store_explicit(&entry->drains, drains, memory_order_relaxed);
     atomic_store_explicit(&entry->is_own, true, memory_order_relaxed);
     weft__unlock(&entry->lock);
     return 0;
+}
+
+int weft__fd_adopt(struct weft__fdtable *t, int fd)
+{
+    return adopt(t, fd, true);
+}
+
+int weft__fd_adopt_datagrams(struct weft__fdtable *t, int fd)
+{
+    return adopt(t, fd, false);
 }
 
 uint32_t weft__fd_life(struct weft__fd *entry)
@@ -145,10 +158,8 @@ void weft__fd_unlink(struct weft__fd *entry, struct weft__op *op)
  * */
 static void wait_until_alone(struct weft__fd *entry)
 {
-    /* acq_rel [FD-INSIDE] */
-    atomic_fetch_or_explicit(&entry->inside, WEFT__FD_CLOSING, memory_order_acq_rel);
-    /* acquire [FD-INSIDE] */
-    while (atomic_load_explicit(&entry->inside, memory_order_acquire) != WEFT__FD_CLOSING) {
+    weft__fd_shut(entry);
+    while (weft__fd_is_anybody_inside(entry)) {
         weft__cpu_relax();
         weft__sys_yield_cpu();
     }

@@ -7,7 +7,7 @@
  * driver that looks at the socket once more when it is given a read, the next read need not try, it
  * waits [FD-DRAINED]; and where more was there after all, it does not wait long.  Not so with
  * edge-triggered events (by_edges): urgent data, descriptors in a message and more can end a read
- * early, and no event tells of what is behind them.
+ * early, and no event tells of what is behind them.  Nor with datagrams: each of them ends a read.
  *
  * Entries are made when first needed, in chunks that are never freed while the runtime lives, so
  * an entry's address is good for ever.
@@ -27,12 +27,14 @@ struct weft__fd {
     _Atomic uint32_t generation; /* even, another one for each life of this fd number; odd while
                                     one ends; written under the lock, and noted without it by an
                                     operation before its first try, which belongs to that life */
-    _Atomic bool is_own;         /* a stream socket made by net/: closed by weft_close() only.
+    _Atomic bool is_own;         /* a socket made by net/: closed by weft_close() only.
                                    Written under the lock, read by anyone: whoever may use the fd
                                    learned of it after it was adopted */
     _Atomic uint32_t inside;     /* tries under way, and WEFT__FD_CLOSING; see weft__fd_enter() */
-    _Atomic bool drains;         /* [FD-DRAINED] holds for it; a listener: for what it accepts */
+    _Atomic bool drains;         /* [FD-DRAINED] holds for it: a stream; written as is_own */
+    _Atomic bool is_direct;      /* a file of weft_open() with O_DIRECT: a hint, of the number */
     _Atomic bool is_drained;     /* the last read has emptied it; written by readers, a hint */
+    _Atomic bool is_nonblocking; /* O_NONBLOCK is set, for good; written inside, a hint */
     bool is_closing;             /* a CLOSE has begun; no new operation is taken (-EBADF) */
     /* Of drivers that are told of readiness (readiness.h), directions and an index: */
     uint8_t ready;               /* events that came while nobody waited */
@@ -53,9 +55,10 @@ struct weft__fd *weft__fd_get(struct weft__fdtable *t, int fd);
 /* The entry if it exists already. */
 struct weft__fd *weft__fd_find(struct weft__fdtable *t, int fd);
 
-/* Say that fd is a new stream socket of ours: a new generation, nothing registered.  0 or -ENOMEM,
- * -EMFILE. */
+/* Say that fd is a new socket of ours, for a stream or for datagrams: a new generation, nothing
+ * registered.  0 or -ENOMEM, -EMFILE. */
 int weft__fd_adopt(struct weft__fdtable *t, int fd);
+int weft__fd_adopt_datagrams(struct weft__fdtable *t, int fd);
 
 /*
  * A try on a socket of ours, without the entry's lock: between enter and leave the fd is not
@@ -84,6 +87,24 @@ static inline void weft__fd_leave(struct weft__fd *entry)
     atomic_fetch_sub_explicit(&entry->inside, 1, memory_order_release);
 }
 
+/*
+ * Who has a thread do something with an fd that may take long (a file, a disk) is inside for all
+ * that time.  So who closes it by a coroutine calls weft__fd_shut() first, waits by himself until
+ * nobody is inside, and finds weft__fd_close() not waiting then.
+ */
+static inline void weft__fd_shut(struct weft__fd *entry)
+{
+    /* acq_rel [FD-INSIDE] */
+    atomic_fetch_or_explicit(&entry->inside, WEFT__FD_CLOSING, memory_order_acq_rel);
+}
+
+static inline bool weft__fd_is_anybody_inside(const struct weft__fd *entry)
+{
+    /* acquire [FD-INSIDE] */
+    uint32_t inside = atomic_load_explicit(&entry->inside, memory_order_acquire);
+    return (inside & ~WEFT__FD_CLOSING) != 0;
+}
+
 static inline uint32_t weft__fd_generation(const struct weft__fd *entry)
 {
     return atomic_load_explicit(&entry->generation, memory_order_relaxed);
@@ -97,6 +118,12 @@ uint32_t weft__fd_life(struct weft__fd *entry);
 static inline bool weft__fd_is_another(const struct weft__fd *entry, const struct weft__op *op)
 {
     return op->life != 0 && op->life != weft__fd_generation(entry);
+}
+
+/* Does a read that gives less than it asked for say that nothing is left? */
+static inline bool weft__fd_drains(const struct weft__fd *entry)
+{
+    return atomic_load_explicit(&entry->drains, memory_order_relaxed);
 }
 
 /* Before a read of a socket of ours: can it only wait?  Says so once. */
@@ -113,8 +140,10 @@ static inline bool weft__fd_take_drained(struct weft__fd *entry)
 /* After a read that gave less than it asked for. */
 static inline void weft__fd_note_drained(struct weft__fd *entry)
 {
-    /* relaxed [FD-DRAINED] */
-    atomic_store_explicit(&entry->is_drained, true, memory_order_relaxed);
+    if (weft__fd_drains(entry)) {
+        /* relaxed [FD-DRAINED] */
+        atomic_store_explicit(&entry->is_drained, true, memory_order_relaxed);
+    }
 }
 
 bool weft__fd_is_own(struct weft__fdtable *t, int fd);

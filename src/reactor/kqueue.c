@@ -143,9 +143,7 @@ static int kqueue_take(struct weft__reactor *r, struct weft__event *events, int6
 static void kqueue_wake(struct weft__reactor *r)
 {
     if (weft__reactor_begin_wake(r)) {
-        struct kevent trigger;
-        EV_SET(&trigger, WAKE_IDENT, EVFILT_USER, 0, NOTE_TRIGGER, 0, NULL);
-        (void)weft__sys_kevent(queue_of(r), &trigger, 1, NULL, 0, 0);
+        weft__sys_kevent_trigger(queue_of(r), WAKE_IDENT);
     }
 }
 

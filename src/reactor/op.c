@@ -18,7 +18,9 @@ int weft__op_events(const struct weft__op *op)
     switch (op->kind) {
     case WEFT__OP_READ:
     case WEFT__OP_READV:
+    case WEFT__OP_RECVMSG:
     case WEFT__OP_ACCEPT:
+    case WEFT__OP_SPLICE_IN:
         return POLLIN;
     case WEFT__OP_POLL:
         return op->events;
@@ -43,11 +45,26 @@ static int iov_count_max(int count)
     return count > IOV_MAX ? IOV_MAX : count;
 }
 
-void weft__op_fill_msg(struct weft__op *op)
+static bool has_header(const struct weft__op *op)
 {
+    return op->kind == WEFT__OP_RECVMSG || op->kind == WEFT__OP_SENDMSG;
+}
+
+struct msghdr *weft__op_msg(struct weft__op *op)
+{
+    if (has_header(op)) {
+        return op->hdr;
+    }
     memset(&op->msg, 0, sizeof op->msg);
     op->msg.msg_iov = (struct iovec *)op->iov;
     op->msg.msg_iovlen = (size_t)iov_count_max(op->iov_count);
+    return &op->msg;
+}
+
+int weft__op_msg_flags(const struct weft__op *op)
+{
+    int flags = has_header(op) ? op->hdr_flags : 0;
+    return flags | (weft__op_events(op) == POLLIN ? MSG_CMSG_CLOEXEC : MSG_NOSIGNAL);
 }
 
 static ssize_t try_socket(struct weft__op *op)
@@ -63,41 +80,47 @@ static ssize_t try_socket(struct weft__op *op)
     case WEFT__OP_WRITE:
         return weft__sys_send_now(op->fd, op->buf, op->bytes);
     case WEFT__OP_READV:
-        weft__op_fill_msg(op);
-        return weft__sys_recvmsg_now(op->fd, &op->msg);
+    case WEFT__OP_RECVMSG:
+        return weft__sys_recvmsg_now(op->fd, weft__op_msg(op), weft__op_msg_flags(op));
     default:
-        weft__op_fill_msg(op);
-        return weft__sys_sendmsg_now(op->fd, &op->msg);
+        return weft__sys_sendmsg_now(op->fd, weft__op_msg(op), weft__op_msg_flags(op));
     }
 }
 
-/*
- * An fd that is not ours: of any type, shared with anybody, blocking or not.  A file is always
- * ready for poll(2), yet a read that must not wait gives -EAGAIN while the page is not in memory:
- * waiting for it to become ready would turn for ever, so the disk is waited for here.
- */
-static ssize_t try_foreign(struct weft__op *op)
+static bool is_read(const struct weft__op *op)
 {
-    bool is_read = op->kind == WEFT__OP_READ || op->kind == WEFT__OP_READV;
-    bool is_vector = op->kind == WEFT__OP_READV || op->kind == WEFT__OP_WRITEV;
+    return op->kind == WEFT__OP_READ || op->kind == WEFT__OP_READV;
+}
+
+/* What is to be moved, as a vector; `one` is room for that of a single buffer. */
+static const struct iovec *vector_of(const struct weft__op *op, struct iovec *one, int *count)
+{
+    if (op->kind == WEFT__OP_READV || op->kind == WEFT__OP_WRITEV) {
+        *count = iov_count_max(op->iov_count);
+        return op->iov;
+    }
+    *count = 1;
+    *one = (struct iovec){.iov_base = op->buf, .iov_len = op->bytes};
+    return one;
+}
+
+/* An fd that is not ours: of any type, shared with anybody, blocking or not. */
+static ssize_t try_foreign(const struct weft__op *op)
+{
     struct iovec one;
-    const struct iovec *iov = &one;
-    int count = 1;
-    if (is_vector) {
-        iov = op->iov;
-        count = iov_count_max(op->iov_count);
-    } else {
-        one.iov_base = op->buf;
-        one.iov_len = op->bytes;
-    }
-    if ((op->flags & WEFT__OP_BLOCKS) == 0) {
-        ssize_t n = is_read ? weft__sys_read_now(op->fd, iov, count)
-                            : weft__sys_write_now(op->fd, iov, count);
-        if (n != -EAGAIN || !weft__sys_is_file(op->fd)) {
-            return n;
-        }
-    }
-    return is_read ? weft__sys_readv(op->fd, iov, count) : weft__sys_writev(op->fd, iov, count);
+    int count;
+    const struct iovec *iov = vector_of(op, &one, &count);
+    return is_read(op) ? weft__sys_read_now(op->fd, iov, count)
+                       : weft__sys_write_now(op->fd, iov, count);
+}
+
+ssize_t weft__op_wait_for_disk(const struct weft__op *op)
+{
+    struct iovec one;
+    int count;
+    const struct iovec *iov = vector_of(op, &one, &count);
+    return is_read(op) ? weft__sys_readv(op->fd, iov, count)
+                       : weft__sys_writev(op->fd, iov, count);
 }
 
 /* A connection that ended while it was queued is passed over, as if it had never come. */
@@ -150,7 +173,7 @@ static ssize_t try_connect(struct weft__op *op)
     return rc < 0 ? rc : -error;
 }
 
-ssize_t weft__op_try(struct weft__op *op, bool is_socket)
+ssize_t weft__op_try_now(struct weft__op *op, bool is_socket)
 {
     ssize_t n;
     switch (op->kind) {
@@ -161,7 +184,30 @@ ssize_t weft__op_try(struct weft__op *op, bool is_socket)
     case WEFT__OP_POLL:
         n = poll_now(op->fd, op->events);
         return n == 0 ? -EAGAIN : n;
+    case WEFT__OP_RECVMSG:
+    case WEFT__OP_SENDMSG:
+        return try_socket(op); /* -ENOTSOCK if it is none */
+    case WEFT__OP_SENDFILE:
+        return weft__sys_sendfile_now(op->fd, op->other, op->offset, op->part);
+    case WEFT__OP_SPLICE_IN:
+        return weft__sys_splice_now(op->fd, -1, op->other, op->part, true);
+    case WEFT__OP_SPLICE_OUT:
+        return weft__sys_splice_now(op->other, op->offset, op->fd, op->part, false);
     default:
         return is_socket ? try_socket(op) : try_foreign(op);
     }
+}
+
+/* A file is always ready for poll(2), yet a read that must not wait gives -EAGAIN while the page is
+ * not in memory: waiting for it to become ready would turn for ever. */
+ssize_t weft__op_try(struct weft__op *op, bool is_socket)
+{
+    if (is_socket || op->kind > WEFT__OP_WRITEV) {
+        return weft__op_try_now(op, is_socket);
+    }
+    ssize_t n = (op->flags & WEFT__OP_BLOCKS) == 0 ? weft__op_try_now(op, false) : -EAGAIN;
+    if (n == -EAGAIN && ((op->flags & WEFT__OP_BLOCKS) != 0 || weft__sys_is_file(op->fd))) {
+        n = weft__op_wait_for_disk(op);
+    }
+    return n;
 }

@@ -131,7 +131,7 @@ static void try_waiting(struct weft__fd *entry, unsigned ready, bool more,
         }
         ssize_t n = weft__op_try(op, op->is_socket);
         if (n != -EAGAIN) {
-            is_empty |= (op->flags & WEFT__OP_SHORT) != 0;
+            is_empty |= (op->flags & WEFT__OP_SHORT) != 0 && weft__fd_drains(entry);
             end(entry, op, n, out);
         } else if (op->kind != WEFT__OP_POLL) {
             /* A POLL that fails says nothing of the others: it may ask for less. */
@@ -211,6 +211,9 @@ int weft__readiness_submit(struct weft__reactor *r, struct weft__op *op)
 {
     struct weft__fd *entry = weft__fd_get(&r->group->fds, op->fd);
     op->reactor = r;
+    if (weft__op_is_of_file(op)) {
+        return -EOPNOTSUPP;
+    }
     if (entry == NULL) {
         return op->fd < 0 ? -EBADF : -ENOMEM;
     }

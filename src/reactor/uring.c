@@ -3,10 +3,12 @@
  * uring.c - the driver on io_uring: the kernel carries an operation out, or says when to try it.
  *
  *   fd            operation                    sent as
- *   ours          read, write, vectors         RECV, SEND, RECVMSG, SENDMSG: the kernel waits
+ *   ours          read, write, messages        RECV, SEND, RECVMSG, SENDMSG: the kernel waits
+ *   a file        FILE_READ, ..._SYNC          READV, WRITEV, FSYNC
  *   ours          accept, connect, poll        POLL_ADD, then weft__op_try(): a cancel in between
  *   somebody's    all                          loses no connection, and no fd that blocks holds
- *                                              a kernel worker
+ *   ours, set     all                          a kernel worker
+ *   O_NONBLOCK
  *
  * Who owns what.  The submission side belongs to the owner of the P alone; what it has shown to the
  * kernel, others may send (uring_ring.h).  The completion side is under reap_lock; completions are
@@ -79,10 +81,7 @@ static bool make_room(struct weft__reactor *r, unsigned n)
 {
     struct io_uring *ring = &state_of(r)->ring;
     for (int i = 0; i < ROOM_TRIES && io_uring_sq_space_left(ring) < n; i++) {
-        int rc = weft__sys_fault_now(WEFT__CALL_URING_ENTER);
-        if (rc == 0) {
-            rc = weft__ring_make_room(ring);
-        }
+        int rc = weft__ring_make_room(ring);
         weft__ring_check(rc);
         if (rc < 0) {
             handle_ready(r);
@@ -105,7 +104,9 @@ static struct io_uring_sqe *take_sqe(struct state *st, void *data, unsigned tag)
 static void send_op(struct state *st, struct weft__op *op)
 {
     struct io_uring_sqe *sqe = take_sqe(st, NULL, TAG_OP);
-    if ((op->flags & WEFT__OP_DIRECT) == 0) {
+    if (weft__op_is_of_file(op)) {
+        weft__ring_prepare_file(sqe, op);
+    } else if ((op->flags & WEFT__OP_DIRECT) == 0) {
         io_uring_prep_poll_add(sqe, op->fd, (unsigned)weft__op_events(op));
     } else {
         unsigned bytes = op->bytes > BYTES_MAX ? BYTES_MAX : (unsigned)op->bytes;
@@ -117,10 +118,11 @@ static void send_op(struct state *st, struct weft__op *op)
             io_uring_prep_send(sqe, op->fd, op->buf, bytes, MSG_NOSIGNAL);
             break;
         case WEFT__OP_READV:
-            io_uring_prep_recvmsg(sqe, op->fd, &op->msg, 0);
+        case WEFT__OP_RECVMSG:
+            io_uring_prep_recvmsg(sqe, op->fd, weft__op_msg(op), (unsigned)weft__op_msg_flags(op));
             break;
         default:
-            io_uring_prep_sendmsg(sqe, op->fd, &op->msg, MSG_NOSIGNAL);
+            io_uring_prep_sendmsg(sqe, op->fd, weft__op_msg(op), (unsigned)weft__op_msg_flags(op));
             break;
         }
         if (st->has_poll_first) {
@@ -148,7 +150,9 @@ static void request(struct weft__op *op, uint32_t want, bool is_owner)
 static void ask_cancel(struct weft__reactor *from, struct weft__op *op, int error)
 {
     int none = 0;
-    if (!atomic_compare_exchange_strong_explicit(&op->cancel_error, &none, error,
+    /* A worker that waits for a disk hears nothing: it would be asked for ever. */
+    if (weft__op_is_of_file(op) ||
+        !atomic_compare_exchange_strong_explicit(&op->cancel_error, &none, error,
                                                  memory_order_relaxed, memory_order_relaxed)) {
         return;
     }
@@ -198,16 +202,14 @@ static int begin_op(struct weft__reactor *r, struct weft__fd *entry, struct weft
         weft__unlock(&entry->lock);
         return -EBADF;
     }
-    if (!weft__fd_has_room(entry, r->group->choice.fd_ops_max)) {
+    if (!weft__op_is_of_file(op) && !weft__fd_has_room(entry, r->group->choice.fd_ops_max)) {
         weft__unlock(&entry->lock);
         return -EBUSY;
     }
     op->is_socket = atomic_load_explicit(&entry->is_own, memory_order_relaxed);
-    if (op->is_socket && op->kind <= WEFT__OP_WRITEV) {
+    if (op->is_socket && op->kind <= WEFT__OP_SENDMSG &&
+        !atomic_load_explicit(&entry->is_nonblocking, memory_order_relaxed)) {
         op->flags |= WEFT__OP_DIRECT;
-        if (op->kind >= WEFT__OP_READV) {
-            weft__op_fill_msg(op);
-        }
     }
     send_op(state_of(r), op);
     atomic_store_explicit(&op->refs, 1, memory_order_relaxed);
@@ -278,7 +280,7 @@ static void drop_ref(struct weft__reactor *r, struct weft__op *op, struct weft__
 static void settle(struct weft__reactor *r, struct weft__op *op, ssize_t n, bool is_owner,
                    struct weft__op_list *out)
 {
-    if (n == -EAGAIN || n == -EINTR || n == -ECANCELED) {
+    if ((n == -EAGAIN && !weft__op_is_of_file(op)) || n == -EINTR || n == -ECANCELED) {
         int error = atomic_load_explicit(&op->cancel_error, memory_order_relaxed);
         if (error == 0) {
             /* Somebody else was faster, the socket does not block, or the thread that had sent it
@@ -301,7 +303,7 @@ static void handle_op(struct weft__reactor *r, struct weft__op *op, int res, boo
     /* acquire [URING-ARM]: from whoever sent it last. */
     (void)atomic_load_explicit(&op->wants, memory_order_acquire);
     ssize_t n = res;
-    if (res >= 0 && (op->flags & WEFT__OP_DIRECT) == 0) {
+    if (res >= 0 && (op->flags & WEFT__OP_DIRECT) == 0 && !weft__op_is_of_file(op)) {
         if (op->kind != WEFT__OP_POLL) {
             n = weft__op_try(op, op->is_socket);
         } else {

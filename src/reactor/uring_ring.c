@@ -228,7 +228,10 @@ static bool has_poller(const struct io_uring *ring)
 
 int weft__ring_make_room(struct io_uring *ring)
 {
-    int rc = io_uring_submit(ring);
+    int rc = weft__sys_fault_now(WEFT__CALL_URING_ENTER);
+    if (rc == 0) {
+        rc = io_uring_submit(ring);
+    }
     if (rc >= 0 && has_poller(ring)) {
         rc = io_uring_sqring_wait(ring);
     }
@@ -252,6 +255,24 @@ int weft__ring_cancel(struct io_uring *ring, uint64_t user_data)
     struct io_uring_sync_cancel_reg cancel = {.addr = user_data, .fd = -1};
     int rc = io_uring_register_sync_cancel(ring, &cancel);
     return rc < 0 ? rc : 0;
+}
+
+void weft__ring_prepare_file(struct io_uring_sqe *sqe, const struct weft__op *op)
+{
+    if (op->kind == WEFT__OP_FILE_SYNC) {
+        io_uring_prep_fsync(sqe, op->fd, op->is_data_only ? IORING_FSYNC_DATASYNC : 0);
+        return;
+    }
+    unsigned count = (unsigned)op->iov_count;
+    uint64_t offset = (uint64_t)op->offset;
+    if (op->kind == WEFT__OP_FILE_READ) {
+        io_uring_prep_readv(sqe, op->fd, op->iov, count, offset);
+    } else {
+        io_uring_prep_writev(sqe, op->fd, op->iov, count, offset);
+    }
+    if ((op->flags & WEFT__OP_LONG) != 0) {
+        sqe->flags |= IOSQE_ASYNC;
+    }
 }
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "driver.h"
+#include "op.h"
 
 /* Make a ring as chosen and prove that it works; `first`, if not NULL, is one whose threads in the
  * kernel it shares.  0 or -errno: nothing is left then. */
@@ -54,6 +55,9 @@ void weft__ring_send_shown(struct io_uring *ring);
 /* By any thread: cancel what was sent with this user_data.  0, or -errno if it was not found, could
  * not be cancelled at once, or the kernel has no such call. */
 int weft__ring_cancel(struct io_uring *ring, uint64_t user_data);
+
+/* Say in an entry what an operation on a file is. */
+void weft__ring_prepare_file(struct io_uring_sqe *sqe, const struct weft__op *op);
 
 /* Can the kernel be told that a first try of a receive or send is useless? */
 static inline bool weft__ring_has_poll_first(const struct io_uring *ring)

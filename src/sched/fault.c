@@ -12,6 +12,7 @@
 #include "../base/self.h"
 #include "../base/sys.h"
 #include "sched.h"
+#include "signals.h"
 #include "watch.h"
 
 /* Beyond what the kernel needs for its frame (AVX-512 makes that large). */
@@ -158,6 +159,8 @@ void weft__fault_handlers_remove(void)
                          : old.sa_handler == on_quit || old.sa_handler == on_abort;
         if (still) {
             die_by(signals[i]);
+        } else if (signals[i] == SIGQUIT) {
+            weft__signals_forget(SIGQUIT, on_quit);
         }
     }
 }

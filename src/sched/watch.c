@@ -10,6 +10,7 @@
 #include "fault.h"
 #include "lookout.h"
 #include "sched.h"
+#include "signals.h"
 #include "stand.h"
 #include "trace.h"
 
@@ -57,6 +58,7 @@ static void *watch_main(void *arg)
     int64_t look_ns = INT64_MAX; /* when to look a second time for a deadlock */
     int64_t lookout_ns = 0;      /* when the look-out looks */
     atomic_store_explicit(&weft__lookout_sleeps, 0, memory_order_relaxed);
+    weft__signals_open();
     for (;;) {
         /* acquire [WATCH-POST] */
         uint32_t what = atomic_exchange_explicit(&posted, 0, memory_order_acquire);
@@ -85,7 +87,11 @@ static void *watch_main(void *arg)
         if ((what & WATCH_CPUS) != 0) {
             weft__stand_look();
         }
+        if ((what & WATCH_SIGNALS) != 0) {
+            weft__signals_open();
+        }
         if ((what & WATCH_LEAVE) != 0) {
+            weft__signals_shut();
             return NULL;
         }
     }
@@ -112,6 +118,7 @@ static void poison_child(void)
         return;
     }
     atomic_store_explicit(&weft__is_forked, true, memory_order_relaxed);
+    weft__signals_in_child();      /* whose handlers may lie over the next */
     weft__fault_handlers_remove(); /* they ask the watch thread */
     if (m != NULL && m->cur != NULL) {
         weft__place_in_child(m);

@@ -5,8 +5,8 @@
  * how many processors may run.  It is the look-out as well (lookout.h).
  *
  * When nothing runs it sleeps without a time-out until somebody posts; all signals are blocked in
- * it.  What it prints
- * is observe/'s business: the weft__report_ functions below are implemented there.
+ * it but those that somebody has asked for (signals.h).  What it prints is observe/'s business: the
+ * weft__report_ functions below are implemented there.
  */
 #ifndef WEFT_SCHED_WATCH_H
 #define WEFT_SCHED_WATCH_H
@@ -27,6 +27,7 @@ enum {
     WATCH_LEAVE = 8,
     WATCH_LOOK = 16, /* a P is busy while the look-out sleeps */
     WATCH_CPUS = 32, /* it is time to look how many processors may run (stand.h) */
+    WATCH_SIGNALS = 64, /* other signals are asked for (signals.h) */
 };
 
 /* A runtime has started or is about to end.  begin starts the thread and the signal handlers with

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Goal: each public call has a row in the table of tests/unit/calls.h, with what its header says of
+# Goal: each public call has a row in the table of tests/unit/calls*.h, with what its header says of
 # who may make it, in the words that include/weft.h explains.
 # Method: the names and the first words after `Threads` in the doc comments, against the rows.
 set -u
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
-table=tests/unit/calls.h
+table='tests/unit/calls*.h'
 
 awk '/^ \* weft_[a-z_0-9]+ - / { name = $2 }
      /^ \* Threads +/ { sub(/^ \* Threads +/, ""); print name, $0 }' include/weft/*.h |
@@ -16,7 +16,7 @@ awk '/^ \* weft_[a-z_0-9]+ - / { name = $2 }
             s/ any thread[.,; ].*/ ANY_THREAD/
             s/ a coroutine[.,; ].*/ COROUTINE/
             s/ a plain thread[.,; ].*/ PLAIN_THREAD/' | sort -u >"$work/headers"
-sed -nE 's/^ROW\("(weft_[a-z_0-9]+)[" ][^,]*, ([A-Z_]+),.*/\1 \2/p' "$table" |
+sed -nE 's/^ROW\("(weft_[a-z_0-9]+)[" ][^,]*, ([A-Z_]+),.*/\1 \2/p' tests/unit/calls*.h |
     sort -u >"$work/table"
 
 n_passed=$(comm -12 "$work/headers" "$work/table" | wc -l)

@@ -236,3 +236,74 @@ TEST(crawler_finds_all_pages_and_gives_up_on_one)
     /* Pages 15, 16, 31 and so on are found on the page that does not answer, and nowhere else. */
     CHECK_STR(program_output("crawler", "15", "3"), "14 pages fetched, 1 given up\n");
 }
+
+/* ---- files ---- */
+
+/* The path of a file of this content in a folder of its own. */
+static const char *file_with(const char *bytes, size_t n)
+{
+    static char path[64];
+    int fd;
+
+    snprintf(path, sizeof path, "/tmp/weft-example-XXXXXX");
+    fd = mkstemp(path);
+    CHECK_GE(fd, 0);
+    CHECK_EQ(write(fd, bytes, n), n);
+    CHECK_EQ(close(fd), 0);
+    return path;
+}
+
+/* Goal: a copy is like the original, through more blocks than there are at a time. */
+TEST(copy_copies_every_byte)
+{
+    enum { BYTES = 3000001 };
+    static char bytes[BYTES], copied[BYTES + 1];
+    char to[80];
+    uint64_t random = test_seed();
+
+    for (int i = 0; i < BYTES; i++)
+        bytes[i] = (char)test_random(&random);
+    const char *from = file_with(bytes, BYTES);
+    snprintf(to, sizeof to, "%s-copy", from);
+    CHECK_STR(program_output("copy", from, to), "3000001 bytes copied\n");
+    int fd = open(to, O_RDONLY);
+    CHECK_GE(fd, 0);
+    CHECK_EQ(read(fd, copied, BYTES + 1), BYTES);
+    CHECK(memcmp(bytes, copied, BYTES) == 0);
+    CHECK_EQ(truncate(from, 0), 0);
+    CHECK_STR(program_output("copy", from, to), "0 bytes copied\n");
+    CHECK_EQ(unlink(from), 0);
+    CHECK_EQ(unlink(to), 0);
+    struct program p = program_start(true, "copy", from, to, (char *)NULL);
+    CHECK_STR(read_to_end(p.err), "copy: no such file, directory or name\n");
+    CHECK_EQ(WEXITSTATUS(program_wait(&p, PATIENCE_MS)), 1);
+}
+
+static void expect_line(struct program *p, const char *expected)
+{
+    char line[256];
+
+    CHECK(read_line(p->out, line, sizeof line, PATIENCE_MS));
+    CHECK_STR(line, expected);
+}
+
+/* Goal: the last lines come at once, then what is added, and what is there after the file has
+ * become shorter; SIGTERM ends it well. */
+TEST(tail_follow_prints_the_end_and_what_is_added)
+{
+    const char *path = file_with("one\ntwo\nthree\n", 14);
+    struct program p = program_start(false, "tail_follow", path, "2", (char *)NULL);
+    int fd = open(path, O_WRONLY | O_APPEND);
+
+    expect_line(&p, "two");
+    expect_line(&p, "three");
+    CHECK_EQ(write(fd, "four\nfi", 7), 7);
+    expect_line(&p, "four");
+    CHECK_EQ(write(fd, "ve\n", 3), 3);
+    expect_line(&p, "five");
+    CHECK_EQ(ftruncate(fd, 0), 0);
+    CHECK_EQ(write(fd, "new\n", 4), 4);
+    expect_line(&p, "new");
+    CHECK_EQ(unlink(path), 0);
+    server_stop(&p, SIGTERM);
+}

@@ -9,6 +9,9 @@
  * matrix: once
  */
 #include "calls.h"
+#include "calls_file.h"
+#include "calls_process.h"
+#include "calls_copy.h"
 
 #include <pthread.h>
 #include <sys/resource.h>
@@ -106,6 +109,8 @@ static int build(void *arg)
     CHECK_EQ(weft_addr_parse(&t->addr, name), 0);
     CHECK_EQ(pipe(t->pipe), 0);
     CHECK_EQ(write(t->pipe[1], "xx", 2), 2);
+    t->file = weft_temp_file(NULL);
+    CHECK_EQ(weft_pwrite(t->file, "x", 1, 0), 1);
     if (weft_in_coroutine())
         spawn_some(t);
     return 0;

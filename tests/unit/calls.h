@@ -7,6 +7,7 @@
  *
  * `who` stands for the first words of the call's field `Threads`; tests/build/calls.sh compares
  * names and words with the headers, so that no call is forgotten.  A name may go on after a space.
+ * Some subjects have their rows in a file of their own, calls_*.h.
  * The call is an expression that gives a number; it finds what it needs in *t.
  */
 #ifndef WEFT_TESTS_CALLS_H
@@ -54,6 +55,7 @@ struct things {
     struct weft_addr addr;           /* where nobody listens */
     pid_t pid; /* of the process that made all this */
     int pipe[2];                     /* something to be read, and room */
+    int file;                        /* without a name */
 };
 
 struct row {
@@ -68,7 +70,8 @@ static struct row *first_row, **last_row = &first_row;
 
 #define ROW_JOIN_(a, b) a##b
 #define ROW_JOIN(a, b) ROW_JOIN_(a, b)
-#define ROW(...) ROW_AT(ROW_JOIN(call_, __LINE__), ROW_JOIN(row_, __LINE__), __VA_ARGS__)
+#define ROW(...) ROW_OF(__COUNTER__, __VA_ARGS__)
+#define ROW_OF(n, ...) ROW_AT(ROW_JOIN(call_, n), ROW_JOIN(row_, n), __VA_ARGS__)
 #define ROW_AT(call_id, row_id, name, who, in_coroutine, on_thread, in_child, number)              \
     static int64_t call_id(struct things *t)                                                       \
     {                                                                                              \
@@ -581,5 +584,7 @@ ROW("weft_resolve", ANY_THREAD, 1, 1, 1,
     weft_resolve("127.0.0.1", "80", &(struct weft_addr){0}, 1, NULL))
 ROW("weft_resolve_flush", ANY_THREAD, 0, -EINVAL, -EINVAL, weft_resolve_flush(NULL))
 ROW("weft_resolve_flush of-one", ANY_THREAD, 0, 0, 0, WITH(t->rt, weft_resolve_flush(t->rt)))
+
+#include "calls_message.h"
 
 #endif

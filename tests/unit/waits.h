@@ -13,10 +13,19 @@
  *   not in the table: weft_once_do (nobody may go on without the work: no scope ends it)
  *   not in the table: weft_group_end (no child outlives its group: no scope ends it)
  *   not in the table: weft_group_wait (waits on, for the children that it cancels: group.c)
+ *   not in the table: weft_open weft_pread weft_pwrite weft_preadv weft_pwritev weft_fsync
+ *   not in the table: weft_fdatasync weft_stat weft_lstat weft_fstat weft_truncate weft_ftruncate
+ *   not in the table: weft_rename weft_unlink weft_mkdir weft_rmdir weft_temp_file weft_dir_open
+ *   not in the table: weft_dir_next weft_file_read_all weft_file_replace weft_file_alignment
+ *                     (what has begun is waited for; what is queued: file_end.c)
  *   not in the table: weft_blocking (what has begun is waited for; what is queued: blocking.c)
  *   not in the table: weft_blocking_leave (back to a processor: no scope ends it)
+ *   not in the table: weft_spawn (what has begun is waited for: process.c)
+ *   not in the table: weft_process_free (a child that is freed ends: no scope ends it)
  *   not in the table: weft_call_on_big_stack weft_defer_end weft_exit (as the functions called do)
- *   not in the table: weft_close (ends by itself)
+ *   not in the table: weft_close weft_close_abort (end by themselves)
+ *   not in the table: weft_close_linger (closes what it waits for, whatever ends it: hangup.c)
+ *   not in the table: weft_dgram_send_train (UDP waits for no reader; else as weft_dgram_send)
  *   not in the table: weft_yield (a turn)
  *   not in the table: weft_dump weft_run weft_run_config weft_runtime_start weft_runtime_stop
  *   not in the table: weft_block_on (they block threads)
@@ -26,8 +35,12 @@
 
 #include "waits_buffer.h"
 #include "waits_calls.h"
+#include "waits_copy.h"
 #include "waits_dial.h"
+#include "waits_file.h"
 #include "waits_limit.h"
+#include "waits_message.h"
+#include "waits_process.h"
 
 /* What ends the thing that a call waits for, by those who do not wait. */
 struct closing {
@@ -136,6 +149,14 @@ static const struct row rows[] = {
     {"weft_writer_printf", call_writer_printf, drain_jam, NULL, CLOSED(close_jam, -EBADF, GONE)},
     {"weft_writer_vprintf", call_writer_vprintf, drain_jam, NULL, CLOSED(close_jam, -EBADF, GONE)},
     {"weft_writer_flush", call_writer_flush, drain_jam, NULL, CLOSED(close_jam, -EBADF, GONE)},
+    {"weft_sendfile", call_sendfile, drain_jam, NULL, CLOSED(close_jam, -EBADF, GONE)},
+    {"weft_relay_copy", call_relay_copy, write_a_byte, NULL, CLOSED(close_reader, -EBADF, GONE)},
+    {"weft_relay_copy its-end", call_relay_copy, write_a_byte, NULL, CLOSED(close_peer, 0, KEPT)},
+    {"weft_relay_copy to-no-room", call_relay_copy_to_jam, drain_jam, NULL,
+     CLOSED(close_jam, -EBADF, GONE)},
+    {"weft_copy", call_copy, write_a_byte, NULL, CLOSED(close_reader, -EBADF, GONE)},
+    {"weft_buffer_pool_get", call_buffer_pool_get, put_buffer, NULL,
+     NOT_CLOSED("to free it in use is fatal: tests/child/buffer_pool_freed_in_use.c")},
     {"weft_accept", call_accept, connect_to_listener, close_result,
      CLOSED(close_listener, -EBADF, GONE)},
     {"weft_dial", call_dial, take_from_crowd, close_result,
@@ -146,6 +167,36 @@ static const struct row rows[] = {
      CLOSED(close_crowd, -ECONNREFUSED, GONE)},
     {"weft_dial_opts", call_dial_opts, take_from_crowd, close_result,
      CLOSED(close_crowd, -ECONNREFUSED, GONE)},
+    {"weft_recv", call_recv, write_a_byte, NULL, CLOSED(close_reader, -EBADF, GONE)},
+    {"weft_recv its-end", call_recv, write_a_byte, NULL, CLOSED(close_peer, 0, KEPT)},
+    {"weft_recv_msg", call_recv_msg, write_a_byte, NULL, CLOSED(close_reader, -EBADF, GONE)},
+    {"weft_recv_fds", call_recv_fds, write_a_byte, NULL, CLOSED(close_reader, -EBADF, GONE)},
+    {"weft_peek", call_peek, write_a_byte, NULL, CLOSED(close_reader, -EBADF, GONE)},
+    {"weft_send", call_send, drain_jam, NULL, CLOSED(close_jam, -EBADF, GONE)},
+    {"weft_send_msg", call_send_msg, drain_jam, NULL, CLOSED(close_jam, -EBADF, GONE)},
+    {"weft_send_fds", call_send_fds, drain_jam, NULL, CLOSED(close_jam, -EBADF, GONE)},
+    {"weft_dgram_recv", call_dgram_recv, send_a_datagram, NULL, CLOSED(close_mail, -EBADF, GONE)},
+    {"weft_dgram_recv_many", call_dgram_recv_many, send_a_datagram, NULL,
+     CLOSED(close_mail, -EBADF, GONE)},
+    {"weft_dgram_recv_train", call_dgram_recv_train, send_a_datagram, NULL,
+     CLOSED(close_mail, -EBADF, GONE)},
+    {"weft_dgram_send", call_dgram_send, empty_crammed, NULL, CLOSED(close_crammed, -EBADF, GONE)},
+    {"weft_dgram_send to-a-name", call_dgram_send_to_a_name, empty_crammed, NULL,
+     CLOSED(close_crammed_other, -EBADF, GONE)},
+    {"weft_dgram_send_many", call_dgram_send_many, empty_crammed, NULL,
+     CLOSED(close_crammed, -EBADF, GONE)},
+    {"weft_dgram_bind", call_dgram_bind, answer_mail_lookups, close_result,
+     NOT_CLOSED("a lookup ends by itself")},
+    {"weft_dgram_dial", call_dgram_dial, answer_mail_lookups, close_result,
+     NOT_CLOSED("a lookup ends by itself")},
+    {"weft_file_lock", call_file_lock, unlock_file, unlock_again,
+     CLOSED(close_file, -EBADF, GONE)},
+    {"weft_process_wait", call_process_wait, end_child, NULL,
+     NOT_CLOSED("to free it in use is fatal: tests/child/process_freed_in_use.c")},
+    {"weft_signals_wait", call_signals_wait, send_signal, NULL,
+     NOT_CLOSED("to close it in use is fatal: tests/child/signals_closed_in_use.c")},
+    {"weft_select a-signal", call_select_signal, send_signal, NULL,
+     NOT_CLOSED("to close it in use is fatal: tests/child/signals_closed_in_use.c")},
     {"weft_resolve", call_resolve, answer_lookups, NULL, NOT_CLOSED("a lookup ends by itself")},
     {"weft_listen", call_listen, answer_lookups, close_result,
      NOT_CLOSED("a lookup ends by itself")},

@@ -20,6 +20,9 @@ struct world {
     struct weft_mutex *cond_mutex;
     bool has_changed; /* guarded by cond_mutex */
     struct weft_sem *sem;
+    struct weft_relay relay;
+    struct weft_buffer_pool *buffers; /* the only one of them is out */
+    void *buffer;                     /* which; NULL: it was put back */
     struct weft_barrier *barrier;
     struct weft_co *comer; /* to the barrier; NULL: nobody comes */
     struct weft_event *event;
@@ -42,10 +45,17 @@ struct world {
     struct weft_waker *waker;
     int fd[2];         /* nothing to be read from [1] */
     int jam[2];        /* no room to write to [0] */
+    int mail[2];       /* for datagrams: nothing to be received from [1] */
+    int crammed[3];    /* the same: no room in [1], to which [0] is connected and [2] not */
     int listener;      /* nobody comes */
     int crowd, pushed; /* a listener whose backlog is full, and one who waits in it */
     char crowd_name[64];
     char name[32]; /* whose lookup waits till the world's names are open */
+    int file, locked; /* one file opened twice, the second holds its lock */
+    struct weft_mutex *making;    /* guards the next three (waits_process.h) */
+    struct weft_signals *signals; /* NULL: nobody has asked for one */
+    struct weft_process *child;   /* NULL: none was started */
+    int child_in;                 /* or -1 */
     int closed_fd; /* one of these, or -1 */
 };
 
@@ -92,6 +102,33 @@ static int hold(void *arg)
     return 0;
 }
 
+/* UNIX names, since what is sent there is there when the call returns. */
+static int bind_mailbox(struct weft_addr *addr)
+{
+    static atomic_int n;
+    char name[64];
+
+    snprintf(name, sizeof name, "unix:@weft-mail-%d-%d", getpid(), atomic_fetch_add(&n, 1));
+    CHECK_EQ(weft_addr_parse(addr, name), 0);
+    return weft_dgram_bind_addr(addr, NULL);
+}
+
+static void build_mailboxes(struct world *w)
+{
+    struct weft_addr addr;
+
+    w->mail[1] = bind_mailbox(&addr);
+    w->mail[0] = weft_dgram_open(AF_UNIX);
+    CHECK_EQ(weft_dgram_connect(w->mail[0], &addr), 0);
+    w->crammed[1] = bind_mailbox(&addr);
+    w->crammed[0] = weft_dgram_open(AF_UNIX);
+    w->crammed[2] = weft_dgram_open(AF_UNIX);
+    CHECK_EQ(weft_dgram_connect(w->crammed[0], &addr), 0);
+    WEFT_DEADLINE (at_once, 0)
+        while (weft_dgram_send(w->crammed[0], "x", 1, NULL) == 1)
+            ;
+}
+
 static void build_sockets(struct world *w)
 {
     static atomic_int n;
@@ -110,11 +147,17 @@ static void build_sockets(struct world *w)
     snprintf(w->crowd_name, sizeof w->crowd_name, "unix:@weft-waits-%d-%d", getpid(),
              atomic_fetch_add(&n, 1));
     snprintf(w->name, sizeof w->name, "n%d.test", atomic_fetch_add(&last_world, 1) + 1);
+    char name[] = "/tmp/weft-waits-XXXXXX";
+    w->file = mkstemp(name);
+    w->locked = weft_open(name, O_RDWR, 0);
+    CHECK_EQ(unlink(name), 0);
+    CHECK_EQ(weft_file_lock(w->locked, WEFT_FILE_LOCK_EXCLUSIVE), 0);
     w->crowd = weft_listen(w->crowd_name);
     CHECK_GE(w->crowd, 0);
     CHECK_EQ(listen(w->crowd, 0), 0);
     w->pushed = weft_dial(w->crowd_name);
     CHECK_GE(w->pushed, 0);
+    build_mailboxes(w);
 }
 
 static void build(struct world *w)
@@ -129,6 +172,9 @@ static void build(struct world *w)
     w->cond_mutex = weft_mutex_make();
     w->has_changed = false;
     w->sem = weft_sem_make(0);
+    CHECK_EQ(weft_relay_open(&w->relay), 0);
+    w->buffers = weft_buffer_pool_make(1, 1);
+    CHECK_EQ(weft_buffer_pool_get(w->buffers, &w->buffer), 0);
     w->barrier = weft_barrier_make(2);
     w->comer = NULL;
     w->event = weft_event_make();
@@ -159,6 +205,10 @@ static void build(struct world *w)
     w->subscriber = weft_broadcast_subscribe(w->broadcast);
     w->watch = weft_watch_make(0, NULL);
     build_sockets(w);
+    w->making = weft_mutex_make();
+    w->signals = NULL;
+    w->child = NULL;
+    w->child_in = -1;
     w->closed_fd = -1;
 }
 
@@ -172,6 +222,8 @@ static void await_ends(void)
         CHECK_EQ(weft_runtime_stats(NULL, &stats), 0);
     } while (stats.live > 1);
 }
+
+static void let_go_of_processes(struct world *w);
 
 static void destroy(struct world *w)
 {
@@ -196,6 +248,10 @@ static void destroy(struct world *w)
     weft_cond_free(w->cond);
     weft_mutex_free(w->cond_mutex);
     weft_sem_free(w->sem);
+    CHECK_EQ(weft_relay_close(&w->relay), 0);
+    if (w->buffer != NULL)
+        weft_buffer_pool_put(w->buffers, w->buffer);
+    weft_buffer_pool_free(w->buffers);
     weft_barrier_free(w->barrier);
     weft_event_free(w->event);
     weft_wg_free(w->wg);
@@ -208,10 +264,12 @@ static void destroy(struct world *w)
     weft_broadcast_unsubscribe(w->subscriber);
     weft_broadcast_unref(w->broadcast);
     weft_watch_unref(w->watch);
-    const int fds[] = {w->fd[0],    w->fd[1], w->jam[0], w->jam[1],
-                       w->listener, w->crowd, w->pushed};
+    const int fds[] = {w->fd[0],   w->fd[1],      w->jam[0],     w->jam[1],     w->file,
+                       w->mail[0], w->mail[1],    w->crammed[0], w->crammed[1], w->locked,
+                       w->crowd,   w->crammed[2], w->listener,   w->pushed};
     for (int i = 0; i < COUNT(fds); i++)
         CHECK_EQ(weft_close(fds[i]), fds[i] == w->closed_fd ? -EBADF : 0);
+    let_go_of_processes(w);
     await_ends();
 }
 

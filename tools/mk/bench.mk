@@ -30,8 +30,18 @@ SECONDS_EACH ?= 10
 bench-hogs: $(bench_dir)/hogs
 	$(Q)$< $(SECONDS_EACH)
 
-.PHONY: bench-hogs
-.PHONY: bench bench-build bench-load bench-peers bench-quick bench-servers bench-count bench-compare
+# Reads of files, and how late others are beside them.  FILES="3 256 all": see files.c.
+$(bench_dir)/files: $(B)/obj/tools/bench/files.o $(LIB_A)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LINK) $< $(LIB_A) $(LIBS) -o $@
+
+FILES ?=
+bench-files: $(bench_dir)/files
+	$(Q)$< $(FILES)
+
+.PHONY: bench-hogs bench-files
+.PHONY: bench bench-build bench-load bench-peers bench-quick bench-servers bench-redis bench-count
+.PHONY: bench-compare
 bench-build: $(WEFT_BENCH) $(B)/examples/echo_server $(B)/examples/http_server bench-load
 
 bench-load:
@@ -58,6 +68,10 @@ bench-servers:
 	$(Q)$(MAKE) bench-peers
 	$(Q)tools/bench/servers.py --build $(bench_dir) $(BENCH) $(NAMES)
 
+# The example beside the real one, where that is installed.
+bench-redis: $(B)/examples/redis_server
+	$(Q)tools/bench/redis.py --build $(B) $(BENCH) || [ $$? -eq 77 ]
+
 bench-count: $(WEFT_BENCH)
 	$(Q)tools/bench/count.py --build $(bench_dir) $(NAMES) || [ $$? -eq 77 ]
 
@@ -65,4 +79,4 @@ BASE ?=
 bench-compare: $(WEFT_BENCH)
 	$(Q)$(bench_env) tools/bench/compare.py --base "$(BASE)" --new $(WEFT_BENCH) $(BENCH) $(NAMES)
 
--include $(bench_obj:.o=.d) $(B)/obj/tools/bench/hogs.d
+-include $(bench_obj:.o=.d) $(B)/obj/tools/bench/hogs.d $(B)/obj/tools/bench/files.d

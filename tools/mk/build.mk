@@ -5,6 +5,7 @@
 #     cflags: -DWEFT_MODEL      more compiler flags
 #     ldflags: -rdynamic        more linker flags
 #     link: none                without libweft.a (it includes the sources that it tests)
+#     link: fault               with the library of fault.mk
 
 # The three numbers stand in the header in their order.
 version_of = s/^.define WEFT_VERSION_[MP][A-Z]* *//p
@@ -40,6 +41,9 @@ test_bin := $(test_c:%.c=$(B)/%) $(test_cc:%.cc=$(B)/%)
 example_c := $(wildcard examples/*.c)
 example_cc := $(if $(have_cxx),$(wildcard examples/*.cc))
 example_bin := $(example_c:%.c=$(B)/%) $(example_cc:%.cc=$(B)/%)
+# More files of examples/NAME.c stand in examples/NAME.
+example_parts := $(wildcard examples/*/*.c)
+example_of = $(B)/$(patsubst %/,%,$(dir $1))
 
 .PHONY: all lib tests examples debug
 all: lib examples
@@ -107,7 +111,8 @@ $(LIB_SO): $(lib_obj) $(B)/objects
 	$(Q)ln -sf $(@F) $(@D)/$(SONAME) && ln -sf $(SONAME) $(@D)/libweft.so
 
 # The second-language programs of the tests are linked by their own compiler.
-link_test = lib=$(LIB_A); [ "$(call note,link,$1)" = none ] && lib=; \
+link_test = lib=$(LIB_A); \
+    case "$(call note,link,$1)" in none) lib= ;; fault) lib=$(FAULT_A) ;; esac; \
     $2 $(LINK) $(call note,ldflags,$1) $(B)/obj/$*.o $$lib $(LIBS_TEST) -o $@
 
 $(filter-out $(B)/tests/model/%,$(test_c:%.c=$(B)/%)): $(B)/%: $(B)/obj/%.o $(LIB_A)
@@ -120,11 +125,13 @@ $(test_cc:%.cc=$(B)/%): $(B)/%: $(B)/obj/%.o $(LIB_A)
 
 $(example_c:%.c=$(B)/%): $(B)/%: $(B)/obj/%.o $(LIB_A)
 	$(call say,LINK,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LINK) $< $(LIB_A) $(LIBS) -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(LINK) $(filter %.o,$^) $(LIB_A) $(LIBS) -o $@
+$(foreach part,$(example_parts),$(eval $(call example_of,$(part)): $(part:%.c=$(B)/obj/%.o)))
 
 $(example_cc:%.cc=$(B)/%): $(B)/%: $(B)/obj/%.o $(LIB_A)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CXX) $(LINK) $< $(LIB_A) $(LIBS) -o $@
 
 .SECONDARY:
--include $(lib_obj:.o=.d) $(patsubst $(B)/%,$(B)/obj/%.d,$(test_bin) $(example_bin))
+-include $(lib_obj:.o=.d) $(patsubst $(B)/%,$(B)/obj/%.d,$(test_bin) $(example_bin)) \
+         $(example_parts:%.c=$(B)/obj/%.d)

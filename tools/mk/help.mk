@@ -13,6 +13,7 @@ test
   quick          unit + asm + build + tidy, under 20 s: run before each commit
   check          quick + stress + model + fault + child + examples; never installs
   accept         the chat server under load, on every driver: some minutes
+  soak-net SOAK="connections messages"     many connections, every byte accounted for: minutes
   one T=name     one test, in a child        one T=name HERE=1 in this process
   gdb  T=name    one test under gdb
   list           names of all tests
@@ -30,7 +31,9 @@ measure (NAMES="yield mutex" takes some rows; BENCH="--rounds 3" passes options 
   bench          Weft beside its peers, interleaved: a table, JSON and a chart; an hour
   bench-quick    a few rows of it, in some minutes
   bench-servers  echo and HTTP servers under load
+  bench-redis    the Redis server of the examples beside the real one, by redis-benchmark
   bench-count    instructions of the hot paths, by callgrind
+  bench-files    reads of a file from memory and from the disk, and how late others are then
   bench-compare BASE=rev        what a change did, and its spread
   bench-build  bench-peers      build only
 look after

@@ -61,14 +61,24 @@ endif
 accept: lib examples $(call binaries,accept) $(B)/kernel
 	$(Q)$(call run,none) -j 1 $(call programs,accept)
 
+# CONNECTIONS MESSAGES, on each driver: some minutes.
+SOAK ?= 5000 10000000
+.PHONY: soak-net
+soak-net: $(B)/tests/accept/soak_net $(B)/kernel
+	$(Q)for driver in $$($(B)/kernel | grep -oE 'io_uring|epoll'); do \
+	    $(test_env) WEFT_REACTOR=$$driver $< $(SOAK) || exit 1; \
+	done
+
 # What a variant checks: everything but the tree, the tools and the models, which are the same for
 # each.
 kinds_variant := $(filter-out build tools model,$(kinds_check))
 # Under qemu-user: the emulator has a thread of its own (no deadlock is certain), handles signals
-# itself, and its memory and system calls have other limits; stress and timing say little there.
+# itself, and its memory and system calls have other limits (it looks at all memory of a call before
+# it makes it); stress and timing say little there.
 ifeq ($(VARIANT),aarch64)
   kinds_variant := unit asm examples
-  not_emulated := $(addprefix $(B)/tests/unit/,runtime signals starved calls)
+  not_emulated := $(addprefix $(B)/tests/unit/,runtime signals starved calls \
+                    conformance)
 endif
 check-variant: $(LIB_A) examples $(call binaries,$(kinds_variant)) $(B)/kernel
 	$(Q)$(call run,$(MATRIX)) $(filter-out $(not_emulated),$(call programs,$(kinds_variant)))

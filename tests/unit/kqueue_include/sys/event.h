@@ -34,6 +34,4 @@ struct kevent {
 #define EV_ERROR 0x4000
 #define EV_EOF 0x8000
 
-#define NOTE_TRIGGER 0x01000000
-
 #endif

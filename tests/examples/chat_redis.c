@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * chat_redis.c - chat servers that a Redis makes one room of: the example, or the real one where it
+ * is installed, killed and started again.
+ *
+ * link: none
+ */
+#include "chat_peer.h"
+
+/* ---- a Redis, of either kind ---- */
+
+static struct program redis_start(int port)
+{
+    char text[16];
+
+    snprintf(text, sizeof(text), "%d", port);
+    return server_start("redis_server", "--port", text);
+}
+
+static bool answers(int port)
+{
+    const struct sockaddr_in addr = {
+        .sin_family = AF_INET,
+        .sin_port = htons((uint16_t)port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int rc = connect(fd, (const struct sockaddr *)&addr, sizeof(addr));
+
+    close(fd);
+    return rc == 0;
+}
+
+static struct program real_redis_start(int port)
+{
+    struct program p = {.in = -1, .out = -1, .err = -1, .port = port};
+    const int64_t start_ms = test_now_ms();
+    char text[16];
+
+    snprintf(text, sizeof(text), "%d", port);
+    fflush(NULL);
+    p.pid = fork();
+    CHECK_GE(p.pid, 0);
+    if (p.pid == 0) {
+        dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), 1);
+        execlp("redis-server", "redis-server", "--port", text, "--bind", "127.0.0.1", "--save", "",
+               "--appendonly", "no", (char *)NULL);
+        TEST_FAIL("exec redis-server: %s", strerror(errno));
+    }
+    while (!answers(port)) {
+        CHECK_LT(test_now_ms() - start_ms, PATIENCE_MS * test_scale());
+        usleep(10000);
+    }
+    return p;
+}
+
+static void redis_kill(struct program *p)
+{
+    CHECK_EQ(kill(p->pid, SIGKILL), 0);
+    (void)program_wait(p, PATIENCE_MS);
+}
+
+/* ---- chat servers in front of it ---- */
+
+static struct program chat_start_at(int redis_port)
+{
+    char where[32];
+
+    snprintf(where, sizeof(where), "localhost:%d", redis_port);
+    return server_start("chat_server", "--port", "0", "--redis", where);
+}
+
+static void expect_redis(struct peer *peer, const char *state)
+{
+    CHECK(hear(peer) != NULL);
+    if (strncmp(peer->line, "* redis at localhost:", 21) != 0 || strstr(peer->line, state) == NULL)
+        TEST_FAIL("\"%s\" instead of a redis that is %s", peer->line, state);
+}
+
+/* Comes in, and has heard that Redis is there. */
+static struct peer join_linked(const struct program *server, const char *name)
+{
+    struct peer peer = join(server, name);
+
+    do {
+        CHECK(hear(&peer) != NULL);
+    } while (strstr(peer.line, " is there: ") == NULL);
+    return peer;
+}
+
+/* Two on different servers, each of which has its Redis: what came before one's word is over. */
+static void meet(struct peer *one, struct peer *two)
+{
+    say(one, "are you there?");
+    while (hear(two) != NULL && strstr(two->line, "are you there?") == NULL)
+        ;
+    say(two, "I am here");
+    while (hear(one) != NULL && strstr(one->line, "I am here") == NULL)
+        ;
+}
+
+/* Ann and Art on one server, Bob on another: what is said at one place is heard once by all; while
+ * Redis is away, at that place alone. */
+static void check_rooms(struct program (*start)(int), struct program redis)
+{
+    const int port = redis.port;
+    struct program here = chat_start_at(port), there = chat_start_at(port);
+    struct peer bob = join_linked(&there, "bob"), ann = join_linked(&here, "ann"), art;
+
+    meet(&ann, &bob);
+    art = join_linked(&here, "art");
+    expect(&ann, "* art joined");
+    expect(&bob, "* art joined");
+    say(&ann, "good morning");
+    expect(&art, "ann: good morning");
+    expect(&bob, "ann: good morning");
+    say(&bob, "and to you"); /* behind it, ann's own line would have come back */
+    expect(&ann, "bob: and to you");
+    expect(&art, "bob: and to you");
+    say(&art, "/nick arthur");
+    expect(&art, "* you are now arthur");
+    expect(&bob, "* art is now arthur");
+    expect(&ann, "* art is now arthur");
+    say(&bob, "/who");
+    expect(&bob, "* here: bob");
+
+    redis_kill(&redis);
+    expect_redis(&ann, "gone");
+    expect_redis(&art, "gone");
+    expect_redis(&bob, "gone");
+    say(&ann, "among ourselves");
+    expect(&art, "ann: among ourselves");
+    expect_silence(&bob);
+
+    redis = start(port);
+    expect_redis(&ann, "there");
+    expect_redis(&art, "there");
+    expect_redis(&bob, "there");
+    say(&ann, "once more");
+    expect(&art, "ann: once more");
+    expect(&bob, "ann: once more");
+    close(ann.fd);
+    expect(&art, "* ann left");
+    expect(&bob, "* ann left");
+    server_stop(&here, SIGTERM);
+    expect_silence(&bob);
+    server_stop(&there, SIGTERM);
+    redis_kill(&redis);
+}
+
+/* Goal: two servers are one room; Redis gone and back again is said there, and nobody is lost. */
+TEST(a_redis_makes_one_room_of_two_servers)
+{
+    check_rooms(redis_start, redis_start(0));
+}
+
+/* Goal: the same with the real one.
+ * Method: its port is one that the system gave out a moment before. */
+TEST(the_real_redis_makes_one_room_of_two_servers)
+{
+    struct program any;
+    int port;
+
+    if (system("command -v redis-server >/dev/null") != 0)
+        SKIP("no redis-server here");
+    any = redis_start(0);
+    port = any.port;
+    server_stop(&any, SIGTERM);
+    check_rooms(real_redis_start, real_redis_start(port));
+}
+
+/* Goal: who starts without a Redis is told so, and is served; it is found when it comes.
+ * Method: the port is one that was in use before. */
+TEST(a_redis_that_is_not_there_yet_is_waited_for)
+{
+    struct program redis = redis_start(0), server;
+    const int port = redis.port;
+    struct peer ann, bob;
+
+    server_stop(&redis, SIGTERM);
+    server = chat_start_at(port);
+    ann = join(&server, "ann");
+    expect_redis(&ann, "gone");
+    bob = join(&server, "bob");
+    expect_redis(&bob, "gone");
+    expect(&ann, "* bob joined");
+    say(&bob, "hello");
+    expect(&ann, "bob: hello");
+    redis = redis_start(port);
+    expect_redis(&ann, "there");
+    expect_redis(&bob, "there");
+    server_stop(&server, SIGTERM);
+    server_stop(&redis, SIGTERM);
+}
+
+/* Goal: anybody can publish, so what is no line is not shown; what is a line is, whatever it holds.
+ * Method: rubbish of all kinds by a plain client of Redis, and good lines at the end. */
+TEST(what_is_no_line_is_not_shown)
+{
+    static const char *const rubbish[] = {
+        "",
+        "short",
+        "0123456789abcdef",
+        "0123456789abcdef ",
+        "0123456789abcdef_no space",
+        "0123456789abcdef two\nlines",
+        "0123456789abcdef \xff\xfe",
+    };
+    struct program redis = redis_start(0), server = chat_start_at(redis.port);
+    struct peer ann = join_linked(&server, "ann");
+    struct peer from = {.fd = connect_with(&redis, 0)};
+    char text[3000], line[3100];
+
+    for (size_t i = 0; i < sizeof(rubbish) / sizeof(rubbish[0]); i++) {
+        snprintf(line, sizeof(line), "*3\r\n$7\r\nPUBLISH\r\n$9\r\nweft-chat\r\n$%zu\r\n%s\r\n",
+                 strlen(rubbish[i]), rubbish[i]);
+        send_text(from.fd, line);
+        expect(&from, ":1\r");
+    }
+    memset(text, 'x', sizeof(text));
+    text[sizeof(text) - 1] = '\0';
+    snprintf(line, sizeof(line), "PUBLISH weft-chat \"0123456789abcdef %s\"\r\n", text);
+    send_text(from.fd, line);
+    expect(&from, ":1\r");
+    send_text(from.fd, "PUBLISH weft-chat \"0123456789abcdef dan: grüße\"\r\n");
+    expect(&from, ":1\r");
+    expect(&ann, "dan: grüße");
+    expect_silence(&ann);
+    server_stop(&server, SIGTERM);
+    server_stop(&redis, SIGTERM);
+}
+
+/* Goal: a burst of lines comes through whole and in order.
+ * Method: more lines at once than the relay sends in one go. */
+TEST(many_lines_at_once_come_in_order)
+{
+    enum { LINES = 500 };
+    struct program redis = redis_start(0);
+    struct program here = chat_start_at(redis.port), there = chat_start_at(redis.port);
+    struct peer bob = join_linked(&there, "bob"), ann = join_linked(&here, "ann");
+    char text[LINES * 16] = "";
+
+    meet(&ann, &bob);
+    for (int i = 0; i < LINES; i++)
+        snprintf(text + strlen(text), 16, "line %d\n", i);
+    send_text(ann.fd, text);
+    for (int i = 0; i < LINES; i++) {
+        snprintf(text, sizeof(text), "ann: line %d", i);
+        expect(&bob, text);
+    }
+    expect_silence(&ann);
+    server_stop(&here, SIGTERM);
+    server_stop(&there, SIGTERM);
+    server_stop(&redis, SIGTERM);
+}

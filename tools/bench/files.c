@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * files.c - random reads of 4 KiB: how many a second on a processor, and how late others are then.
+ *
+ *   memory  the file is in the page cache; a plain thread with pread() for comparison
+ *   disk    it has been put out of it, and each block is read once before that is done again
+ *
+ * Beside the readers, on each processor, a coroutine that cannot leave it sleeps 1 ms at a time: it
+ * is late by as much as its processor was blocked, or had no CPU.  The second part is told by the
+ * kernel (schedstat) and taken away in the columns "blocked".  A plain thread that does the same
+ * shows what the machine adds.  "waited" is the part of the reads that were not had at once.
+ *
+ * usage: files [SECONDS [MIB [all]]]     3 s a row and 256 MiB if not said.  "all" puts everything
+ * out of memory, what the file system knows of the file too: that takes root.
+ *
+ * Exits with 1 if there are less than 300,000 reads a second from memory, or if a processor was
+ * blocked for more than 1 ms in one of 1,000 ticks, beside reads from the disk.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <weft.h>
+
+#define BLOCK 4096
+#define TICK_NS (1 * WEFT_MS)
+#define READS_WANTED 300000
+#define BLOCKED_NS_MAX (1 * WEFT_MS)
+#define PROCS_MAX 16
+#define READERS_MAX 64
+#define READERS_OF_MEMORY 4 /* a processor */
+#define READERS_OF_DISK READERS_MAX
+
+static int64_t run_ns = 3 * WEFT_SEC;
+static int64_t n_blocks = 256 * (1 << 20) / BLOCK;
+static bool drops_all;
+static int file;
+static uint32_t *order; /* all blocks, shuffled */
+
+static void must(bool is_good, const char *what, int64_t rc)
+{
+    if (!is_good) {
+        fprintf(stderr, "files: %s: %s\n", what, rc < 0 ? weft_strerror((int)rc) : "failed");
+        exit(2);
+    }
+}
+
+static uint64_t draw(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+/* ---- how late ---- */
+
+struct ticks {
+    int64_t *late_ns;
+    size_t n, room;
+};
+
+static struct ticks make_ticks(int n_tickers)
+{
+    struct ticks t = {.room = (size_t)(run_ns / TICK_NS + 10000) * (size_t)n_tickers};
+
+    t.late_ns = malloc(t.room * sizeof *t.late_ns);
+    must(t.late_ns != NULL, "malloc", -ENOMEM);
+    return t;
+}
+
+static void note(struct ticks *t, int64_t late_ns)
+{
+    if (t->n < t->room)
+        t->late_ns[t->n++] = late_ns;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static int64_t part_ns(const struct ticks *t, double part)
+{
+    const size_t i = (size_t)(part * (double)t->n);
+
+    return t->n == 0 ? 0 : t->late_ns[i < t->n ? i : t->n - 1];
+}
+
+static void print_ticks(struct ticks *t)
+{
+    qsort(t->late_ns, t->n, sizeof *t->late_ns, by_value);
+    printf("  %6.3f %6.3f %6.3f", (double)part_ns(t, 0.5) / 1e6, (double)part_ns(t, 0.999) / 1e6,
+           (double)part_ns(t, 1) / 1e6);
+}
+
+/* How long a thread has waited for a CPU so far; 0 where the kernel does not tell. */
+static int64_t wait_for_cpu_ns(int schedstat)
+{
+    char text[96] = "";
+    long long waited_ns = 0;
+
+    if (pread(schedstat, text, sizeof text - 1, 0) > 0)
+        (void)sscanf(text, "%*d %lld", &waited_ns);
+    return waited_ns;
+}
+
+/* ---- a row ---- */
+
+struct row {
+    bool is_of_disk;
+    atomic_bool is_over, ticks_are_over;
+    atomic_ullong n_reads;
+    atomic_llong next; /* block in `order` */
+    struct ticks late[PROCS_MAX], blocked[PROCS_MAX], on_thread;
+};
+
+static int tick(void *arg)
+{
+    struct row *row = arg;
+    const int p = weft_thread_index(); /* it stays there */
+    const int schedstat = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+    int64_t waited_ns = wait_for_cpu_ns(schedstat);
+
+    while (!atomic_load(&row->ticks_are_over)) {
+        const int64_t due = weft_now() + TICK_NS;
+        must(weft_sleep_until(due) == 0, "weft_sleep_until", -1);
+        const int64_t late_ns = weft_now() - due, before_ns = waited_ns;
+        waited_ns = wait_for_cpu_ns(schedstat);
+        const int64_t blocked_ns = late_ns - (waited_ns - before_ns);
+        note(&row->late[p], late_ns);
+        note(&row->blocked[p], blocked_ns > 0 ? blocked_ns : 0);
+    }
+    close(schedstat);
+    return 0;
+}
+
+static void *tick_on_thread(void *arg)
+{
+    struct row *row = arg;
+
+    prctl(PR_SET_TIMERSLACK, 1UL);
+    while (!atomic_load(&row->ticks_are_over)) {
+        const int64_t due = weft_now() + TICK_NS;
+        const struct timespec ts = {due / WEFT_SEC, due % WEFT_SEC};
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+        note(&row->on_thread, weft_now() - due);
+    }
+    return NULL;
+}
+
+static void read_block(int64_t index)
+{
+    uint64_t block[BLOCK / sizeof(uint64_t)];
+    const ssize_t n = weft_pread(file, block, BLOCK, index * BLOCK);
+
+    must(n == BLOCK, "weft_pread", n);
+    must(block[0] == (uint64_t)index, "another block was read", -EIO);
+}
+
+static int read_from_memory(void *arg)
+{
+    struct row *row = arg;
+    uint64_t state = (uint64_t)weft_now() ^ (uintptr_t)&state, n = 0;
+
+    for (; !atomic_load_explicit(&row->is_over, memory_order_relaxed); n++)
+        read_block((int64_t)(draw(&state) % (uint64_t)n_blocks));
+    atomic_fetch_add(&row->n_reads, n);
+    return 0;
+}
+
+static int read_from_disk(void *arg)
+{
+    struct row *row = arg;
+    int64_t i;
+
+    while (!atomic_load(&row->is_over) && (i = atomic_fetch_add(&row->next, 1)) < n_blocks) {
+        read_block(order[i]);
+        atomic_fetch_add(&row->n_reads, 1);
+    }
+    return 0;
+}
+
+/* On a thread that may block. */
+static int drop(void *unused)
+{
+    (void)unused;
+    int rc = -posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+    if (rc == 0 && drops_all) {
+        int fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+        rc = fd >= 0 && write(fd, "3", 1) == 1 ? 0 : -errno;
+        if (fd >= 0)
+            close(fd);
+    }
+    return rc;
+}
+
+static void run_readers(struct row *row, int n)
+{
+    struct weft_co *readers[READERS_MAX];
+
+    for (int i = 0; i < n; i++)
+        readers[i] = weft_go_with(row->is_of_disk ? read_from_disk : read_from_memory, row);
+    for (int i = 0; i < n; i++)
+        must(weft_join(readers[i], NULL) == 0, "weft_join", -1);
+}
+
+static int end_later(void *arg)
+{
+    struct row *row = arg;
+
+    must(weft_sleep(run_ns) == 0, "weft_sleep", -1);
+    atomic_store(&row->is_over, true);
+    return 0;
+}
+
+/* How long the reads took; what puts the file out of memory does not count. */
+static int64_t read_till_the_end(struct row *row)
+{
+    int64_t ns = 0;
+
+    do {
+        int rc = 0;
+        if (row->is_of_disk) {
+            must(weft_blocking(drop, NULL, &rc) == 0 && rc == 0, "the page cache", rc);
+            atomic_store(&row->next, 0);
+        }
+        const int64_t begin = weft_now();
+        run_readers(row, row->is_of_disk ? READERS_OF_DISK
+                                         : READERS_OF_MEMORY * weft_runtime_procs(NULL));
+        ns += weft_now() - begin;
+    } while (!atomic_load(&row->is_over));
+    return ns;
+}
+
+static uint64_t count_waits(void)
+{
+    struct weft_stats stats = {.size = sizeof stats};
+
+    must(weft_runtime_stats(NULL, &stats) == 0, "weft_runtime_stats", -1);
+    return stats.ops + stats.blocking_calls;
+}
+
+/* Prints the row; 1 if it misses what is wanted. */
+static int print_row(struct row *row, int64_t ns, uint64_t n_waits)
+{
+    const int procs = weft_runtime_procs(NULL);
+    const uint64_t n = atomic_load(&row->n_reads);
+    const double rate = (double)n / ((double)ns / 1e9) / procs;
+
+    for (int p = 1; p < procs; p++)
+        for (size_t i = 0; i < row->late[p].n; i++) {
+            note(&row->late[0], row->late[p].late_ns[i]);
+            note(&row->blocked[0], row->blocked[p].late_ns[i]);
+        }
+    printf("%5d  %-8s  %-6s %10.0f  %5.1f %%", procs, weft_runtime_reactor(NULL),
+           row->is_of_disk ? "disk" : "memory", rate, 100 * (double)n_waits / (double)n);
+    print_ticks(&row->late[0]);
+    print_ticks(&row->blocked[0]);
+    print_ticks(&row->on_thread);
+    putchar('\n');
+    fflush(stdout);
+    return row->is_of_disk ? part_ns(&row->blocked[0], 0.999) > BLOCKED_NS_MAX
+                           : rate < READS_WANTED;
+}
+
+static int run_row(void *arg)
+{
+    struct row row = {.is_of_disk = *(const bool *)arg, .on_thread = make_ticks(1)};
+    const int procs = weft_runtime_procs(NULL);
+    struct weft_co *tickers[PROCS_MAX], *end;
+    pthread_t thread;
+
+    for (int p = 0; p < procs; p++) {
+        row.late[p] = make_ticks(p == 0 ? procs : 1);
+        row.blocked[p] = make_ticks(p == 0 ? procs : 1);
+        tickers[p] = weft_go_with(tick, &row, .pinned = 1, .on_p = WEFT_ON_P(p));
+    }
+    must(pthread_create(&thread, NULL, tick_on_thread, &row) == 0, "pthread_create", -1);
+    end = weft_go_with(end_later, &row);
+    const uint64_t waits = count_waits();
+    const int64_t ns = read_till_the_end(&row);
+    const uint64_t n_waits = count_waits() - waits;
+    atomic_store(&row.ticks_are_over, true);
+    must(weft_join(end, NULL) == 0, "weft_join", -1);
+    for (int p = 0; p < procs; p++)
+        must(weft_join(tickers[p], NULL) == 0, "weft_join", -1);
+    must(pthread_join(thread, NULL) == 0, "pthread_join", -1); /* it wakes within 1 ms */
+    const int status = print_row(&row, ns, n_waits);
+    for (int p = 0; p < procs; p++) {
+        free(row.late[p].late_ns);
+        free(row.blocked[p].late_ns);
+    }
+    free(row.on_thread.late_ns);
+    return status;
+}
+
+/* ---- all of them ---- */
+
+static void make_file(void)
+{
+    static uint64_t block[BLOCK / sizeof(uint64_t)];
+    uint64_t state = 0x77656674;
+
+    file = weft_temp_file(NULL);
+    must(file >= 0, "weft_temp_file", file);
+    order = malloc((size_t)n_blocks * sizeof *order);
+    must(order != NULL, "malloc", -ENOMEM);
+    for (int64_t i = 0; i < n_blocks; i++) {
+        const int64_t k = (int64_t)(draw(&state) % (uint64_t)(i + 1));
+        order[i] = order[k];
+        order[k] = (uint32_t)i;
+        block[0] = (uint64_t)i;
+        const ssize_t n = weft_pwrite(file, block, BLOCK, i * BLOCK);
+        must(n == BLOCK, "weft_pwrite", n);
+    }
+    const int rc = weft_fsync(file);
+    must(rc == 0, "weft_fsync", rc);
+    must(posix_fadvise(file, 0, 0, POSIX_FADV_RANDOM) == 0, "posix_fadvise", -1);
+}
+
+static void bring_into_memory(void)
+{
+    static char block[BLOCK];
+
+    for (int64_t i = 0; i < n_blocks; i++)
+        must(pread(file, block, BLOCK, i * BLOCK) == BLOCK, "pread", -1);
+}
+
+static void read_on_thread(void)
+{
+    static uint64_t block[BLOCK / sizeof(uint64_t)];
+    uint64_t state = 0x77656674, n = 0;
+    const int64_t begin = weft_now(), end = begin + run_ns;
+
+    for (; n % 64 != 0 || weft_now() < end; n++) {
+        const int64_t i = (int64_t)(draw(&state) % (uint64_t)n_blocks);
+        must(pread(file, block, BLOCK, i * BLOCK) == BLOCK && block[0] == (uint64_t)i, "pread", -1);
+    }
+    const double seconds = (double)(weft_now() - begin) / 1e9;
+    printf("    -  %-8s  memory %10.0f\n", "thread", (double)n / seconds);
+    fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+    static const enum weft_reactor reactors[] = {WEFT_REACTOR_IO_URING, WEFT_REACTOR_EPOLL};
+    const long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    const int most = n_cpus < PROCS_MAX ? (int)n_cpus : PROCS_MAX;
+    int status = 0;
+
+    if (argc > 1)
+        run_ns = (int64_t)(atof(argv[1]) * 1e9);
+    if (argc > 2)
+        n_blocks = (int64_t)(atof(argv[2]) * (1 << 20)) / BLOCK;
+    drops_all = argc > 3 && strcmp(argv[3], "all") == 0;
+    if (argc > 4 || (argc > 3 && !drops_all) || run_ns <= 0 || n_blocks <= 0 ||
+        n_blocks > UINT32_MAX) {
+        fputs("usage: files [SECONDS [MIB [all]]]\n", stderr);
+        return 2;
+    }
+    make_file();
+    printf("random reads of 4 KiB from %lld MiB; lateness of sleepers of 1 ms, in ms\n",
+           (long long)n_blocks * BLOCK >> 20);
+    printf("                          reads a                     late                blocked");
+    printf("          a thread late\n");
+    printf("procs  reactor   from    s and P   waited     p50  p99.9    max     p50  p99.9    max");
+    printf("     p50  p99.9    max\n");
+    bring_into_memory();
+    read_on_thread();
+    for (int is_of_disk = 0; is_of_disk <= 1; is_of_disk++)
+        for (int procs = 1; procs <= most; procs = procs == 1 && most > 1 ? most : most + 1)
+            for (size_t i = 0; i < sizeof reactors / sizeof *reactors; i++) {
+                bool of_disk = is_of_disk != 0;
+                status |= weft_run_with(run_row, &of_disk, .procs = procs, .reactor = reactors[i]);
+            }
+    return status;
+}
