@@ -149,6 +149,7 @@ int weft__sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
 int weft__sys_getpeername(int fd, struct sockaddr *addr, socklen_t *len);
 int weft__sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
 int weft__sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+int weft__sys_family(int fd); /* of a socket: AF_INET, ...; or -errno */
 
 /* Ask the name services, which may take long: how many addresses, at least 1, or -errno.  service
  * may be NULL. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "sys_result.h"
 
@@ -43,4 +44,42 @@ void weft__sys_timer_slack(int64_t ns)
 size_t weft__sys_signal_stack_bytes(void)
 {
     return (size_t)MINSIGSTKSZ;
+}
+
+/* What a part of a file's bytes takes on its way: what is not written is read again. */
+#define PART_BYTES 16384
+
+static ssize_t copy_from_file(int out, int file, int64_t offset, size_t bytes)
+{
+    char part[PART_BYTES];
+    struct iovec iov = {part, bytes < sizeof part ? bytes : sizeof part};
+    ssize_t n;
+    do {
+        n = weft__result_long(pread(file, part, iov.iov_len, offset));
+    } while (n == -EINTR);
+    if (n <= 0) {
+        return n;
+    }
+    iov.iov_len = (size_t)n;
+    return weft__sys_write_now(out, &iov, 1);
+}
+
+ssize_t weft__sys_sendfile_now(int out, int file, int64_t offset, size_t bytes)
+{
+    return copy_from_file(out, file, offset, bytes);
+}
+
+/* What was taken from a pipe could not be put back. */
+ssize_t weft__sys_splice_now(int in, int64_t offset, int out, size_t bytes, bool is_read)
+{
+    (void)is_read;
+    return offset >= 0 ? copy_from_file(out, in, offset, bytes) : -EINVAL;
+}
+
+int weft__sys_direct_alignment(int fd, uint32_t *memory, uint32_t *offset)
+{
+    (void)fd;
+    *memory = 0;
+    *offset = 0;
+    return -ENOSYS;
 }

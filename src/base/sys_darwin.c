@@ -139,3 +139,12 @@ void weft__sys_signal_registers(const void *ucontext, uintptr_t registers[WEFT__
     registers[32] = (uintptr_t)mc->__ss.__pc;
 #endif
 }
+
+/* Its libc shows folders by readdir(3) alone, whose place in a folder is the stream's own. */
+ssize_t weft__sys_read_dir(int fd, void *records, size_t bytes)
+{
+    (void)fd;
+    (void)records;
+    (void)bytes;
+    return -ENOSYS;
+}

@@ -11,27 +11,7 @@
 
 #include "compiler.h"
 #include "sys_result.h"
-
-#ifndef RWF_NOWAIT
-#define RWF_NOWAIT 8
-
-#ifdef __linux__ /* musl 1.2.4 and before */
-#include <sys/syscall.h>
-
-static ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t at, int flags)
-{
-    return syscall(SYS_preadv2, fd, iov, (long)count, (long)at, 0L, flags);
-}
-
-static ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t at, int flags)
-{
-    return syscall(SYS_pwritev2, fd, iov, (long)count, (long)at, 0L, flags);
-}
-#else /* no other kernel can say "not now" of any fd */
-#define preadv2(fd, iov, count, at, flags) ((void)(fd), errno = EOPNOTSUPP, -1)
-#define pwritev2 preadv2
-#endif
-#endif
+#include "sys_try.h"
 
 /* For calls that move bytes: one that is let through may be cut short. */
 #define FAULT_OR_SHORT(call, bytes)                                                                \
@@ -214,6 +194,32 @@ ssize_t weft__sys_sendmsg_now(int fd, const struct msghdr *msg, int flags)
     return n;
 }
 
+#ifdef __APPLE__
+/* One by one; what came before an error counts. */
+static int recvmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags, void *none)
+{
+    unsigned n = 0;
+    (void)none;
+    for (; n < count; n++) {
+        ssize_t bytes = recvmsg(fd, &msgs[n].msg_hdr, flags);
+        if (bytes < 0) {
+            return n > 0 ? (int)n : -1;
+        }
+        msgs[n].msg_len = (unsigned)bytes;
+    }
+    return (int)n;
+}
+
+static int sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
+{
+    unsigned n = 0;
+    while (n < count && sendmsg(fd, &msgs[n].msg_hdr, flags) >= 0) {
+        n++;
+    }
+    return n > 0 ? (int)n : -1;
+}
+#endif
+
 int weft__sys_recvmmsg_now(int fd, struct mmsghdr *msgs, unsigned count, int flags)
 {
     FAULT(READ);
@@ -394,6 +400,22 @@ int weft__sys_setsockopt(int fd, int level, int name, const void *value, socklen
 {
     FAULT(SOCKOPT);
     return weft__result(setsockopt(fd, level, name, value, len));
+}
+
+int weft__sys_family(int fd)
+{
+    FAULT(SOCKOPT);
+#ifdef SO_DOMAIN
+    int family = 0;
+    socklen_t len = sizeof family;
+    int rc = weft__result(getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len));
+    return rc < 0 ? rc : family;
+#else
+    struct sockaddr_storage addr = {.ss_family = AF_UNSPEC};
+    socklen_t len = sizeof addr;
+    int rc = weft__result(getsockname(fd, (struct sockaddr *)&addr, &len));
+    return rc < 0 ? rc : addr.ss_family;
+#endif
 }
 
 int weft__sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)

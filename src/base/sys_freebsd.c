@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* sys_freebsd.c - what only FreeBSD is asked so. */
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <pthread_np.h>
@@ -144,4 +145,27 @@ void weft__sys_signal_registers(const void *ucontext, uintptr_t registers[WEFT__
     registers[31] = (uintptr_t)mc->mc_gpregs.gp_sp;
     registers[32] = (uintptr_t)mc->mc_gpregs.gp_elr;
 #endif
+}
+
+/* The records of getdents64(2), out of ours, which are longer. */
+ssize_t weft__sys_read_dir(int fd, void *records, size_t bytes)
+{
+    struct dirent room[64];
+    char *to = records;
+    off_t base;
+    ssize_t n = weft__result_long(
+        getdirentries(fd, (char *)room, bytes < sizeof room ? bytes : sizeof room, &base));
+    for (ssize_t at = 0; at < n;) {
+        const struct dirent *from = (const struct dirent *)((const char *)room + at);
+        uint16_t size = (uint16_t)((19 + from->d_namlen + 1 + 7) & ~7);
+        uint64_t inode = from->d_fileno;
+        memcpy(to, &inode, 8);
+        memset(to + 8, 0, 8);
+        memcpy(to + 16, &size, 2);
+        to[18] = (char)from->d_type;
+        memcpy(to + 19, from->d_name, (size_t)from->d_namlen + 1);
+        to += size;
+        at += from->d_reclen;
+    }
+    return n < 0 ? n : to - (char *)records;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* sys_linux.c - what only Linux is asked so: futexes, fences in other threads, threads by number,
- * affinity, advice on memory. */
+ * affinity, advice on memory, copies inside the kernel, folders. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
@@ -11,6 +12,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <ucontext.h>
@@ -188,4 +190,53 @@ void weft__sys_signal_registers(const void *ucontext, uintptr_t registers[WEFT__
     registers[31] = uc->uc_mcontext.sp;
     registers[32] = uc->uc_mcontext.pc;
 #endif
+}
+
+ssize_t weft__sys_sendfile_now(int out, int file, int64_t offset, size_t bytes)
+{
+    FAULT(WRITE);
+    ssize_t n;
+    do {
+        off_t at = offset;
+        n = weft__result_long(sendfile(out, file, &at, bytes));
+    } while (n == -EINTR);
+    return n;
+}
+
+ssize_t weft__sys_splice_now(int in, int64_t offset, int out, size_t bytes, bool is_read)
+{
+    int fault = weft__fault(is_read ? WEFT__CALL_READ : WEFT__CALL_WRITE);
+    if (WEFT__UNLIKELY(fault != 0)) {
+        return fault;
+    }
+    ssize_t n;
+    do {
+        loff_t at = offset;
+        n = weft__result_long(
+            splice(in, offset < 0 ? NULL : &at, out, NULL, bytes, SPLICE_F_NONBLOCK));
+    } while (n == -EINTR);
+    return n;
+}
+
+ssize_t weft__sys_read_dir(int fd, void *records, size_t bytes)
+{
+    FAULT(FILE);
+    return weft__result_long(syscall(SYS_getdents64, fd, records, bytes));
+}
+
+/* The words of struct statx that we want; headers older than Linux 6.1 do not name them. */
+enum { STATX_MASK = 0, STATX_MEMORY_ALIGN = 38, STATX_OFFSET_ALIGN = 39, STATX_WORDS = 64 };
+#define ASK_DIRECT 0x2000U
+
+int weft__sys_direct_alignment(int fd, uint32_t *memory, uint32_t *offset)
+{
+    FAULT(FILE);
+    uint32_t words[STATX_WORDS] = {0};
+    int rc = weft__result((int)syscall(SYS_statx, fd, "", AT_EMPTY_PATH, ASK_DIRECT, words));
+    if (rc == 0 && (words[STATX_MASK] & ASK_DIRECT) == 0) {
+        rc = -ENOSYS;
+    }
+    *memory = words[STATX_MEMORY_ALIGN];
+    *offset = words[STATX_OFFSET_ALIGN];
+    return rc;
 }

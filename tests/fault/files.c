@@ -13,6 +13,7 @@
 #define _GNU_SOURCE
 #include "base/memory.c"
 #include "base/sys.c"
+#include "base/sys_linux.c"
 #include "base/sys_fd.c"
 #include "base/sys_file.c"
 

@@ -12,6 +12,7 @@
 #define _GNU_SOURCE
 #include "base/memory.c"
 #include "base/sys.c"
+#include "base/sys_linux.c"
 #include "base/sys_fd.c"
 #include "base/sys_process.c"
 #include "base/sys_copy.c"

@@ -75,6 +75,7 @@ void fault_at(const struct fault_site *site);
 #define weft__sys_getpeername(...) FAULT_AT(weft__sys_getpeername, __VA_ARGS__)
 #define weft__sys_setsockopt(...) FAULT_AT(weft__sys_setsockopt, __VA_ARGS__)
 #define weft__sys_getsockopt(...) FAULT_AT(weft__sys_getsockopt, __VA_ARGS__)
+#define weft__sys_family(...) FAULT_AT(weft__sys_family, __VA_ARGS__)
 #define weft__sys_eventfd(...) FAULT_AT(weft__sys_eventfd, __VA_ARGS__)
 #define weft__sys_epoll_create(...) FAULT_AT(weft__sys_epoll_create, __VA_ARGS__)
 #define weft__sys_epoll_ctl(...) FAULT_AT(weft__sys_epoll_ctl, __VA_ARGS__)
