@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sys_try.h - for sys*.c alone: preadv2() and pwritev2() where the C library has none. */
+/* sys_try.h - for sys*.c and tests: preadv2() and pwritev2() where the C library has none. */
 #ifndef WEFT_BASE_SYS_TRY_H
 #define WEFT_BASE_SYS_TRY_H
 
