@@ -16,7 +16,7 @@
 static struct through {
     struct weft_relay relay;
     int end[2]; /* a pipe: the other side of the copy */
-    bool is_in_use;
+    atomic_bool is_in_use;
 } throughs[2];
 static int five_bytes; /* a file */
 
@@ -42,11 +42,10 @@ static void close_throughs(void)
 
 static struct through *take_through(void)
 {
-    struct through *t = throughs[0].is_in_use ? &throughs[1] : &throughs[0];
+    bool first = !atomic_exchange(&throughs[0].is_in_use, true);
 
-    CHECK(!t->is_in_use);
-    t->is_in_use = true;
-    return t;
+    CHECK(first || !atomic_exchange(&throughs[1].is_in_use, true));
+    return &throughs[first ? 0 : 1];
 }
 
 static ssize_t take_in(struct scene *s, size_t limit)
@@ -57,7 +56,7 @@ static ssize_t take_in(struct scene *s, size_t limit)
 
     if (n > 0)
         CHECK_EQ(read(t->end[0], bytes, sizeof bytes), n);
-    t->is_in_use = false;
+    atomic_store(&t->is_in_use, false);
     return checked(n, bytes);
 }
 
@@ -84,7 +83,7 @@ static ssize_t give_out(struct scene *s, size_t limit)
     if (weft_relay_held(&t->relay) == 0 && limit > 0)
         CHECK_EQ(write(t->end[1], "hello", 5), 5);
     ssize_t n = weft_relay_copy(&t->relay, s->fd, t->end[0], limit);
-    t->is_in_use = false;
+    atomic_store(&t->is_in_use, false);
     return n;
 }
 
