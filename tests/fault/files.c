@@ -14,6 +14,7 @@
 #include "base/memory.c"
 #include "base/sys.c"
 #include "base/sys_linux.c"
+#include "base/sys_epoll.c"
 #include "base/sys_fd.c"
 #include "base/sys_file.c"
 

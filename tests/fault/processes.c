@@ -13,6 +13,7 @@
 #include "base/memory.c"
 #include "base/sys.c"
 #include "base/sys_linux.c"
+#include "base/sys_epoll.c"
 #include "base/sys_fd.c"
 #include "base/sys_process.c"
 #include "base/sys_copy.c"

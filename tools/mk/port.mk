@@ -33,8 +33,14 @@ cross:
 	    $(MAKE) CC="$(ZIG) cc -target $$target" AR="$(ZIG) ar" CXX=none LIBURING=no \
 	        BUILD=$(BUILD)/cross/$$target CROSS_TARGET=$$target cross-one || exit 1; \
 	done
-cross-one: $(LIB_A) $(B)/examples/hello
-	@echo "cross $(CROSS_TARGET): libweft.a of $(words $(lib_obj)) objects, hello is linked"
+# With all of the library, so that no part of it calls what is not there.
+cross_all = $(if $(filter darwin,$(SYSTEM)),-Wl$(comma)-force_load$(comma)$(LIB_A),\
+              -Wl$(comma)--whole-archive $(LIB_A) -Wl$(comma)--no-whole-archive)
+comma := ,
+cross-one: $(LIB_A) $(B)/obj/examples/hello.o
+	$(Q)mkdir -p $(B)/examples && \
+	    $(CC) $(LINK) $(B)/obj/examples/hello.o $(cross_all) $(LIBS) -o $(B)/examples/hello
+	@echo "cross $(CROSS_TARGET): libweft.a of $(words $(lib_obj)) objects, hello linked with all"
 
 # The tests on kqueue, which libkqueue makes of epoll.
 .PHONY: check-kqueue
