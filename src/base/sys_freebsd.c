@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/param.h>
 #include <sys/cpuset.h>
+#include <sys/eventfd.h>
 #include <sys/sysctl.h>
 #include <sys/thr.h>
 #include <sys/types.h>
@@ -168,4 +169,10 @@ ssize_t weft__sys_read_dir(int fd, void *records, size_t bytes)
         at += from->d_reclen;
     }
     return n < 0 ? n : to - (char *)records;
+}
+
+int weft__sys_eventfd(void)
+{
+    FAULT(EVENTFD);
+    return weft__sys_move_fd(weft__result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
 }
