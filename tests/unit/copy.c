@@ -227,14 +227,29 @@ static uint64_t blocking_calls(void)
 }
 
 /* Does the file system tell what is in memory, and is the first page of the file? */
-static ssize_t read_now(int file)
+static bool can_be_read_now(int file)
 {
     struct iovec iov = {(char[1]){0}, 1};
 
-    return preadv2(file, &iov, 1, 0, RWF_NOWAIT) < 0 ? -errno : 1;
+    return preadv2(file, &iov, 1, 0, RWF_NOWAIT) == 1;
 }
 
-/* Goal: what is on the disk is read by a thread for blocking calls, what is in memory by nobody. */
+/* Is the first page of the file out of memory?  To try a read would fetch it. */
+static bool is_on_the_disk(int file)
+{
+    unsigned char page;
+    void *map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, file, 0);
+
+    CHECK(map != MAP_FAILED);
+    CHECK_EQ(mincore(map, 4096, &page), 0);
+    CHECK_EQ(munmap(map, 4096), 0);
+    return (page & 1) == 0;
+}
+
+/* Goal: what is on the disk is read by a thread for blocking calls, what is in memory by nobody.
+ * Method: the count of those calls.  The look whether a page is in memory asks a disk for it, and
+ * a fast one has it there before the look is over: then it was in memory.  So the page is put out
+ * until it came from the disk once. */
 CO_TEST(a_processor_does_not_wait_for_the_disk)
 {
     int fds[2], file = make_file(4096, 0);
@@ -242,16 +257,20 @@ CO_TEST(a_processor_does_not_wait_for_the_disk)
     uint64_t before = blocking_calls();
 
     unix_pair(fds);
-    if (read_now(file) != 1)
+    if (!can_be_read_now(file))
         SKIP("this file system does not tell what is in memory");
     CHECK_EQ(weft_sendfile(fds[1], file, 0, 4096), 4096);
     CHECK_EQ(blocking_calls(), before);
     CHECK_EQ(weft_read_full(fds[0], sink, 4096), 4096); /* until then the socket holds the page */
     CHECK_EQ(fsync(file), 0);
-    CHECK_EQ(posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED), 0);
-    if (read_now(file) != -EAGAIN)
-        SKIP("this file system keeps its files in memory");
-    CHECK_EQ(weft_sendfile(fds[1], file, 0, 4096), 4096);
+    for (int i = 0; blocking_calls() == before; i++) {
+        CHECK_LT(i, 1000);
+        CHECK_EQ(posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED), 0);
+        if (!is_on_the_disk(file))
+            SKIP("this file system keeps its files in memory");
+        CHECK_EQ(weft_sendfile(fds[1], file, 0, 4096), 4096);
+        CHECK_EQ(weft_read_full(fds[0], sink, 4096), 4096);
+    }
     CHECK_EQ(blocking_calls(), before + 1);
     close_both(fds);
     CHECK_EQ(close(file), 0);
