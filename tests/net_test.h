@@ -93,18 +93,6 @@ TEST_FN void close_both(const int fds[2])
     CHECK_EQ(weft_close(fds[1]), 0);
 }
 
-/* Whoever asks what became of a socket (SO_ERROR) must be the first to do so: libkqueue asks when
- * it reports the event, and keeps the answer. */
-TEST_FN void needs_socket_errors(void)
-{
-#ifdef WEFT_LIBKQUEUE
-    const char *reactor = getenv("WEFT_REACTOR");
-
-    if (reactor != NULL && strcmp(reactor, "kqueue") == 0)
-        SKIP("libkqueue takes the error of a socket with its event");
-#endif
-}
-
 /* The next connection will be reset by its close. */
 TEST_FN void set_reset_on_close(int fd)
 {

@@ -92,8 +92,6 @@ struct weft__driver {
 
     /* Of a driver that is told of readiness (readiness.h): its half of the work.  Else NULL. */
     const struct weft__readiness *readiness;
-
-    int threads; /* that it starts beside ours, for all reactors of the process */
 };
 
 extern const struct weft__driver weft__driver_epoll;

@@ -177,9 +177,6 @@ static const struct weft__readiness kqueue_readiness = {
 
 const struct weft__driver weft__driver_kqueue = {
     .name = "kqueue",
-#ifdef LIBKQUEUE
-    .threads = 1, /* which sees when a queue is closed */
-#endif
     .by_edges = true,
     .readiness = &kqueue_readiness,
     .start = kqueue_start,

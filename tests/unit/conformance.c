@@ -51,13 +51,7 @@ static const struct row rows[] = {
     {"FILE_SYNC", "weft_fsync", make_file, call_fsync, NULL, {NULL}, SYNC_CELLS},
 };
 
-static const char *const drivers[] = {
-    "io_uring",
-    "epoll",
-#ifdef WEFT_LIBKQUEUE
-    "kqueue",
-#endif
-};
+static const char *const drivers[] = {"io_uring", "epoll", "kqueue"};
 
 /*
  * Where a driver must give something else than stands in the cell, and why: here or nowhere.  What
@@ -206,12 +200,10 @@ TEST(each_cell_gives_what_the_table_says_on_epoll)
     check_driver("epoll");
 }
 
-#ifdef WEFT_LIBKQUEUE
 TEST(each_cell_gives_what_the_table_says_on_kqueue)
 {
     check_driver("kqueue");
 }
-#endif
 
 TEST(no_cell_is_empty)
 {

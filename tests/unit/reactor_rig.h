@@ -73,14 +73,6 @@ TEST_FN void start(bool uring, int count)
     CHECK_STR(driver->name, uring ? "io_uring" : wants_kqueue ? "kqueue" : "epoll");
 }
 
-/* libkqueue takes the error of a socket (SO_ERROR) when it reports the event, and nobody else sees
- * it. */
-TEST_FN void needs_socket_errors(void)
-{
-    if (wants_kqueue)
-        SKIP("libkqueue takes the error of a socket with its event");
-}
-
 /* Stop, and check that nothing is left. */
 TEST_FN void stop(void)
 {

@@ -62,7 +62,8 @@ else ifeq ($(VARIANT),kqueue)
     $(error make check-kqueue KQUEUE=dir: no sys/event.h and libkqueue.so in '$(KQUEUE)')
   endif
   variant_flags := -DWEFT_LIBKQUEUE=1 -isystem $(kqueue_header:%/sys/event.h=%)
-  LIBS_KQUEUE := $(kqueue_lib) -Wl,-rpath,$(abspath $(dir $(kqueue_lib)))
+  kqueue_obj := $(B)/obj/tools/mk/libkqueue.o
+  LIBS_KQUEUE := $(kqueue_obj) $(kqueue_lib) -Wl,-rpath,$(abspath $(dir $(kqueue_lib)))
 else ifneq ($(VARIANT),release)
   $(error there is no variant '$(VARIANT)')
 endif
