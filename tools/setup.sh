@@ -61,7 +61,7 @@ runtime_of_clang() {
 
 # Debian has no zig; PyPI has one that needs no installation.
 get_zig() {
-    [ "$what" != ci ] || command -v zig >/dev/null || [ -e build/zig/ziglang/zig ] ||
+    [ "$what" != ci ] || tools/mk/need.sh cross 2>/dev/null ||
         pip3 install --quiet --retries 3 --target build/zig ziglang >/dev/null ||
         echo "setup: ziglang could not be installed: \`make cross\` will not work"
 }

@@ -28,8 +28,17 @@ lib_asm := $(wildcard asm/switch_$(ARCH).S)
 lib_obj := $(lib_c:%.c=$(B)/obj/%.o) $(lib_asm:%.S=$(B)/obj/%.o)
 
 LIB_A := $(B)/lib/libweft.a
-LIB_SO := $(B)/lib/libweft.so.$(VERSION)
-SONAME := libweft.so.$(VERSION_MAJOR)
+ifeq ($(SYSTEM),darwin)
+  so = libweft$1.dylib
+  so_flags = -install_name @rpath/$(SONAME)
+else
+  # The sanitizers' runtimes are linked into programs only.
+  so = libweft.so$1
+  so_flags = $(if $(filter -fsanitize=%,$(variant_flags)),,-Wl,--no-undefined) \
+             -Wl,-soname,$(SONAME) -Wl,-z,noexecstack -Wl,-z,relro
+endif
+LIB_SO := $(B)/lib/$(call so,.$(VERSION))
+SONAME := $(call so,.$(VERSION_MAJOR))
 
 have_cxx := $(shell command -v $(CXX))
 # musl has no execinfo.h, and the unwinder of a gcc for glibc does not link with it.
@@ -102,13 +111,11 @@ $(LIB_A): $(lib_obj) $(B)/objects
 	$(call say,AR,$@)
 	$(Q)mkdir -p $(@D) && rm -f $@.new && $(AR) rcs $@.new $(lib_obj) && mv -f $@.new $@
 
-# The sanitizers' runtimes are linked into programs only.
-no_undefined := $(if $(filter -fsanitize=%,$(variant_flags)),,-Wl,--no-undefined)
 $(LIB_SO): $(lib_obj) $(B)/objects
 	$(call say,LINK,$@)
-	$(Q)mkdir -p $(@D) && $(CC) -shared $(LINK) $(no_undefined) -Wl,-soname,$(SONAME) \
-	    -Wl,-z,noexecstack -Wl,-z,relro $(lib_obj) $(LIBS) -o $@.new && mv -f $@.new $@
-	$(Q)ln -sf $(@F) $(@D)/$(SONAME) && ln -sf $(SONAME) $(@D)/libweft.so
+	$(Q)mkdir -p $(@D) && $(CC) -shared $(LINK) $(so_flags) $(lib_obj) $(LIBS) -o $@.new && \
+	    mv -f $@.new $@
+	$(Q)ln -sf $(@F) $(@D)/$(SONAME) && ln -sf $(SONAME) $(@D)/$(call so,)
 
 # The second-language programs of the tests are linked by their own compiler.
 link_test = lib=$(LIB_A); \

@@ -3,11 +3,9 @@
 
 # With musl: the library and a program that uses it as a shared one, the unit tests linked to musl,
 # and once more linked statically.
-.PHONY: musl musl-run musl-shared
+.PHONY: musl musl-shared musl-run musl-static
 musl:
-	$(Q)tools/mk/need.sh musl
-	$(Q)$(MAKE) VARIANT=musl musl-shared musl-run
-	$(Q)$(MAKE) VARIANT=musl BUILD=$(BUILD)/static LDFLAGS=-static musl-run
+	$(Q)tools/mk/need.sh $@ && $(MAKE) VARIANT=musl musl-shared musl-run musl-static
 
 # musl carries no CFI: walks that begin or go on inside it lose a caller, or end there.
 not_musl := $(addprefix $(B)/tests/unit/,stalls symbol unwind unwind_primed)
@@ -19,33 +17,45 @@ musl-shared: $(LIB_SO) $(B)/obj/examples/hello.o
 	$(Q)$(CC) $(LINK) $(B)/obj/examples/hello.o -L$(B)/lib -lweft -Wl,-rpath,$(abspath $(B))/lib \
 	    -o $(B)/hello && $(B)/hello
 
+ifeq ($(VARIANT),musl)
+static_bin := $(musl_bin:$(B)/%=$(B)/static/%)
+musl-static: $(static_bin) $(B)/kernel
+	$(Q)$(call run,none,$(B)/static) $(static_bin)
+$(static_bin): $(B)/static/%: $(B)/obj/%.o $(LIB_A)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(call link_test,$*.c,$(CC) -static)
+endif
+
 # Cross-built by the zig of PyPI's `ziglang`, which brings the headers and libraries of each: the
-# static library, and a program linked with it.  Nothing is run.
-ZIG ?= $(or $(shell command -v zig),$(wildcard build/zig/ziglang/zig),python3 -m ziglang)
+# two libraries, and a program linked with all of the static one, so that no part of it calls what
+# is not there.  Nothing is run.
 CROSS ?= aarch64-macos.14.4 x86_64-macos.14.4 x86_64-freebsd
 .PHONY: cross cross-one
+cross: export PATH := $(PATH):$(CURDIR)/build/zig/ziglang
 cross: export ZIG_GLOBAL_CACHE_DIR := $(abspath $(BUILD))/cross/cache
 cross: export ZIG_LOCAL_CACHE_DIR := $(abspath $(BUILD))/cross/cache
 cross:
-	$(Q)$(ZIG) version >/dev/null || { \
-	    echo "make cross needs zig: pip install --target build/zig ziglang" >&2; exit 1; }
+	$(Q)tools/mk/need.sh $@
 	$(Q)for target in $(CROSS); do \
-	    $(MAKE) CC="$(ZIG) cc -target $$target" AR="$(ZIG) ar" CXX=none LIBURING=no \
-	        BUILD=$(BUILD)/cross/$$target CROSS_TARGET=$$target cross-one || exit 1; \
+	    $(MAKE) CC="zig cc -target $$target" AR="zig ar" CXX=none LIBURING=no \
+	        BUILD=$(BUILD)/cross/$$target cross-one || exit 1; \
 	done
-# With all of the library, so that no part of it calls what is not there.
+comma := ,
 cross_all = $(if $(filter darwin,$(SYSTEM)),-Wl$(comma)-force_load$(comma)$(LIB_A),\
               -Wl$(comma)--whole-archive $(LIB_A) -Wl$(comma)--no-whole-archive)
-comma := ,
-cross-one: $(LIB_A) $(B)/obj/examples/hello.o
+cross-one: $(LIB_A) $(LIB_SO) $(B)/obj/examples/hello.o
 	$(Q)mkdir -p $(B)/examples && \
 	    $(CC) $(LINK) $(B)/obj/examples/hello.o $(cross_all) $(LIBS) -o $(B)/examples/hello
-	@echo "cross $(CROSS_TARGET): libweft.a of $(words $(lib_obj)) objects, hello linked with all"
+	@echo "$(notdir $(B)): $(words $(lib_obj)) objects in libweft.a and $(notdir $(LIB_SO)); linked"
 
 # The tests on kqueue, which libkqueue makes of epoll.
 .PHONY: check-kqueue
 check-kqueue:
 	$(Q)$(MAKE) VARIANT=kqueue check-variant
 ifeq ($(VARIANT),kqueue)
-  check-variant: export WEFT_REACTOR ?= kqueue
+check-variant: export WEFT_REACTOR ?= kqueue
+$(LIB_A): $(kqueue_obj)
+$(kqueue_obj): tools/mk/libkqueue.c $(B)/flags
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(COMMON) -c $< -o $@
 endif

@@ -41,7 +41,7 @@ endif
 WEFT_TEST_SCALE ?= 1
 test_env += WEFT_TEST_SCALE=$(WEFT_TEST_SCALE) WEFT_EMULATOR="$(emulator)"
 # Recursive, so that it is asked when the tests run: by then the program is built.
-run = $(test_env) WEFT_KERNEL="$$($(emulator) $(B)/kernel)" tests/run.sh -b $(B) -m $1
+run = $(test_env) WEFT_KERNEL="$$($(emulator) $(B)/kernel)" tests/run.sh -b $(or $2,$(B)) -m $1
 
 $(B)/kernel: tools/mk/kernel.c $(B)/flags
 	$(call say,CC,$<)
