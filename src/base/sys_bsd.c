@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* sys_bsd.c - what macOS and the BSDs have in common, beside what POSIX says. */
+#include "sys_bsd.h"
+
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -46,8 +49,9 @@ size_t weft__sys_signal_stack_bytes(void)
     return (size_t)MINSIGSTKSZ;
 }
 
-/* What a part of a file's bytes takes on its way: what is not written is read again. */
-#define PART_BYTES 16384
+/* What a part of a file's bytes takes on its way, on the caller's stack; what is not written is
+ * read again. */
+#define PART_BYTES 4096
 
 static ssize_t copy_from_file(int out, int file, int64_t offset, size_t bytes)
 {
@@ -82,4 +86,17 @@ int weft__sys_direct_alignment(int fd, uint32_t *memory, uint32_t *offset)
     *memory = 0;
     *offset = 0;
     return -ENOSYS;
+}
+
+size_t weft__sys_put_record(char *to, uint64_t inode, unsigned type, const char *name,
+                            size_t name_bytes)
+{
+    uint16_t bytes = (uint16_t)((19 + name_bytes + 1 + 7) & ~(size_t)7);
+    memcpy(to, &inode, 8);
+    memset(to + 8, 0, 8);
+    memcpy(to + 16, &bytes, 2);
+    to[18] = (char)type;
+    memcpy(to + 19, name, name_bytes);
+    to[19 + name_bytes] = 0;
+    return bytes;
 }

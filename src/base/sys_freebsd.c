@@ -19,6 +19,7 @@
 
 #include "atomic.h"
 #include "clock.h"
+#include "sys_bsd.h"
 #include "sys_result.h"
 
 int weft__sys_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns)
@@ -148,9 +149,9 @@ void weft__sys_signal_registers(const void *ucontext, uintptr_t registers[WEFT__
 #endif
 }
 
-/* The records of getdents64(2), out of ours, which are longer. */
 ssize_t weft__sys_read_dir(int fd, void *records, size_t bytes)
 {
+    FAULT(FILE);
     struct dirent room[64];
     char *to = records;
     off_t base;
@@ -158,14 +159,7 @@ ssize_t weft__sys_read_dir(int fd, void *records, size_t bytes)
         getdirentries(fd, (char *)room, bytes < sizeof room ? bytes : sizeof room, &base));
     for (ssize_t at = 0; at < n;) {
         const struct dirent *from = (const struct dirent *)((const char *)room + at);
-        uint16_t size = (uint16_t)((19 + from->d_namlen + 1 + 7) & ~7);
-        uint64_t inode = from->d_fileno;
-        memcpy(to, &inode, 8);
-        memset(to + 8, 0, 8);
-        memcpy(to + 16, &size, 2);
-        to[18] = (char)from->d_type;
-        memcpy(to + 19, from->d_name, (size_t)from->d_namlen + 1);
-        to += size;
+        to += weft__sys_put_record(to, from->d_fileno, from->d_type, from->d_name, from->d_namlen);
         at += from->d_reclen;
     }
     return n < 0 ? n : to - (char *)records;

@@ -2,7 +2,7 @@
 /*
  * libkqueue.c - what libkqueue does otherwise than the kernels that it stands for: when a socket
  * has failed it asks for the error, and so takes it away, to tell it with the event.  A kernel
- * tells it and keeps it for the next call on the socket.  Linked into the programs, this getsockopt()
+ * tells it and keeps it for the next call on the socket.  Linked into a program, this getsockopt()
  * is the one that libkqueue calls, too.
  */
 #define _GNU_SOURCE

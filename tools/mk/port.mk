@@ -18,7 +18,8 @@ musl-shared: $(LIB_SO) $(B)/obj/examples/hello.o
 	    -o $(B)/hello && $(B)/hello
 
 ifeq ($(VARIANT),musl)
-static_bin := $(musl_bin:$(B)/%=$(B)/static/%)
+STATIC ?= $(notdir $(musl_bin)) # which of them are linked statically
+static_bin := $(foreach name,$(STATIC),$(filter %/$(name),$(musl_bin:$(B)/%=$(B)/static/%)))
 musl-static: $(static_bin) $(B)/kernel
 	$(Q)$(call run,none,$(B)/static) $(static_bin)
 $(static_bin): $(B)/static/%: $(B)/obj/%.o $(LIB_A)
