@@ -32,10 +32,11 @@ ifeq ($(SYSTEM),darwin)
   so = libweft$1.dylib
   so_flags = -install_name @rpath/$(SONAME)
 else
-  # The sanitizers' runtimes are linked into programs only.
+  # The sanitizers' runtimes are linked into programs only, and so is FreeBSD's environ.
+  in_programs := $(filter -fsanitize=% freebsd,$(variant_flags) $(SYSTEM))
   so = libweft.so$1
-  so_flags = $(if $(filter -fsanitize=%,$(variant_flags)),,-Wl,--no-undefined) \
-             -Wl,-soname,$(SONAME) -Wl,-z,noexecstack -Wl,-z,relro
+  so_flags = $(if $(in_programs),,-Wl,--no-undefined) -Wl,-soname,$(SONAME) \
+             -Wl,-z,noexecstack -Wl,-z,relro
 endif
 LIB_SO := $(B)/lib/$(call so,.$(VERSION))
 SONAME := $(call so,.$(VERSION_MAJOR))

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libkqueue.c - what libkqueue does otherwise than the kernels that it stands for: when a socket
- * has failed it asks for the error, and so takes it away, to tell it with the event.  A kernel
- * tells it and keeps it for the next call on the socket.  Linked into a program, this getsockopt()
- * is the one that libkqueue calls, too.
+ * libkqueue.c - what libkqueue does otherwise than the kernels that it stands for.  Linked into a
+ * program, these calls are those that libkqueue makes, too.
+ *
+ *   getsockopt   a kernel tells with an event why a socket has failed, and keeps the error for the
+ *                next call on it; libkqueue asks for it, and so takes it away
+ *   epoll_wait   it takes as many fds as the caller has room for events, and loses the last ones if
+ *                some have two, one for each direction: it gets half of them
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -25,4 +29,12 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
         return 0;
     }
     return (int)syscall(SYS_getsockopt, fd, level, name, value, len);
+}
+
+int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout)
+{
+    if (max > 1 && is_libkqueue(__builtin_return_address(0))) {
+        max /= 2;
+    }
+    return epoll_pwait(epfd, events, max, timeout, NULL);
 }
