@@ -216,7 +216,7 @@ int weft__reactors_start(struct weft__reactor_group *group, int count,
 
 int weft__reactors_threads(const struct weft__reactor_group *group)
 {
-    return group->driver->readiness == NULL && group->choice.ring_poll_ms != 0 ? 1 : 0;
+    return group->choice.ring_poll_ms != 0 && group->driver->readiness == NULL ? 1 : 0;
 }
 
 int weft__reactors_add(struct weft__reactor_group *group)
