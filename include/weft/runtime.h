@@ -122,6 +122,15 @@ struct weft_config {
                                    such thread.  It takes a CPU; epoll knows nothing of it */
     int fd_ops_max;            /* WEFT_FD_OPS_MAX: how many calls may wait on one fd at a time; one
                                    more ends with -EBUSY; default no limit */
+    int no_submit_wait;        /* 1: an operation goes to the kernel at once, by a system call of
+                                   its own (WEFT_SUBMIT_WAIT=0), not together with others when its
+                                   processor next waits or looks for events: where coroutines
+                                   compute long between two waits; epoll has nothing to submit */
+    int64_t wake_batch_ns;     /* WEFT_WAKE_BATCH_US, in microseconds: how long a processor that an
+                                   event has woken lets others come before it runs them all, up to
+                                   10 ms, but no longer than to its next timer; default 0.  It saves
+                                   CPU time where events are many and each needs little; what other
+                                   threads hand to the processor meanwhile waits as well */
 };
 
 #define WEFT_CONFIG_INIT                                                                           \

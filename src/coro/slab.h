@@ -27,7 +27,7 @@ struct weft__slabs {
     _Atomic(struct weft__slab *) all; /* every slab, newest first; grows under the lock */
     struct weft__g *free;
     struct weft__slab *empty; /* to be cut anew */
-    _Atomic bool is_trimming;
+    _Atomic uint32_t trims; /* asked for since somebody began, himself included; 0: nobody trims */
     char *free_names; /* blocks of WEFT__G_NAME_BYTES, linked through their start */
     struct weft__name_block *name_blocks;
     struct weft_runtime *rt;
@@ -52,7 +52,8 @@ struct weft__g *weft__g_get_shared(struct weft__slabs *s);
 void weft__g_put_shared(struct weft__slabs *s, struct weft__g *g);
 void weft__g_cache_flush(struct weft__slabs *s, struct weft__g_cache *cache);
 
-/* Give back the memory of slabs whose descriptors all are in the shared list; how much. */
+/* Give back the memory of slabs whose descriptors all are in the shared list; how much.  Whoever is
+ * at it when this is called does it once more, and then it is 0 here. */
 uint64_t weft__slabs_trim(struct weft__slabs *s);
 
 /* A block for a name, with the text cut to fit; NULL for lack of memory. */

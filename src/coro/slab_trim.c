@@ -5,7 +5,8 @@
  * The shared list is taken away, so that what is in it is ours alone, and marked by an id that no
  * coroutine has.  A slab in which all are marked is empty: its descriptors are left out of the list
  * when that is put back, and are cut anew when they are needed.  Its first page stays, which has
- * the links.  One at a time does this: another's marks would be taken for ours.
+ * the links.  One at a time does this, since another's marks would be taken for ours, and goes on
+ * until nobody has asked since he began: what was put into the list meanwhile he has not seen.
  */
 #include <sys/mman.h>
 
@@ -94,13 +95,9 @@ static uint64_t give_back(struct weft__slabs *s, struct weft__slab *slab)
     return given;
 }
 
-uint64_t weft__slabs_trim(struct weft__slabs *s)
+static uint64_t trim_once(struct weft__slabs *s)
 {
     uint64_t given = 0;
-    /* acq_rel [SLAB-TRIM]: the marks of the last one are gone. */
-    if (atomic_exchange_explicit(&s->is_trimming, true, memory_order_acq_rel)) {
-        return 0;
-    }
     weft__lock(&s->lock);
     struct weft__g *list = s->free;
     s->free = NULL;
@@ -111,11 +108,27 @@ uint64_t weft__slabs_trim(struct weft__slabs *s)
     struct weft__slab *next;
     struct weft__slab *slab = find_empty(s);
     put_back(s, list);
+    weft__perturb();
     for (; slab != NULL; slab = next) {
         next = slab->next_empty;
         given += give_back(s, slab);
     }
-    /* release [SLAB-TRIM] */
-    atomic_store_explicit(&s->is_trimming, false, memory_order_release);
+    return given;
+}
+
+uint64_t weft__slabs_trim(struct weft__slabs *s)
+{
+    /* acq_rel [SLAB-TRIM]: the marks of the last one are gone; and whoever is at it sees what we
+     * have put into the list. */
+    if (atomic_fetch_add_explicit(&s->trims, 1, memory_order_acq_rel) != 0) {
+        return 0;
+    }
+    uint64_t given = 0;
+    uint32_t asked = 1;
+    do {
+        given += trim_once(s);
+        /* acq_rel [SLAB-TRIM] */
+    } while (!atomic_compare_exchange_strong_explicit(&s->trims, &asked, 0, memory_order_acq_rel,
+                                                      memory_order_acquire));
     return given;
 }

@@ -108,6 +108,7 @@ struct weft__reactor_choice {
     unsigned ring_entries; /* 0: the driver's own number */
     unsigned ring_poll_ms; /* 0: no thread of the kernel's */
     int fd_ops_max;        /* 0: any number */
+    bool submits_at_once;  /* not with the next wait; for a driver that has something to send */
 };
 
 /* What the reactors of one runtime share. */

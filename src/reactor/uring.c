@@ -132,8 +132,7 @@ static void send_op(struct state *st, struct weft__op *op)
     io_uring_sqe_set_data64(sqe, (uintptr_t)op | TAG_OP);
 }
 
-/* Say that `want` is to be sent for op; is_owner: the caller runs this reactor and comes back to
- * its wait by itself. */
+/* Say that `want` is to be sent for op; is_owner: the caller comes back to its wait by itself. */
 static void request(struct weft__op *op, uint32_t want, bool is_owner)
 {
     struct weft__reactor *r = op->reactor;
@@ -193,8 +192,7 @@ static int close_fd(struct weft__reactor *r, struct weft__fd *entry, struct weft
     return rc;
 }
 
-/* Queue an operation and link it to its fd, from where on a CLOSE can ask for its end.  There is
- * room for it. */
+/* Queue an operation, for which there is room, and link it to its fd, where a CLOSE finds it. */
 static int begin_op(struct weft__reactor *r, struct weft__fd *entry, struct weft__op *op)
 {
     weft__lock(&entry->lock);
@@ -221,6 +219,9 @@ static int begin_op(struct weft__reactor *r, struct weft__fd *entry, struct weft
         weft__ring_show(&state_of(r)->ring); /* from here on anybody may send it: uring_send() */
     }
     weft__unlock(&entry->lock);
+    if (r->group->choice.submits_at_once) {
+        weft__ring_enter(&state_of(r)->ring, 0);
+    }
     return 0;
 }
 
@@ -353,9 +354,7 @@ static int collect(struct weft__reactor *r, struct completion *got, bool is_owne
             }
             continue;
         }
-        got[n].user_data = cqe->user_data;
-        got[n].res = cqe->res;
-        n++;
+        got[n++] = (struct completion){cqe->user_data, cqe->res};
     }
     io_uring_cq_advance(&st->ring, n_seen);
     return n;

@@ -21,6 +21,7 @@
 #define RING_ENTRIES_MIN 16
 #define RING_ENTRIES_MAX 4096
 #define RING_POLL_MAX_MS 10000
+#define WAKE_BATCH_MAX_US 10000
 #define SECOND_NS ((int64_t)1000000000)
 #define NAME_TTL_DEFAULT_S 10
 #define NAME_ERROR_TTL_DEFAULT_S 1
@@ -105,6 +106,8 @@ static int env_number(const char *name, uint64_t min, uint64_t max, const char *
 #define SPIN_ALLOWED "a time in microseconds, up to 10000000, or always"
 #define RING_ENTRIES_ALLOWED "a power of two from 16 to 4096"
 #define RING_POLL_ALLOWED "a time in milliseconds, up to 10000"
+#define WAKE_BATCH_ALLOWED "a time of up to ten milliseconds"
+#define WAKE_BATCH_US_ALLOWED "a time in microseconds, up to 10000"
 #define FD_OPS_ALLOWED "a number of operations from 1 to 2147483647"
 #define NAME_TTL_ALLOWED "a time in nanoseconds, or -1 for none"
 #define NAME_TTL_S_ALLOWED "a number of seconds from 0 to 86400"
@@ -168,6 +171,9 @@ static int check_io(const struct weft_config *c)
     }
     if (c->fd_ops_max < 0) {
         return refuse("weft_config.fd_ops_max", NULL, FD_OPS_ALLOWED);
+    }
+    if (c->wake_batch_ns < 0 || c->wake_batch_ns > (int64_t)WAKE_BATCH_MAX_US * 1000) {
+        return refuse("weft_config.wake_batch_ns", NULL, WAKE_BATCH_ALLOWED);
     }
     if (c->name_ttl_ns < -1) {
         return refuse("weft_config.name_ttl_ns", NULL, NAME_TTL_ALLOWED);
@@ -240,6 +246,7 @@ struct env {
     int reactor, guard, at_max, preset;
     uint64_t procs, stack, verbose, signals, steal, blocking, stall_report, coroutines, spin_us;
     uint64_t name_ttl_s, name_error_ttl_s, ring_entries, ring_poll_ms, fd_ops_max;
+    uint64_t submit_wait, wake_batch_us;
 };
 
 /* The environment is checked even where the configuration wins: a typing error must not hide. */
@@ -251,6 +258,7 @@ static int read_environment(struct env *e)
     *e = (struct env){.signals = 1,
                       .steal = UNSET,
                       .spin_us = UNSET,
+                      .submit_wait = 1,
                       .name_ttl_s = NAME_TTL_DEFAULT_S,
                       .name_error_ttl_s = NAME_ERROR_TTL_DEFAULT_S};
     if (env_reactor(&e->reactor) != 0 ||
@@ -275,7 +283,10 @@ static int read_environment(struct env *e)
         env_ring_entries(&e->ring_entries) != 0 ||
         env_number("WEFT_RING_POLL_MS", 0, RING_POLL_MAX_MS, RING_POLL_ALLOWED,
                    &e->ring_poll_ms) != 0 ||
-        env_number("WEFT_FD_OPS_MAX", 1, INT32_MAX, FD_OPS_ALLOWED, &e->fd_ops_max) != 0) {
+        env_number("WEFT_FD_OPS_MAX", 1, INT32_MAX, FD_OPS_ALLOWED, &e->fd_ops_max) != 0 ||
+        env_number("WEFT_SUBMIT_WAIT", 0, 1, "0 or 1", &e->submit_wait) != 0 ||
+        env_number("WEFT_WAKE_BATCH_US", 0, WAKE_BATCH_MAX_US, WAKE_BATCH_US_ALLOWED,
+                   &e->wake_batch_us) != 0) {
         return -EINVAL;
     }
     return 0;
@@ -334,6 +345,10 @@ static void apply_environment(struct weft_config *c, const struct env *e)
     if (c->fd_ops_max == 0) {
         c->fd_ops_max = (int)e->fd_ops_max;
     }
+    if (c->wake_batch_ns == 0) {
+        c->wake_batch_ns = (int64_t)e->wake_batch_us * 1000;
+    }
+    c->no_submit_wait = c->no_submit_wait || e->submit_wait == 0;
     c->name_ttl_ns = name_ttl_ns(c->name_ttl_ns, e->name_ttl_s);
     c->name_error_ttl_ns = name_ttl_ns(c->name_error_ttl_ns, e->name_error_ttl_s);
     c->verbose = c->verbose || e->verbose == 1;

@@ -396,6 +396,19 @@ static void allow_hint(struct weft__p *p)
     p->may_hint = true;
 }
 
+/* Events have come, or a wake: of events let more come, as long as no timer is due. */
+static void gather(struct weft__p *p, struct weft__op_list *done, int64_t deadline_ns)
+{
+    if (done->first != NULL) {
+        int64_t now_ns = weft__clock_ns(), nap_ns = p->rt->wake_batch_ns;
+        if (deadline_ns - now_ns < nap_ns) {
+            nap_ns = deadline_ns - now_ns;
+        }
+        weft__sys_nap(nap_ns > 0 ? nap_ns : 0);
+        p->rt->reactors.driver->wait(p->reactor, 0, done);
+    }
+}
+
 void weft__p_sleep(struct weft__p *p)
 {
     struct weft_runtime *rt = p->rt;
@@ -419,6 +432,9 @@ void weft__p_sleep(struct weft__p *p)
     struct weft__op_list done;
     weft__op_list_init(&done);
     rt->reactors.driver->wait(p->reactor, deadline_ns, &done);
+    if (WEFT__UNLIKELY(rt->wake_batch_ns != 0)) {
+        gather(p, &done, deadline_ns);
+    }
     weft__perturb();
     if (is_looker) {
         atomic_store_explicit(&rt->has_looker, false, memory_order_relaxed);

@@ -181,6 +181,7 @@ struct weft_runtime {
     bool tells_seldom;
     uint32_t search_rounds;
     int64_t spin_ns; /* how long a P lingers after its search, before it sleeps */
+    int64_t wake_batch_ns; /* and how long, woken by an event, it lets others come */
     _Atomic uint32_t next_home; /* then: the P for what a plain thread spawns */
     bool exits_on_deadlock; /* plain weft_run: a deadlock ends the process */
     bool is_verbose;
@@ -229,7 +230,7 @@ struct weft_runtime {
     struct weft__fd_waits fd_waits;
     struct weft__pool pool;
     struct weft__limit limit;
-    _Atomic uint32_t trims_due; /* Ps that have yet to answer to wants_trim */
+    _Atomic uint32_t trims_due; /* Ps that have yet to answer to wants_trim, and who asks them */
     struct weft__kept_names kept_names;
     _Atomic uint64_t away_begun; /* away.h */
     _Atomic uint64_t away_ended;

@@ -102,6 +102,7 @@ static int start_reactors(struct weft_runtime *rt, const struct weft_config *c, 
         .ring_entries = (unsigned)c->ring_entries,
         .ring_poll_ms = (unsigned)c->ring_poll_ms,
         .fd_ops_max = c->fd_ops_max,
+        .submits_at_once = c->no_submit_wait != 0,
     };
     int rc = weft__reactors_start(&rt->reactors, c->procs, choice);
     if (rc != 0 && c->reactor != WEFT_REACTOR_AUTO) {
@@ -152,6 +153,7 @@ static void set_ways(struct weft_runtime *rt, const struct weft_config *c,
     rt->spin_ns = c->spin_ns == WEFT_SPIN_NONE ? 0 : c->spin_ns;
     rt->search_rounds = preset->search_rounds;
     rt->tells_seldom = preset->tells_seldom;
+    rt->wake_batch_ns = c->wake_batch_ns;
     rt->with_signals = !c->no_signal_handlers;
     rt->reports_stalls = c->stall_report;
     rt->is_verbose = c->verbose;

@@ -5,8 +5,11 @@
  * The caches of a P are its own.  So the caller empties those of his own P, if he has one, and asks
  * the others: each looks at wants_trim when it looks around and before it sleeps, and one that
  * sleeps is woken for it, by the same protocol as for work ([IDLE-DEKKER]).  Nobody waits for them:
- * one may compute for long.  A relief P keeps nothing while it rests.  A descriptor in the cache of
- * one P holds its whole slab, so the last who has emptied his looks at the slabs once more.
+ * one may compute for long.  A relief P keeps nothing while it rests.
+ *
+ * A descriptor in the cache of one P holds its whole slab.  So trims_due counts who has yet to
+ * empty his, and who is still asking others, and the last of them looks at the slabs: [TRIM-DUE]
+ * lets him find there what all of them have put back.
  */
 #include <weft/memory.h>
 
@@ -36,12 +39,14 @@ void weft__p_trim(struct weft__p *p)
     atomic_store_explicit(&p->wants_trim, false, memory_order_relaxed);
     weft__p_flush_caches(p);
     (void)trim_stacks(&rt->stacks);
-    /* relaxed: what was flushed is found under a lock. */
-    if (atomic_fetch_sub_explicit(&rt->trims_due, 1, memory_order_relaxed) == 1) {
+    weft__perturb();
+    /* acq_rel [TRIM-DUE] */
+    if (atomic_fetch_sub_explicit(&rt->trims_due, 1, memory_order_acq_rel) == 1) {
         (void)weft__slabs_trim(&rt->slabs);
     }
 }
 
+/* The caller is counted in trims_due. */
 static void ask(struct weft__p *p)
 {
     _Atomic uint32_t *due = &p->rt->trims_due;
@@ -66,11 +71,14 @@ int64_t weft_trim(struct weft_runtime *rt)
     if (own != NULL) {
         weft__p_flush_caches(own);
     }
-    uint64_t given = trim_stacks(&rt->stacks) + weft__slabs_trim(&rt->slabs);
+    uint64_t given = trim_stacks(&rt->stacks);
+    atomic_fetch_add_explicit(&rt->trims_due, 1, memory_order_relaxed);
     for (int i = 0; i < rt->procs; i++) {
         if (&rt->p[i] != own) {
             ask(&rt->p[i]);
         }
     }
-    return (int64_t)given;
+    /* acq_rel [TRIM-DUE]: then, whether or not this was the last, what is there now. */
+    (void)atomic_fetch_sub_explicit(&rt->trims_due, 1, memory_order_acq_rel);
+    return (int64_t)(given + weft__slabs_trim(&rt->slabs));
 }

@@ -13,7 +13,8 @@ static const char *const variables[] = {
     "WEFT_VERBOSE",      "WEFT_SIGNALS",        "WEFT_STEAL",  "WEFT_BLOCKING_MAX",
     "WEFT_STALL_REPORT", "WEFT_COROUTINES_MAX", "WEFT_PRESET", "WEFT_COROUTINES_AT_MAX",
     "WEFT_CPUS",         "WEFT_SPIN_US",        "WEFT_NAME_TTL", "WEFT_NAME_ERROR_TTL",
-    "WEFT_RING_ENTRIES", "WEFT_RING_POLL_MS",   "WEFT_FD_OPS_MAX"};
+    "WEFT_RING_ENTRIES", "WEFT_RING_POLL_MS",   "WEFT_FD_OPS_MAX",
+    "WEFT_SUBMIT_WAIT",  "WEFT_WAKE_BATCH_US"};
 
 static void clear_environment(void)
 {
@@ -105,6 +106,9 @@ static const struct bad bad[] = {
     {"WEFT_RING_ENTRIES", "8192", "a power of two from 16 to 4096"},
     {"WEFT_RING_POLL_MS", "10001", "milliseconds, up to 10000"},
     {"WEFT_FD_OPS_MAX", "0", "from 1 to 2147483647"},
+    {"WEFT_SUBMIT_WAIT", "no", "0 or 1"},
+    {"WEFT_WAKE_BATCH_US", "10001", "microseconds, up to 10000"},
+    {"WEFT_WAKE_BATCH_US", "-1", "microseconds, up to 10000"},
     {"WEFT_CPUS", "", "a list such as 0-3,8 of CPUs that the process may use ("},
     {"WEFT_CPUS", "all", "any, each, or a list"},
     {"WEFT_CPUS", "0-", "a list such as 0-3,8"},
@@ -173,6 +177,8 @@ TEST(a_bad_field_is_one_line_that_names_it)
         {{.size = sizeof(struct weft_config), .ring_entries = 8}, "ring_entries"},
         {{.size = sizeof(struct weft_config), .ring_poll_ms = -1}, "ring_poll_ms"},
         {{.size = sizeof(struct weft_config), .fd_ops_max = -1}, "fd_ops_max"},
+        {{.size = sizeof(struct weft_config), .wake_batch_ns = -1}, "wake_batch_ns"},
+        {{.size = sizeof(struct weft_config), .wake_batch_ns = 11 * WEFT_MS}, "wake_batch_ns"},
         {{.size = 0, .procs = 1}, "size"},
         {{.size = SIZE_MAX, .procs = 1}, "size"},
     };

@@ -71,23 +71,31 @@ static int talk_in_crowds(void *unused)
     return 0;
 }
 
-/* How many rings of the process have a submission queue of n entries. */
-static int count_rings(unsigned n)
+/* What the kernel tells of the rings of the process. */
+struct rings {
+    int found;   /* how many have a submission queue of `entries` */
+    int waiting; /* submissions in all of them that the kernel has not been told to take */
+};
+
+static struct rings look_at_rings(unsigned entries)
 {
+    struct rings rings = {0};
     char path[64], line[256];
-    unsigned mask;
-    int found = 0;
+    unsigned n;
 
     for (int fd = 0; fd < 1024; fd++) {
         snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
         FILE *f = fopen(path, "re");
         if (f == NULL)
             continue;
-        while (fgets(line, sizeof line, f) != NULL)
-            found += sscanf(line, "SqMask: %x", &mask) == 1 && mask == n - 1;
+        while (fgets(line, sizeof line, f) != NULL) {
+            rings.found += sscanf(line, "SqMask: %x", &n) == 1 && n == entries - 1;
+            rings.waiting += sscanf(line, "SqTail: %u", &n) == 1 ? (int)n : 0;
+            rings.waiting -= sscanf(line, "SqHead: %u", &n) == 1 ? (int)n : 0;
+        }
         fclose(f);
     }
-    return found;
+    return rings;
 }
 
 TEST(rings_have_the_entries_that_were_asked_for)
@@ -102,7 +110,7 @@ TEST(rings_have_the_entries_that_were_asked_for)
         int result = -1;
         config.ring_entries = sizes[i];
         CHECK_EQ(weft_runtime_start(&rt, &config), 0);
-        CHECK_EQ(count_rings((unsigned)sizes[i]), 2);
+        CHECK_EQ(look_at_rings((unsigned)sizes[i]).found, 2);
         CHECK_EQ(weft_block_on(rt, talk_in_crowds, NULL, &result), 0);
         CHECK_EQ(result, 0);
         CHECK_EQ(weft_runtime_stop(rt), 0);
@@ -200,6 +208,114 @@ TEST(one_call_too_many_on_an_fd_is_refused)
 
     config.fd_ops_max = 2;
     CHECK_EQ(weft_run_config(wait_on_one_fd, NULL, &config), 0);
+}
+
+static int look_and_write(void *fds)
+{
+    const int waiting = look_at_rings(1).waiting;
+
+    CHECK_EQ(weft_write(((const int *)fds)[1], "a", 1), 1);
+    return waiting;
+}
+
+/* How many submissions waited at most while a coroutine ran after one that had begun to wait. */
+static int most_that_waited(void *unused)
+{
+    int fds[2], most = 0;
+
+    (void)unused;
+    CHECK_EQ(weft_socket_pair(fds), 0);
+    for (int i = 0; i < 100; i++) {
+        struct weft_co *reader = weft_go_with(read_one, fds);
+        struct weft_co *looker = weft_go_with(look_and_write, fds);
+        int waited;
+        join(reader);
+        CHECK_EQ(weft_join(looker, &waited), 0);
+        most = waited > most ? waited : most;
+    }
+    CHECK_EQ(weft_close(fds[0]), 0);
+    CHECK_EQ(weft_close(fds[1]), 0);
+    return most;
+}
+
+/* Goal: what is submitted goes to the kernel with the processor's next wait, or at once. */
+TEST(a_submission_waits_for_others_unless_it_shall_not)
+{
+    struct weft_config config = config_of(WEFT_REACTOR_IO_URING);
+
+    if (!has_uring())
+        SKIP("without io_uring");
+    config.procs = 1;
+    if (weft_run_config(most_that_waited, NULL, &config) == 0)
+        SKIP("this kernel does not tell of submissions");
+    config.no_submit_wait = 1;
+    CHECK_EQ(weft_run_config(most_that_waited, NULL, &config), 0);
+}
+
+struct letter {
+    struct weft_runtime *rt;
+    int fds[2];
+    int64_t sent_ns;
+    _Atomic uint64_t sleeps; /* when the reader was about to wait; 0: it is not */
+};
+
+static uint64_t sleeps_of(const struct weft_runtime *rt)
+{
+    struct weft_stats stats = {.size = sizeof stats};
+
+    CHECK_EQ(weft_runtime_stats(rt, &stats), 0);
+    return stats.sleeps;
+}
+
+enum { LETTERS = 10 };
+
+/* Each letter when the processor sleeps that waits for it. */
+static void *send_letters(void *arg)
+{
+    struct letter *l = arg;
+
+    for (int i = 0; i < LETTERS; i++) {
+        uint64_t sleeps;
+        while ((sleeps = atomic_load(&l->sleeps)) == 0 || sleeps_of(l->rt) < sleeps)
+            sched_yield();
+        atomic_store(&l->sleeps, 0);
+        l->sent_ns = weft_now();
+        CHECK_EQ(write(l->fds[1], "a", 1), 1);
+    }
+    return NULL;
+}
+
+static int take_letters(void *arg)
+{
+    struct letter *l = arg;
+    pthread_t sender;
+
+    CHECK_EQ(weft_socket_pair(l->fds), 0);
+    CHECK_EQ(pthread_create(&sender, NULL, send_letters, l), 0);
+    for (int i = 0; i < LETTERS; i++) {
+        atomic_store(&l->sleeps, sleeps_of(l->rt) + 1);
+        CHECK_EQ(read_one(l->fds), 0);
+        CHECK_GE(weft_now() - l->sent_ns, 10 * WEFT_MS);
+    }
+    CHECK_EQ(pthread_join(sender, NULL), 0);
+    CHECK_EQ(weft_close(l->fds[0]), 0);
+    CHECK_EQ(weft_close(l->fds[1]), 0);
+    return 0;
+}
+
+/* Goal: a processor that an event has woken waits for others as long as it was told to. */
+TEST(a_processor_that_was_woken_gathers_events)
+{
+    struct weft_config config = config_of(WEFT_REACTOR_DEFAULT);
+    struct letter letter = {0};
+    int result = -1;
+
+    config.procs = 1;
+    config.wake_batch_ns = 10 * WEFT_MS;
+    CHECK_EQ(weft_runtime_start(&letter.rt, &config), 0);
+    CHECK_EQ(weft_block_on(letter.rt, take_letters, &letter, &result), 0);
+    CHECK_EQ(result, 0);
+    CHECK_EQ(weft_runtime_stop(letter.rt), 0);
 }
 
 static int sleep_a_while(void *unused)

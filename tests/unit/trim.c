@@ -274,6 +274,56 @@ TEST(a_slab_is_cut_by_one)
     weft__slabs_free(&s);
 }
 
+enum { HALVES = 2, HALF = WEFT__SLAB_COUNT };
+
+struct half {
+    struct weft__slabs *slabs;
+    pthread_barrier_t *begin;
+    struct weft__g **g;
+};
+
+static void *put_and_trim(void *arg)
+{
+    struct half *half = arg;
+    struct weft__g_cache cache = {.first = NULL};
+
+    pthread_barrier_wait(half->begin);
+    for (int i = 0; i < HALF; i++)
+        weft__g_put(half->slabs, &cache, half->g[i]);
+    weft__g_cache_flush(half->slabs, &cache);
+    (void)weft__slabs_trim(half->slabs);
+    return NULL;
+}
+
+/* Goal: who trims while another is at it, who has not seen all, is not forgotten.
+ * Method: two threads put the descriptors of the same slabs back and trim; nothing is left then. */
+TEST(a_trim_that_meets_another_is_not_lost)
+{
+    struct weft__slabs s = {.free = NULL};
+    struct weft__g_cache cache = {.first = NULL};
+    static struct weft__g *g[HALVES][HALF];
+    pthread_barrier_t begin;
+
+    weft__slabs_init(&s, NULL);
+    CHECK_EQ(pthread_barrier_init(&begin, NULL, HALVES), 0);
+    for (int round = 0; round < 2000 / test_scale(); round++) {
+        struct half halves[HALVES];
+        pthread_t threads[HALVES];
+        for (int i = 0; i < HALVES * HALF; i++)
+            CHECK((g[i % HALVES][i / HALVES] = weft__g_get(&s, &cache)) != NULL);
+        for (int i = 0; i < HALVES; i++) {
+            halves[i] = (struct half){&s, &begin, g[i]};
+            CHECK_EQ(pthread_create(&threads[i], NULL, put_and_trim, &halves[i]), 0);
+        }
+        for (int i = 0; i < HALVES; i++)
+            CHECK_EQ(pthread_join(threads[i], NULL), 0);
+        if (s.free != NULL)
+            TEST_FAIL("round %d: descriptors are left", round);
+    }
+    pthread_barrier_destroy(&begin);
+    weft__slabs_free(&s);
+}
+
 TEST(without_a_runtime_there_is_nothing_to_trim)
 {
     CHECK_EQ(weft_trim(NULL), -EINVAL);
