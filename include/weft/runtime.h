@@ -14,7 +14,7 @@ enum weft_reactor {
     WEFT_REACTOR_AUTO,        /* io_uring where it works, else epoll; elsewhere kqueue */
     WEFT_REACTOR_IO_URING,
     WEFT_REACTOR_EPOLL,
-    WEFT_REACTOR_KQUEUE, /* of macOS and the BSDs; refused where the build has none */
+    WEFT_REACTOR_KQUEUE, /* of macOS and FreeBSD; refused where the build has none */
 };
 
 enum weft_guard {

@@ -170,7 +170,7 @@ static void check_driver(const char *driver)
     int n_wrong = 0;
 
     if (getenv("WEFT_REACTOR") && strcmp(getenv("WEFT_REACTOR"), driver) != 0)
-        SKIP("the environment asks for the other driver");
+        SKIP("the environment asks for another driver");
     setenv("WEFT_REACTOR", driver, 1);
     int rc = weft_run(run_all, r);
     if (!r->is_there)
