@@ -469,12 +469,7 @@ TEST_LIMIT(no_failing_call_crashes_hangs_leaks_or_loses_a_byte, 200)
 {
     static const struct {
         const char *reactor, *guard;
-    } rows[] = {{"io_uring", "auto"},
-                {"epoll", "mprotect"},
-#ifdef WEFT_LIBKQUEUE
-                {"kqueue", "mprotect"},
-#endif
-    };
+    } rows[] = {{"io_uring", "auto"}, {"epoll", "mprotect"}};
     const char *only = getenv("WEFT_REACTOR");
     bool is_good = true;
 

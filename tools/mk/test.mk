@@ -81,7 +81,8 @@ ifeq ($(VARIANT),aarch64)
                     conformance)
 endif
 check-variant: $(LIB_A) examples $(call binaries,$(kinds_variant)) $(B)/kernel
-	$(Q)$(call run,$(MATRIX)) $(filter-out $(not_emulated),$(call programs,$(kinds_variant)))
+	$(Q)$(call run,$(MATRIX)) $(filter-out $(not_emulated) $(not_kqueue),\
+	    $(call programs,$(kinds_variant)))
 
 kinds_drivers := $(filter-out build tools asm model,$(kinds_check))
 drivers: lib examples $(call binaries,$(kinds_drivers)) $(B)/kernel
