@@ -7,6 +7,7 @@
 #   tools/mk/model.mk    the model checks, which build the sources once more
 #   tools/mk/fault.mk    the fault sweep, which does so, too
 #   tools/mk/test.mk     what runs the tests, in which variant, how often
+#   tools/mk/port.mk     other C libraries, kernels and systems
 #   tools/mk/bench.mk    the benchmark and its peers
 #   tools/mk/install.mk  install, pkg-config
 #   tools/mk/help.mk     the text of `make help`
@@ -26,6 +27,7 @@ include tools/mk/build.mk
 include tools/mk/model.mk
 include tools/mk/fault.mk
 include tools/mk/test.mk
+include tools/mk/port.mk
 include tools/mk/bench.mk
 include tools/mk/install.mk
 include tools/mk/help.mk

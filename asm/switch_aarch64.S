@@ -51,19 +51,39 @@
 #define AREA_BYTES (8 * WEFT__CTX_WORDS)
 
 /* Begin and end a function that C may call; its name stays inside the library. */
-.macro function name
+#ifdef __MACH__
+#define LOCAL(name) L##name
+.macro symbol name
+        .globl  _\name
+        .private_extern _\name
+        .p2align 4
+_\name:
+        .cfi_startproc
+.endm
+
+.macro end_function name
+        .cfi_endproc
+.endm
+#else
+#define LOCAL(name) .L##name
+.macro symbol name
         .globl  \name
         .hidden \name
         .type   \name, %function
         .p2align 4
 \name:
         .cfi_startproc
-        bti     c
 .endm
 
 .macro end_function name
         .cfi_endproc
         .size   \name, . - \name
+.endm
+#endif
+
+.macro function name
+        symbol  \name
+        bti     c
 .endm
 
 /* Store, and load, a pair of callee-saved registers with the directives that describe it. */
@@ -133,16 +153,11 @@ end_function weft__ctx_switch
  *
  * What entry returns is the stack pointer of the context to go on with; nothing is saved here.
  */
-        .globl  weft__ctx_start
-        .hidden weft__ctx_start
-        .type   weft__ctx_start, %function
-        .p2align 4
-weft__ctx_start:
-        .cfi_startproc
+symbol weft__ctx_start
         .cfi_undefined x30
         .cfi_def_cfa sp, 16
         nop
-.Lstart:
+LOCAL(start):
         mov     x0, x27
         blr     x28
         mov     sp, x0
@@ -176,7 +191,7 @@ end_function weft__ctx_start
 function weft__ctx_enter
         leave_stack
         load_all
-        b       .Lstart
+        b       LOCAL(start)
 end_function weft__ctx_enter
 
 /*
@@ -195,7 +210,7 @@ end_function weft__ctx_enter
 function weft__ctx_make
         and     x0, x0, -16
         sub     x0, x0, 16 + AREA_BYTES
-        adr     x9, .Lstart
+        adr     x9, LOCAL(start)
         stp     x2, x1, [x0, 8 * (WEFT__CTX_X29 - 2)]
         stp     xzr, x9, [x0, 8 * WEFT__CTX_X29]
         stp     xzr, xzr, [x0, AREA_BYTES]
@@ -222,6 +237,7 @@ function weft__fp_load
         ret
 end_function weft__fp_load
 
+#ifndef __MACH__
 /* The object holds under BTI: NT_GNU_PROPERTY_TYPE_0, GNU_PROPERTY_AARCH64_FEATURE_1_AND, bit 0. */
         .section .note.gnu.property, "a", %note
         .p2align 3
@@ -230,3 +246,4 @@ end_function weft__fp_load
         .long   0xc0000000, 4, 1, 0
 
         .section .note.GNU-stack, "", %progbits
+#endif

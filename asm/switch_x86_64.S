@@ -50,19 +50,39 @@
 #endif
 
 /* Begin and end a function that C may call; its name stays inside the library. */
-.macro function name
+#ifdef __MACH__
+#define LOCAL(name) L##name
+.macro symbol name
+        .globl  _\name
+        .private_extern _\name
+        .p2align 4
+_\name:
+        .cfi_startproc
+.endm
+
+.macro end_function name
+        .cfi_endproc
+.endm
+#else
+#define LOCAL(name) .L##name
+.macro symbol name
         .globl  \name
         .hidden \name
         .type   \name, @function
         .p2align 4
 \name:
         .cfi_startproc
-        endbr64
 .endm
 
 .macro end_function name
         .cfi_endproc
         .size   \name, . - \name
+.endm
+#endif
+
+.macro function name
+        symbol  \name
+        endbr64
 .endm
 
 /* A push, and a pop, of a callee-saved register with the directives that describe it. */
@@ -120,16 +140,11 @@ end_function weft__ctx_switch
  *
  * What entry returns is the stack pointer of the context to go on with; nothing is saved here.
  */
-        .globl  weft__ctx_start
-        .hidden weft__ctx_start
-        .type   weft__ctx_start, @function
-        .p2align 4
-weft__ctx_start:
-        .cfi_startproc
+symbol weft__ctx_start
         .cfi_undefined rip
         .cfi_def_cfa rsp, 16
         nop
-.Lstart:
+LOCAL(start):
         movq    %r12, %rdi
         call    *%rbx
         movq    %rax, %rsp
@@ -152,7 +167,7 @@ function weft__ctx_enter
         load_all
         addq    $8, %rsp                /* over the pc, which is .Lstart */
         .cfi_adjust_cfa_offset -8
-        jmp     .Lstart
+        jmp     LOCAL(start)
 end_function weft__ctx_enter
 
 /*
@@ -167,7 +182,7 @@ end_function weft__ctx_enter
 function weft__ctx_make
         andq    $-16, %rdi
         leaq    -16 - 8 * WEFT__CTX_WORDS(%rdi), %rax
-        leaq    .Lstart(%rip), %r8
+        leaq    LOCAL(start)(%rip), %r8
         xorl    %ecx, %ecx
         movq    %rcx, -8(%rdi)
         movq    %rcx, -16(%rdi)
@@ -203,6 +218,7 @@ function weft__fp_load
         ret
 end_function weft__fp_load
 
+#ifndef __MACH__
 /* The object holds under IBT: NT_GNU_PROPERTY_TYPE_0, GNU_PROPERTY_X86_FEATURE_1_AND, bit 0. */
         .section .note.gnu.property, "a", @note
         .p2align 3
@@ -211,3 +227,4 @@ end_function weft__fp_load
         .long   0xc0000002, 4, 1, 0
 
         .section .note.GNU-stack, "", @progbits
+#endif

@@ -3,13 +3,8 @@
 #ifndef WEFT_FILE_TEST_H
 #define WEFT_FILE_TEST_H
 
-#include <sys/uio.h>
-
+#include "base/sys_try.h"
 #include "co_test.h"
-
-#ifndef RWF_NOWAIT
-#define RWF_NOWAIT 8
-#endif
 
 /* A path in a folder that is new for each process. */
 TEST_FN const char *path_of(const char *name)

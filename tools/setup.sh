@@ -30,6 +30,8 @@ ci     command:wrk                      wrk
 ci     command:redis-cli                redis-tools
 ci     command:redis-server             redis-server
 ci     command:git                      git
+ci     command:musl-gcc                 musl-tools
+ci     command:pip3                     python3-pip
 '
 
 is_there() {
@@ -57,8 +59,18 @@ runtime_of_clang() {
         sed -n 's/.*Depends: clang-\([0-9]*\)$/libclang-rt-\1-dev/p'
 }
 
+# Debian has no zig; PyPI has one that needs no installation.
+get_zig() {
+    [ "$what" != ci ] || tools/mk/need.sh cross 2>/dev/null ||
+        pip3 install --quiet --retries 3 --target build/zig ziglang >/dev/null ||
+        echo "setup: ziglang could not be installed: \`make cross\` will not work"
+}
+
 packages=$(missing | sort -u | tr '\n' ' ')
-[ -n "$packages" ] || exit 0
+if [ -z "$packages" ]; then
+    get_zig
+    exit 0
+fi
 as_root=no
 if [ "$(id -u)" -eq 0 ]; then
     as_root=
@@ -83,6 +95,8 @@ else
     echo "setup: some parts will be left out; to have them:"
     echo "    sudo apt-get install ${packages/@clang-rt/libclang-rt-dev}"
 fi
+
+get_zig
 
 if ! is_there "command:${CC:-gcc}" || ! is_there header:stdlib.h || ! is_there command:make; then
     echo "setup: nothing can be built without a C compiler, the C library's headers and make" >&2

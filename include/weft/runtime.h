@@ -11,9 +11,10 @@ struct weft_runtime;
 
 enum weft_reactor {
     WEFT_REACTOR_DEFAULT = 0, /* WEFT_REACTOR from the environment, else auto */
-    WEFT_REACTOR_AUTO,        /* io_uring where it works, else epoll */
+    WEFT_REACTOR_AUTO,        /* io_uring where it works, else epoll; elsewhere kqueue */
     WEFT_REACTOR_IO_URING,
     WEFT_REACTOR_EPOLL,
+    WEFT_REACTOR_KQUEUE, /* of macOS and FreeBSD; refused where the build has none */
 };
 
 enum weft_guard {

@@ -17,6 +17,7 @@ enum {
     WEFT__DWARF_REG_SP = 7,
     WEFT__DWARF_REG_PC = 16,
     WEFT__DWARF_REG_COUNT = 17,
+    WEFT__SIGNAL_REG_PC = WEFT__DWARF_REG_PC, /* of weft__sys_signal_registers() */
 };
 #elif defined(__aarch64__)
 enum {
@@ -24,6 +25,7 @@ enum {
     WEFT__DWARF_REG_LR = 30,
     WEFT__DWARF_REG_SP = 31,
     WEFT__DWARF_REG_COUNT = 32,
+    WEFT__SIGNAL_REG_PC = 32,
 };
 #endif
 

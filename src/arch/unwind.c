@@ -7,107 +7,17 @@
  * and they read the stack in place, while we walk copies of stacks that may have changed while
  * they were copied.
  *
- * A module is found by _dl_find_object() of glibc 2.35, which may be called in signal handlers.
- * Elsewhere there is dl_iterate_phdr() alone, which takes a lock: weft__unwind_prime() calls it
- * ahead of time and keeps what it learns in one of two tables, while handlers read the other.
- *
  * Functions are found by .eh_frame_hdr alone.  gcc leaves it out of programs linked by -static:
- * walks in there need -Wl,--eh-frame-hdr on the command that links.
+ * walks in there need -Wl,--eh-frame-hdr on the command that links.  On a system that has other
+ * tables (module.h) walks go by frame pointers.
  */
-#define _GNU_SOURCE
 #include "unwind.h"
 
-#include <link.h>
 #include <string.h>
-#include <ucontext.h>
 
-#include "../base/atomic.h"
+#include "../base/sys.h"
 #include "cfi.h"
-
-#define MODULES_MAX 256
-
-struct module {
-    uintptr_t begin, end;
-    uintptr_t eh_frame_hdr; /* 0 if the module has none */
-};
-
-static struct module_table {
-    int count;
-    struct module modules[MODULES_MAX];
-} tables[2];
-
-static _Atomic(struct module_table *) table_now; /* what handlers read; NULL before the first */
-static atomic_flag is_priming = ATOMIC_FLAG_INIT;
-
-/* struct dl_find_object of <dlfcn.h>, which older headers lack. */
-struct found_object {
-    unsigned long long flags;
-    void *begin, *end;
-    struct link_map *link_map;
-    void *eh_frame_hdr;
-    unsigned long long reserved[7];
-};
-
-extern int find_object(void *address, struct found_object *result) __asm__("_dl_find_object")
-    __attribute__((weak));
-
-/* dl_iterate_phdr() calls this for each module. */
-static int add_module(struct dl_phdr_info *info, size_t info_bytes, void *arg)
-{
-    struct module_table *table = arg;
-    struct module m = {.begin = UINTPTR_MAX};
-
-    (void)info_bytes;
-    for (int i = 0; i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
-        uintptr_t begin = info->dlpi_addr + ph->p_vaddr;
-        if (ph->p_type == PT_GNU_EH_FRAME)
-            m.eh_frame_hdr = begin;
-        if (ph->p_type != PT_LOAD)
-            continue;
-        if (begin < m.begin)
-            m.begin = begin;
-        if (begin + ph->p_memsz > m.end)
-            m.end = begin + ph->p_memsz;
-    }
-    if (m.begin < m.end)
-        table->modules[table->count++] = m;
-    return table->count == MODULES_MAX;
-}
-
-void weft__unwind_prime(void)
-{
-    /* acquire [UNWIND-PRIMING]: the last one to prime is done with the other table. */
-    if (find_object != NULL || atomic_flag_test_and_set_explicit(&is_priming, memory_order_acquire))
-        return;
-    struct module_table *now = atomic_load_explicit(&table_now, memory_order_relaxed);
-    struct module_table *other = now == &tables[0] ? &tables[1] : &tables[0];
-
-    other->count = 0;
-    dl_iterate_phdr(add_module, other);
-    /* release [UNWIND-TABLE]: handlers that find this table find it filled. */
-    atomic_store_explicit(&table_now, other, memory_order_release);
-    /* release [UNWIND-PRIMING] */
-    atomic_flag_clear_explicit(&is_priming, memory_order_release);
-}
-
-/* The .eh_frame_hdr of the module that holds pc; 0 if there is none.  What glibc says of where the
- * module ends is not used: in static programs it leaves out the tables. */
-static uintptr_t find_hdr(uintptr_t pc)
-{
-    if (find_object != NULL) {
-        struct found_object found;
-        return find_object((void *)pc, &found) == 0 ? (uintptr_t)found.eh_frame_hdr : 0;
-    }
-    /* acquire [UNWIND-TABLE]: the table is filled. */
-    struct module_table *table = atomic_load_explicit(&table_now, memory_order_acquire);
-    for (int i = 0; table != NULL && i < table->count; i++) {
-        const struct module *m = &table->modules[i];
-        if (pc >= m->begin && pc < m->end)
-            return m->eh_frame_hdr;
-    }
-    return 0;
-}
+#include "module.h"
 
 /* The bytes of a module's tables from an address on.  They are within 2 GiB of the header, since
  * its distances have 32 bits; is_bad if the address is not. */
@@ -206,7 +116,7 @@ static struct hdr_entry hdr_entry(const unsigned char *table, uint64_t i)
 /* Finds what describes the function that holds pc. */
 static bool find_cfi(uintptr_t pc, struct weft__cfi *cfi)
 {
-    uintptr_t hdr = find_hdr(pc);
+    uintptr_t hdr = weft__module_tables(pc);
     if (hdr == 0)
         return false;
     struct weft__dwarf_bytes b = bytes_at(hdr, hdr);
@@ -251,7 +161,7 @@ static bool step_by_frame_pointer(struct weft__frame *f, const struct weft__stac
         return false;
     if (!weft__stack_word(v, f->fp, &caller_fp) || !weft__stack_word(v, f->fp + word, &caller_pc))
         return false;
-    if (!find_cfi(caller_pc - 1, &cfi))
+    if (weft__modules_have_tables && !find_cfi(caller_pc - 1, &cfi))
         return false;
     f->pc = caller_pc;
     f->sp = f->fp + 2 * word;
@@ -279,7 +189,8 @@ int weft__unwind(const struct weft__frame *f, const struct weft__stack_view *v, 
         } else {
             if (has_guessed || !step_by_frame_pointer(&at, v))
                 break;
-            is_return = has_guessed = true;
+            is_return = true;
+            has_guessed = weft__modules_have_tables;
         }
     }
     return count;
@@ -312,23 +223,11 @@ bool weft__frame_parked(struct weft__frame *f, const struct weft__stack_view *v,
 
 void weft__frame_signal(struct weft__frame *f, const void *ucontext)
 {
-    const ucontext_t *uc = ucontext;
+    uintptr_t registers[WEFT__SIGNAL_REGISTERS];
 
-    memset(f, 0, sizeof(*f));
-#if defined(__x86_64__)
-    /* By DWARF number, up to the pc. */
-    static const unsigned char numbers[WEFT__DWARF_REG_COUNT] = {
-        REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI, REG_RBP, REG_RSP, REG_R8,
-        REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP};
-    for (int i = 0; i < WEFT__DWARF_REG_COUNT; i++)
-        f->saved[i] = (uintptr_t)uc->uc_mcontext.gregs[numbers[i]];
-    f->pc = f->saved[WEFT__DWARF_REG_PC];
-    f->sp = f->saved[WEFT__DWARF_REG_SP];
-#elif defined(__aarch64__)
-    for (int i = 0; i <= WEFT__DWARF_REG_LR; i++)
-        f->saved[i] = uc->uc_mcontext.regs[i];
-    f->pc = uc->uc_mcontext.pc;
-    f->sp = uc->uc_mcontext.sp;
-#endif
-    f->fp = f->saved[WEFT__DWARF_REG_FP];
+    weft__sys_signal_registers(ucontext, registers);
+    memcpy(f->saved, registers, sizeof(f->saved));
+    f->pc = registers[WEFT__SIGNAL_REG_PC];
+    f->sp = registers[WEFT__DWARF_REG_SP];
+    f->fp = registers[WEFT__DWARF_REG_FP];
 }

@@ -9,8 +9,12 @@
 #include "compiler.h"
 #include "sys.h"
 
+#ifndef __APPLE__
 /* Named in the asm of WEFT__SELF_READ(), which the compiler does not see. */
 #define READ_BY_ASM __attribute__((used, tls_model("initial-exec"), visibility("hidden")))
+#else
+#define READ_BY_ASM
+#endif
 extern _Thread_local struct weft__m *weft__self_m;
 extern _Thread_local struct weft__gate *weft__self_gate;
 _Thread_local struct weft__m *weft__self_m READ_BY_ASM;
@@ -24,6 +28,22 @@ WEFT__NOINLINE void weft__m_set_self(struct weft__m *m)
     __asm__ volatile("" : "+r"(m)::"memory");
     weft__self_m = m;
 }
+
+#ifdef __APPLE__
+WEFT__NOINLINE struct weft__m *weft__self_m_read(void)
+{
+    struct weft__m **where = &weft__self_m;
+    __asm__ volatile("" : "+r"(where)::"memory");
+    return *where;
+}
+
+WEFT__NOINLINE struct weft__gate *weft__self_gate_read(void)
+{
+    struct weft__gate **where = &weft__self_gate;
+    __asm__ volatile("" : "+r"(where)::"memory");
+    return *where;
+}
+#endif
 
 WEFT__NOINLINE struct weft__m *weft__m_outside(void)
 {

@@ -17,7 +17,11 @@ struct weft__gate;
 
 /* Reads the thread-local pointer `name` by two loads, in the initial-exec model also in the shared
  * library: some words of the static block, for which loaders have room. */
-#if defined(__x86_64__)
+#if defined(__APPLE__) /* a thread-local is found by a call there */
+#define WEFT__SELF_READ(name, to) ((to) = name##_read())
+struct weft__m *weft__self_m_read(void);
+struct weft__gate *weft__self_gate_read(void);
+#elif defined(__x86_64__)
 #define WEFT__SELF_READ(name, to)                                                                  \
     __asm__ volatile("movq " #name "@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0"                    \
                      : "=r"(to)                                                                    \

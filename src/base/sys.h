@@ -17,7 +17,10 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "port.h"
+
 struct epoll_event;
+struct kevent;
 struct mmsghdr;
 struct pollfd;
 struct stat;
@@ -30,7 +33,7 @@ struct weft_addr;
     X(MPROTECT) X(MADVISE) X(READ) X(WRITE) X(ACCEPT) X(CONNECT) X(SOCKET) X(BIND) X(LISTEN)       \
         X(SOCKOPT) X(POLL) X(EPOLL_CREATE) X(EPOLL_CTL) X(EPOLL_WAIT) X(EVENTFD) X(URING_SETUP)    \
             X(URING_ENTER) X(THREAD) X(CLOSE) X(MEMBARRIER) X(AFFINITY) X(LOOKUP) X(SPAWN)         \
-                X(PIDFD) X(PIPE) X(DUP) X(FILE)
+                X(PIDFD) X(PIPE) X(DUP) X(FILE) X(KQUEUE) X(KEVENT)
 enum weft__call {
 #define X(name) WEFT__CALL_##name,
     WEFT__CALLS(X)
@@ -61,6 +64,8 @@ static inline bool weft__sys_is_error(const void *p)
 int weft__sys_munmap(void *p, size_t bytes);
 int weft__sys_mprotect(void *p, size_t bytes, int prot);
 int weft__sys_madvise(void *p, size_t bytes, int advice);
+int weft__sys_forget(void *p, size_t bytes); /* what is in whole pages may be lost; 0 or -errno */
+int weft__sys_small_pages(void *p, size_t bytes); /* no huge ones here; 0 or -errno */
 int weft__sys_munlock(void *p, size_t bytes);
 size_t weft__sys_resident(void *p, size_t bytes); /* of whole pages, how many bytes have memory */
 size_t weft__sys_page_bytes(void);
@@ -68,6 +73,7 @@ size_t weft__sys_page_bytes(void);
 bool weft__sys_is_guarded(const void *p);
 /* Copy our own memory through the kernel: a page that is gone is an error, not a fault. */
 ssize_t weft__sys_copy_memory(void *to, const void *from, size_t bytes);
+ssize_t weft__sys_copy_by_pipe(void *to, const void *from, size_t bytes); /* the way all have */
 
 /* Threads and futexes.  A wait returns 0 when woken or spuriously, -EAGAIN if *word was not
  * `expected`, -ETIMEDOUT after deadline_ns (monotonic; INT64_MAX for none).  Signals restart it. */
@@ -82,6 +88,7 @@ int weft__sys_thread_start(uint64_t *thread, size_t stack_bytes, void *(*fn)(voi
                            const char *name); /* all asynchronous signals blocked; `name` as below,
                                                  NULL if the thread gives itself one */
 void weft__sys_thread_name(const char *name);  /* of the calling thread; 15 bytes */
+void weft__sys_thread_name_other(uint64_t thread, const char *name); /* where one can */
 void weft__sys_thread_join(uint64_t thread);
 void weft__sys_thread_detach(uint64_t thread);
 int weft__sys_at_fork(void (*in_child)(void));
@@ -145,6 +152,7 @@ int weft__sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
 int weft__sys_getpeername(int fd, struct sockaddr *addr, socklen_t *len);
 int weft__sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
 int weft__sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+int weft__sys_family(int fd); /* of a socket: AF_INET, ...; or -errno */
 
 /* Ask the name services, which may take long: how many addresses, at least 1, or -errno.  service
  * may be NULL. */
@@ -197,10 +205,21 @@ int weft__sys_epoll_ctl(int epfd, int op, int fd, uint32_t events, uint64_t data
 /* deadline_ns: 0 does not wait, INT64_MAX waits for ever.  Exact to the nanosecond where the
  * kernel is.  EINTR counts as 0 events. */
 int weft__sys_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t deadline_ns);
+int weft__sys_kqueue(void);
+/* deadline_ns as above, and so EINTR. */
+int weft__sys_kevent(int kq, const struct kevent *changes, int n_changes, struct kevent *events,
+                     int n_events, int64_t deadline_ns);
+/* Trigger an EVFILT_USER that was added: nothing is left to fail. */
+void weft__sys_kevent_trigger(int kq, uintptr_t ident);
 
 /* Signals. */
 void weft__sys_block_signals(sigset_t *old); /* all asynchronous ones, for this thread */
 void weft__sys_restore_signals(const sigset_t *old);
+size_t weft__sys_signal_stack_bytes(void); /* that the kernel needs for its frame */
+/* What was in the registers when a signal arrived, from the third argument of its handler: by DWARF
+ * number (x86_64: 16 is the pc; aarch64: 31 the stack pointer, 32 the pc). */
+#define WEFT__SIGNAL_REGISTERS 33
+void weft__sys_signal_registers(const void *ucontext, uintptr_t registers[WEFT__SIGNAL_REGISTERS]);
 
 /* What the environment says: the value, or NULL.  Not in set-uid programs. */
 const char *weft__sys_env(const char *name);

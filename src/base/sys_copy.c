@@ -1,53 +1,28 @@
 /* SPDX-License-Identifier: MIT */
-/* sys_copy.c - the system calls that copy from fd to fd, and what has to be known before. */
+/* sys_copy.c - pipes, and what has to be known of fds before one copies between them. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "compiler.h"
 #include "sys_result.h"
-
-#define FAULT(call)                                                                                \
-    do {                                                                                           \
-        int fault_ = weft__fault(WEFT__CALL_##call);                                               \
-        if (WEFT__UNLIKELY(fault_ != 0)) {                                                         \
-            return fault_;                                                                         \
-        }                                                                                          \
-    } while (0)
-
-ssize_t weft__sys_sendfile_now(int out, int file, int64_t offset, size_t bytes)
-{
-    FAULT(WRITE);
-    ssize_t n;
-    do {
-        off_t at = offset;
-        n = weft__result_long(sendfile(out, file, &at, bytes));
-    } while (n == -EINTR);
-    return n;
-}
-
-ssize_t weft__sys_splice_now(int in, int64_t offset, int out, size_t bytes, bool is_read)
-{
-    int fault = weft__fault(is_read ? WEFT__CALL_READ : WEFT__CALL_WRITE);
-    if (WEFT__UNLIKELY(fault != 0)) {
-        return fault;
-    }
-    ssize_t n;
-    do {
-        loff_t at = offset;
-        n = weft__result_long(
-            splice(in, offset < 0 ? NULL : &at, out, NULL, bytes, SPLICE_F_NONBLOCK));
-    } while (n == -EINTR);
-    return n;
-}
+#include "sys_try.h"
 
 int weft__sys_pipe(int fds[2], bool nonblock)
 {
     FAULT(PIPE);
+#ifdef __APPLE__ /* a fork between two calls inherits the pipe */
+    int rc = weft__result(pipe(fds));
+    for (int i = 0; rc == 0 && i < 2; i++) {
+        (void)fcntl(fds[i], F_SETFD, FD_CLOEXEC);
+        (void)weft__sys_set_nonblock(fds[i], nonblock);
+    }
+    return rc;
+#else
     return weft__result(pipe2(fds, O_CLOEXEC | (nonblock ? O_NONBLOCK : 0)));
+#endif
 }
 
 int weft__sys_fd_kind(int fd)

@@ -5,26 +5,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "clock.h"
 #include "compiler.h"
 #include "sys_result.h"
-
-#define FAULT(call)                                                                                \
-    do {                                                                                           \
-        int fault_ = weft__fault(WEFT__CALL_##call);                                               \
-        if (WEFT__UNLIKELY(fault_ < 0)) {                                                          \
-            return fault_;                                                                         \
-        }                                                                                          \
-    } while (0)
+#include "sys_try.h"
 
 /* For calls that move bytes: one that is let through may be cut short. */
 #define FAULT_OR_SHORT(call, bytes)                                                                \
@@ -210,6 +197,32 @@ ssize_t weft__sys_sendmsg_now(int fd, const struct msghdr *msg, int flags)
     return n;
 }
 
+#ifdef __APPLE__
+/* One by one; what came before an error counts. */
+static int recvmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags, void *none)
+{
+    unsigned n = 0;
+    (void)none;
+    for (; n < count; n++) {
+        ssize_t bytes = recvmsg(fd, &msgs[n].msg_hdr, flags);
+        if (bytes < 0) {
+            return n > 0 ? (int)n : -1;
+        }
+        msgs[n].msg_len = (unsigned)bytes;
+    }
+    return (int)n;
+}
+
+static int sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
+{
+    unsigned n = 0;
+    while (n < count && sendmsg(fd, &msgs[n].msg_hdr, flags) >= 0) {
+        n++;
+    }
+    return n > 0 ? (int)n : -1;
+}
+#endif
+
 int weft__sys_recvmmsg_now(int fd, struct mmsghdr *msgs, unsigned count, int flags)
 {
     FAULT(READ);
@@ -230,12 +243,60 @@ int weft__sys_sendmmsg_now(int fd, struct mmsghdr *msgs, unsigned count, int fla
     return n;
 }
 
+#ifdef __APPLE__
+/* What socket() and accept() cannot be told there.  A fork between two calls inherits the fd. */
+static int set_up(int fd, int type)
+{
+    int one = 1;
+    if (fd >= 0) {
+        (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+        (void)setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &one, sizeof one);
+        (void)weft__sys_set_nonblock(fd, (type & SOCK_NONBLOCK) != 0);
+    }
+    return fd;
+}
+
+static int take_connection(int fd, struct sockaddr *addr, socklen_t *len)
+{
+    return set_up(weft__result(accept(fd, addr, len)), 0);
+}
+
+static int open_socket(int domain, int type, int protocol)
+{
+    return set_up(weft__result(socket(domain, type & ~SOCK_NONBLOCK, protocol)), type);
+}
+
+static int open_pair(int domain, int type, int fds[2])
+{
+    int rc = weft__result(socketpair(domain, type & ~SOCK_NONBLOCK, 0, fds));
+    for (int i = 0; rc == 0 && i < 2; i++) {
+        (void)set_up(fds[i], type);
+    }
+    return rc;
+}
+#else
+static int take_connection(int fd, struct sockaddr *addr, socklen_t *len)
+{
+    return weft__result(accept4(fd, addr, len, SOCK_CLOEXEC));
+}
+
+static int open_socket(int domain, int type, int protocol)
+{
+    return weft__result(socket(domain, type | SOCK_CLOEXEC, protocol));
+}
+
+static int open_pair(int domain, int type, int fds[2])
+{
+    return weft__result(socketpair(domain, type | SOCK_CLOEXEC, 0, fds));
+}
+#endif
+
 int weft__sys_accept_now(int fd, struct sockaddr *addr, socklen_t *len)
 {
     FAULT(ACCEPT);
     int rc;
     do {
-        rc = weft__result(accept4(fd, addr, len, SOCK_CLOEXEC));
+        rc = take_connection(fd, addr, len);
     } while (rc == -EINTR);
     return rc;
 }
@@ -267,7 +328,7 @@ int weft__sys_close(int fd)
 {
     FAULT(CLOSE);
     int rc = weft__result(close(fd));
-    return rc == -EINTR ? 0 : rc; /* on Linux the fd is gone */
+    return rc == -EINTR ? 0 : rc; /* the fd is gone */
 }
 
 int weft__sys_unlink(const char *path)
@@ -299,13 +360,13 @@ bool weft__sys_is_socket_file(const char *path)
 int weft__sys_socket(int domain, int type, int protocol)
 {
     FAULT(SOCKET);
-    return weft__result(socket(domain, type | SOCK_CLOEXEC, protocol));
+    return open_socket(domain, type, protocol);
 }
 
 int weft__sys_socketpair(int domain, int type, int fds[2])
 {
     FAULT(SOCKET);
-    return weft__result(socketpair(domain, type | SOCK_CLOEXEC, 0, fds));
+    return open_pair(domain, type, fds);
 }
 
 int weft__sys_bind(int fd, const struct sockaddr *addr, socklen_t len)
@@ -344,6 +405,22 @@ int weft__sys_setsockopt(int fd, int level, int name, const void *value, socklen
     return weft__result(setsockopt(fd, level, name, value, len));
 }
 
+int weft__sys_family(int fd)
+{
+    FAULT(SOCKOPT);
+#ifdef SO_DOMAIN
+    int family = 0;
+    socklen_t len = sizeof family;
+    int rc = weft__result(getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len));
+    return rc < 0 ? rc : family;
+#else
+    struct sockaddr_storage addr = {.ss_family = AF_UNSPEC};
+    socklen_t len = sizeof addr;
+    int rc = weft__result(getsockname(fd, (struct sockaddr *)&addr, &len));
+    return rc < 0 ? rc : addr.ss_family;
+#endif
+}
+
 int weft__sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
     FAULT(SOCKOPT);
@@ -367,53 +444,6 @@ int weft__sys_copy_fd(int fd)
 {
     int copy = weft__result(fcntl(fd, F_DUPFD_CLOEXEC, OUR_FDS_FROM));
     return copy >= 0 ? copy : weft__result(fcntl(fd, F_DUPFD_CLOEXEC, 0));
-}
-
-int weft__sys_eventfd(void)
-{
-    FAULT(EVENTFD);
-    return weft__sys_move_fd(weft__result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
-}
-
-int weft__sys_epoll_create(void)
-{
-    FAULT(EPOLL_CREATE);
-    return weft__sys_move_fd(weft__result(epoll_create1(EPOLL_CLOEXEC)));
-}
-
-int weft__sys_epoll_ctl(int epfd, int op, int fd, uint32_t events, uint64_t data)
-{
-    FAULT(EPOLL_CTL);
-    struct epoll_event ev = {.events = events, .data.u64 = data};
-    return weft__result(epoll_ctl(epfd, op, fd, &ev));
-}
-
-/* epoll_pwait2 takes nanoseconds but is younger than our oldest kernel (5.11, and unknown to some
- * emulators): without it, ppoll on the epoll fd sleeps to the nanosecond. */
-static int wait_exact(int epfd, struct epoll_event *events, int max, const struct timespec *ts)
-{
-#ifdef SYS_epoll_pwait2
-    int rc = weft__result((int)syscall(SYS_epoll_pwait2, epfd, events, max, ts, NULL, 0L));
-    if (rc != -ENOSYS) {
-        return rc;
-    }
-#endif
-    struct pollfd p = {.fd = epfd, .events = POLLIN};
-    int n = weft__result(ppoll(&p, 1, ts, NULL));
-    return n <= 0 ? n : weft__result(epoll_wait(epfd, events, max, 0));
-}
-
-int weft__sys_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t deadline_ns)
-{
-    FAULT(EPOLL_WAIT);
-    int rc;
-    if (deadline_ns == 0 || deadline_ns == INT64_MAX) {
-        rc = weft__result(epoll_wait(epfd, events, max, deadline_ns == 0 ? 0 : -1));
-    } else {
-        struct timespec ts = weft__clock_timespec(deadline_ns - weft__clock_ns());
-        rc = wait_exact(epfd, events, max, &ts);
-    }
-    return rc == -EINTR ? 0 : rc;
 }
 
 ssize_t weft__sys_readv(int fd, const struct iovec *iov, int count)

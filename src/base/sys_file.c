@@ -7,19 +7,15 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "compiler.h"
 #include "sys_result.h"
+#include "sys_try.h"
 
-#define FAULT(call)                                                                                \
-    do {                                                                                           \
-        int fault_ = weft__fault(WEFT__CALL_##call);                                               \
-        if (WEFT__UNLIKELY(fault_ != 0)) {                                                         \
-            return fault_;                                                                         \
-        }                                                                                          \
-    } while (0)
+#ifdef __APPLE__
+#define fdatasync fsync /* it is there, and undeclared */
+#endif
 
 /* A file that cannot be tried is one more that would wait. */
 static ssize_t without_waiting(ssize_t n)
@@ -79,14 +75,24 @@ int weft__sys_open(const char *path, int flags, unsigned mode)
 
 int weft__sys_open_temp(const char *dir, unsigned mode)
 {
+#ifdef O_TMPFILE
     int fd = weft__sys_open(dir, O_TMPFILE | O_RDWR, mode);
     /* A kernel or a file system that knows no such files says one of three. */
     return fd == -EISDIR || fd == -EINVAL ? -EOPNOTSUPP : fd;
+#else
+    (void)dir;
+    (void)mode;
+    return -EOPNOTSUPP;
+#endif
 }
 
 bool weft__sys_is_direct(int flags)
 {
+#ifdef O_DIRECT
     return (flags & O_DIRECT) != 0;
+#else
+    return (flags & 0) != 0;
+#endif
 }
 
 int weft__sys_fsync(int fd, bool is_data_only)
@@ -155,31 +161,8 @@ int weft__sys_rmdir(const char *path)
     return weft__result(rmdir(path));
 }
 
-ssize_t weft__sys_read_dir(int fd, void *records, size_t bytes)
-{
-    FAULT(FILE);
-    return weft__result_long(syscall(SYS_getdents64, fd, records, bytes));
-}
-
 int weft__sys_flock_now(int fd, int operation)
 {
     FAULT(FILE);
     return weft__result(flock(fd, operation | LOCK_NB));
-}
-
-/* The words of struct statx that we want; headers older than Linux 6.1 do not name them. */
-enum { STATX_MASK = 0, STATX_MEMORY_ALIGN = 38, STATX_OFFSET_ALIGN = 39, STATX_WORDS = 64 };
-#define ASK_DIRECT 0x2000U
-
-int weft__sys_direct_alignment(int fd, uint32_t *memory, uint32_t *offset)
-{
-    FAULT(FILE);
-    uint32_t words[STATX_WORDS] = {0};
-    int rc = weft__result((int)syscall(SYS_statx, fd, "", AT_EMPTY_PATH, ASK_DIRECT, words));
-    if (rc == 0 && (words[STATX_MASK] & ASK_DIRECT) == 0) {
-        rc = -ENOSYS;
-    }
-    *memory = words[STATX_MEMORY_ALIGN];
-    *offset = words[STATX_OFFSET_ALIGN];
-    return rc;
 }

@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#ifdef __linux__
 #include <sys/syscall.h>
+#endif
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -87,6 +89,7 @@ int weft__sys_pidfd(int pid)
 #ifdef SYS_pidfd_open
         rc = weft__result((int)syscall(SYS_pidfd_open, pid, 0));
 #else
+        (void)pid;
         rc = -ENOSYS;
 #endif
     }
@@ -112,6 +115,7 @@ int weft__sys_has_ended(int pid)
 
 int weft__sys_kill(int pid, int pidfd, bool to_group, int sig)
 {
+    (void)pidfd;
 #ifdef SYS_pidfd_send_signal
     if (pidfd >= 0 && !to_group) {
         return weft__result((int)syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0));
@@ -126,6 +130,7 @@ int weft__sys_dup(int fd)
     return rc != 0 ? rc : weft__result(fcntl(fd, F_DUPFD_CLOEXEC, 3));
 }
 
+#ifdef TIOCGPTN
 /* The master's side of a pseudo-terminal, opened anew, would be another terminal. */
 static bool is_terminal(int fd)
 {
@@ -149,6 +154,22 @@ int weft__sys_reopen(int fd)
     flags = (flags & O_ACCMODE) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
     return rc != 0 ? rc : weft__result(open(path, flags));
 }
+
+#else
+/* Only a terminal has a name by which it can be opened. */
+int weft__sys_reopen(int fd)
+{
+    char path[128];
+    int flags = fcntl(fd, F_GETFL);
+    int rc = flags < 0 ? -EBADF : -ttyname_r(fd, path, sizeof path);
+    if (rc != 0) {
+        return rc == -EBADF ? rc : -ENOTTY;
+    }
+    rc = weft__fault(WEFT__CALL_DUP);
+    flags = (flags & O_ACCMODE) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    return rc != 0 ? rc : weft__result(open(path, flags));
+}
+#endif
 
 int weft__sys_open_null(void)
 {

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "atomic.h"
+#include "compiler.h"
 #include "self.h"
 #include "sys.h"
 
@@ -29,5 +30,14 @@ static inline int weft__fault(enum weft__call call)
     return 0;
 #endif
 }
+
+/* The door at the beginning of a call. */
+#define FAULT(call)                                                                                \
+    do {                                                                                           \
+        int fault_ = weft__fault(WEFT__CALL_##call);                                               \
+        if (WEFT__UNLIKELY(fault_ < 0)) {                                                          \
+            return fault_;                                                                         \
+        }                                                                                          \
+    } while (0)
 
 #endif

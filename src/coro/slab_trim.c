@@ -85,7 +85,7 @@ static uint64_t give_back(struct weft__slabs *s, struct weft__slab *slab)
     uint64_t given = weft__sys_resident(from, bytes);
     /* relaxed: it is published with the slab, by the lock. */
     atomic_store_explicit(&slab->used, 0, memory_order_relaxed);
-    if (weft__sys_madvise(from, bytes, MADV_DONTNEED) != 0) {
+    if (weft__sys_forget(from, bytes) != 0) {
         given = 0;
     }
     weft__lock(&s->lock);

@@ -48,7 +48,7 @@ static uint64_t draw(void)
 
 int weft__beside_make_in(char made[WEFT__PATH_BYTES], const char *folder, size_t bytes, mode_t mode)
 {
-    static const char letters[32] = {"abcdefghijklmnopqrstuvwxyz234567"};
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz234567";
     if (bytes + sizeof "/" PREFIX + LETTERS > WEFT__PATH_BYTES) {
         return -ENAMETOOLONG;
     }

@@ -112,7 +112,9 @@ static bool is_gone(ssize_t rc)
     case -ENETDOWN:
     case -ENOPROTOOPT:
     case -EHOSTDOWN:
+#ifdef ENONET
     case -ENONET:
+#endif
     case -EHOSTUNREACH:
     case -EOPNOTSUPP:
     case -ENETUNREACH:

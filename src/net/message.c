@@ -122,10 +122,8 @@ union rights {
 /* Any other socket sends the bytes and drops the descriptors, without a word. */
 static int check_unix(int fd)
 {
-    int family = 0;
-    socklen_t len = sizeof family;
-    int rc = weft__sys_getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
-    return rc == 0 && family != AF_UNIX ? -EOPNOTSUPP : rc;
+    int family = weft__sys_family(fd);
+    return family < 0 ? family : family != AF_UNIX ? -EOPNOTSUPP : 0;
 }
 
 ssize_t weft_send_fds(int fd, const void *buf, size_t n, const int *fds, int count)

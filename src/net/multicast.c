@@ -19,13 +19,8 @@ int weft_set_broadcast(int fd, bool on)
 /* AF_INET or AF_INET6; -EOPNOTSUPP for others. */
 static int family_of(int fd)
 {
-    int family = 0;
-    socklen_t len = sizeof family;
-    int rc = weft__sys_getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
-    if (rc != 0) {
-        return rc;
-    }
-    return family == AF_INET || family == AF_INET6 ? family : -EOPNOTSUPP;
+    int family = weft__sys_family(fd);
+    return family < 0 || family == AF_INET || family == AF_INET6 ? family : -EOPNOTSUPP;
 }
 
 /* Set the option that each of the two has; the same value means the same. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../base/fatal.h"
+#include "../base/port.h"
 #include "../park/park.h"
 #include "addr.h"
 #include "names.h"

@@ -10,6 +10,10 @@
 #include "../base/sys.h"
 #include "option.h"
 
+#ifndef TCP_KEEPIDLE
+#define TCP_KEEPIDLE TCP_KEEPALIVE /* macOS */
+#endif
+
 int weft_shutdown(int fd, int how)
 {
     return weft__sys_shutdown(fd, how);
@@ -68,7 +72,12 @@ int weft_set_keepalive(int fd, int64_t idle_ns, int64_t interval_ns, int count)
 
 int weft__set_defer_accept(int fd, int64_t ns)
 {
+#ifdef TCP_DEFER_ACCEPT
     return ns < 0 ? -EINVAL : set_int(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, whole_seconds(ns));
+#else
+    (void)fd;
+    return ns < 0 ? -EINVAL : -EOPNOTSUPP;
+#endif
 }
 
 int weft_set_buffers(int fd, size_t recv_bytes, size_t send_bytes)

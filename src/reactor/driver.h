@@ -26,10 +26,23 @@
 #include "fdtable.h"
 #include "op.h"
 
+/* What a build has.  WEFT_LIBKQUEUE: it has libkqueue, which makes kqueue of epoll. */
+#if defined(__linux__)
+#define WEFT__HAVE_EPOLL 1
+#else
+#define WEFT__HAVE_EPOLL 0
+#endif
+#if !defined(__linux__) || defined(WEFT_LIBKQUEUE)
+#define WEFT__HAVE_KQUEUE 1
+#else
+#define WEFT__HAVE_KQUEUE 0
+#endif
+
 struct weft__reactor;
+struct weft__readiness;
 
 struct weft__driver {
-    const char *name; /* "io_uring", "epoll" */
+    const char *name; /* "io_uring", "epoll", "kqueue" */
 
     /* A read that is submitted waits for what comes, and does not see what was there before: the
      * caller tries first, always. */
@@ -76,9 +89,13 @@ struct weft__driver {
 
     /* Make the wait that sleeps, or the next one, return.  Cheap when one is pending already. */
     void (*wake)(struct weft__reactor *r);
+
+    /* Of a driver that is told of readiness (readiness.h): its half of the work.  Else NULL. */
+    const struct weft__readiness *readiness;
 };
 
 extern const struct weft__driver weft__driver_epoll;
+extern const struct weft__driver weft__driver_kqueue;
 #ifndef WEFT_NO_LIBURING
 extern const struct weft__driver weft__driver_uring;
 #endif
@@ -87,6 +104,7 @@ extern const struct weft__driver weft__driver_uring;
 struct weft__reactor_choice {
     bool want_uring;
     bool want_epoll;
+    bool want_kqueue;
     unsigned ring_entries; /* 0: the driver's own number */
     unsigned ring_poll_ms; /* 0: no thread of the kernel's */
     unsigned workers_max;  /* threads of the kernel's for files, each thread's; 0: its own number */
@@ -117,8 +135,8 @@ struct weft__reactor {
     _Atomic uint32_t wake_pending; /* 1: a wake was sent and not yet seen */
     _Atomic uint64_t n_submitted;  /* operations that went into flight here; owner only */
     _Atomic uint64_t n_completed;  /* and those reported by this reactor (not the same ones) */
-    int wake_fd;                   /* an eventfd */
-    void *driver_state;            /* the driver's own: a ring, an epoll fd */
+    int wake_fd;                   /* an eventfd; -1 where a wake takes none */
+    void *driver_state;            /* the driver's own: a ring, an epoll fd, a kqueue */
 } WEFT__ALIGNED_LINE;
 
 /* For the drivers, in reactors.c. */
@@ -131,8 +149,10 @@ void weft__reactor_request(struct weft__reactor *r, struct weft__op *op);
 /* Take all requests, newest first. */
 struct weft__op *weft__reactor_take_requests(struct weft__reactor *r);
 
-/* The drivers' wake: they differ only in how wake_fd ends a sleep. */
+/* The wake of drivers whose sleep wake_fd ends. */
 void weft__reactor_wake(struct weft__reactor *r);
+/* The beginning of any wake: must the sleep be ended, or does another wake see to that? */
+bool weft__reactor_begin_wake(struct weft__reactor *r);
 /* Was a wake sent?  Called with reap_lock held right before sleeping. */
 bool weft__reactor_is_woken(const struct weft__reactor *r);
 /* A reaper met the end of a sleep that was meant for the owner: its next wait shall not sleep.
@@ -143,8 +163,9 @@ void weft__reactor_clear_wake(struct weft__reactor *r);
 
 /*
  * Start `count` reactors with the best driver of those wanted: io_uring first, probed by a real
- * operation; if it is refused (ENOSYS, EPERM, EACCES, ENOMEM, EMFILE, EINVAL, ...) and epoll is
- * wanted too, epoll.  0 or -errno; nothing is left behind on failure.
+ * operation; if it is refused (ENOSYS, EPERM, EACCES, ENOMEM, EMFILE, EINVAL, ...), epoll or
+ * kqueue, if they are wanted too.  0 or -errno, -ENOSYS where the build has none of those wanted;
+ * nothing is left behind on failure.
  */
 int weft__reactors_start(struct weft__reactor_group *group, int count,
                          struct weft__reactor_choice choice);

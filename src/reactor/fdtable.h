@@ -37,9 +37,10 @@ struct weft__fd {
     _Atomic bool is_nonblocking; /* O_NONBLOCK is set, for good; written inside, a hint */
     _Atomic int late_error;      /* of the connection, or 0; see weft__fd_keep_error() */
     bool is_closing;             /* a CLOSE has begun; no new operation is taken (-EBADF) */
-    uint8_t ready;               /* epoll: events that came while nobody waited (bit 0 in, 1 out) */
-    uint8_t registered;          /* epoll: the directions it is registered for now */
-    int16_t home;                /* epoll: index of the reactor it is registered at, -1 none */
+    /* Of drivers that are told of readiness (readiness.h), directions and an index: */
+    uint8_t ready;               /* events that came while nobody waited */
+    uint8_t registered;          /* what it is registered for now */
+    int16_t home;                /* the reactor it is registered at, -1 none */
     struct weft__op *in_flight;  /* linked by fd_next, oldest first */
     struct weft__op **in_flight_last;
     struct weft__op *closer; /* the CLOSE that waits for in_flight to be empty */

@@ -16,20 +16,26 @@
  *   waker                                owner
  *   1 write what there is to see         1 take reap_lock
  *   2 exchange wake_pending to 1         2 read wake_pending: 1 -> do not sleep
- *   3 it was 0: write to wake_fd         3 sleep; wake_fd ends it, now or at once
+ *   3 it was 0: end the sleep            3 sleep, till it is ended: now or at once
  *                                        4 exchange wake_pending to 0
  *                                        5 look for what there is to see
  *
  * A waker that finds 1 may leave the rest to the one who set it: the owner has not done its step 4
- * after that, so its step 5 is still to come and its exchange reads our value or a later one.  A
- * write to wake_fd that comes after step 4 ends one later sleep for nothing.
+ * after that, so its step 5 is still to come and its exchange reads our value or a later one.  An
+ * end that comes after step 4 ends one later sleep for nothing.
  */
-void weft__reactor_wake(struct weft__reactor *r)
+bool weft__reactor_begin_wake(struct weft__reactor *r)
 {
     /* acq_rel [REACTOR-WAKE] */
-    if (atomic_exchange_explicit(&r->wake_pending, 1, memory_order_acq_rel) == 0) {
+    bool is_ours = atomic_exchange_explicit(&r->wake_pending, 1, memory_order_acq_rel) == 0;
+    weft__perturb();
+    return is_ours;
+}
+
+void weft__reactor_wake(struct weft__reactor *r)
+{
+    if (weft__reactor_begin_wake(r)) {
         uint64_t one = 1;
-        weft__perturb();
         ssize_t n;
         do {
             n = weft__sys_write(r->wake_fd, &one, sizeof one);
@@ -148,10 +154,26 @@ static int start_with(struct weft__reactor_group *group, const struct weft__driv
     return 0;
 }
 
+/* By the driver of the system that tells of readiness. */
+static int start_readiness(struct weft__reactor_group *group, struct weft__reactor_choice choice)
+{
+#if WEFT__HAVE_EPOLL
+    if (choice.want_epoll) {
+        return start_with(group, &weft__driver_epoll);
+    }
+#endif
+#if WEFT__HAVE_KQUEUE
+    if (choice.want_kqueue) {
+        return start_with(group, &weft__driver_kqueue);
+    }
+#endif
+    return -ENOSYS;
+}
+
 static int start_wanted(struct weft__reactor_group *group, struct weft__reactor_choice choice)
 {
-    int rc = -EINVAL;
-    group->why = "epoll asked for";
+    int rc = -ENOSYS;
+    group->why = choice.want_kqueue ? "kqueue asked for" : "epoll asked for";
     if (choice.want_uring) {
 #ifndef WEFT_NO_LIBURING
         rc = start_with(group, &weft__driver_uring);
@@ -165,11 +187,10 @@ static int start_wanted(struct weft__reactor_group *group, struct weft__reactor_
         weft__text_add(&t, strerror(-rc));
         group->why = group->why_text;
 #else
-        rc = -ENOSYS;
-        group->why = "built without liburing";
+        group->why = WEFT__HAVE_EPOLL ? "built without liburing" : "the system's own";
 #endif
     }
-    return choice.want_epoll ? start_with(group, &weft__driver_epoll) : rc;
+    return choice.want_epoll || choice.want_kqueue ? start_readiness(group, choice) : rc;
 }
 
 int weft__reactors_start(struct weft__reactor_group *group, int count,

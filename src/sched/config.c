@@ -9,6 +9,7 @@
 #include "../base/compiler.h"
 #include "../base/sys.h"
 #include "../base/text.h"
+#include "../reactor/driver.h"
 #include "../stack/stack.h"
 #include "place.h"
 #include "preset.h"
@@ -117,11 +118,49 @@ static bool is_ring_size(uint64_t n)
     return n >= RING_ENTRIES_MIN && (n & (n - 1)) == 0;
 }
 
+const char *const weft__reactor_words[] = {"auto", "io_uring", "epoll", "kqueue"};
+
+#if WEFT__HAVE_EPOLL && WEFT__HAVE_KQUEUE
+#define REACTORS_BUILT "auto, io_uring, epoll or kqueue"
+#elif WEFT__HAVE_EPOLL
+#define REACTORS_BUILT "auto, io_uring or epoll"
+#else
+#define REACTORS_BUILT "auto or kqueue"
+#endif
+
+static bool is_built(enum weft_reactor reactor)
+{
+    switch (reactor) {
+    case WEFT_REACTOR_IO_URING: /* liburing may be missing all the same: the start says so */
+    case WEFT_REACTOR_EPOLL:
+        return WEFT__HAVE_EPOLL;
+    case WEFT_REACTOR_KQUEUE:
+        return WEFT__HAVE_KQUEUE;
+    default:
+        return true;
+    }
+}
+
+/* A word that is known and stands for nothing in this build is refused like one that is not. */
+static int env_reactor(int *out)
+{
+    int rc = env_word("WEFT_REACTOR", weft__reactor_words, WEFT__COUNT(weft__reactor_words),
+                      REACTORS_BUILT, out);
+    if (rc == 0 && *out != 0 && !is_built((enum weft_reactor)*out)) {
+        rc = refuse("WEFT_REACTOR", weft__sys_env("WEFT_REACTOR"),
+                    REACTORS_BUILT "; the others are not in this build");
+    }
+    return rc;
+}
+
 /* Of the reactor and of what waits in it. */
 static int check_io(const struct weft_config *c)
 {
-    if ((int)c->reactor < 0 || c->reactor > WEFT_REACTOR_EPOLL) {
+    if ((int)c->reactor < 0 || c->reactor > WEFT_REACTOR_KQUEUE) {
         return refuse("weft_config.reactor", NULL, "a value of enum weft_reactor");
+    }
+    if (!is_built(c->reactor)) {
+        return refuse("weft_config.reactor", NULL, "of those in this build: " REACTORS_BUILT);
     }
     if (c->ring_entries < 0 || c->ring_entries > RING_ENTRIES_MAX ||
         (c->ring_entries != 0 && !is_ring_size((uint64_t)c->ring_entries))) {
@@ -213,7 +252,6 @@ struct env {
 /* The environment is checked even where the configuration wins: a typing error must not hide. */
 static int read_environment(struct env *e)
 {
-    static const char *const reactors[] = {"auto", "io_uring", "epoll"};
     static const char *const guards[] = {"auto", "madvise", "mprotect", "canary"};
     static const char *const at_maxes[] = {"refuse", "wait"};
     static const char *const presets[] = {"balanced", "throughput", "latency", "cpu", "per_core"};
@@ -223,7 +261,7 @@ static int read_environment(struct env *e)
                       .submit_wait = 1,
                       .name_ttl_s = NAME_TTL_DEFAULT_S,
                       .name_error_ttl_s = NAME_ERROR_TTL_DEFAULT_S};
-    if (env_word("WEFT_REACTOR", reactors, 3, "auto, io_uring or epoll", &e->reactor) != 0 ||
+    if (env_reactor(&e->reactor) != 0 ||
         env_word("WEFT_GUARD", guards, 4, "auto, madvise, mprotect or canary", &e->guard) != 0 ||
         env_number("WEFT_PROCS", 1, WEFT_PROCS_MAX, PROCS_ALLOWED, &e->procs) != 0 ||
         env_number("WEFT_STACK", WEFT_STACK_BYTES_MIN, WEFT_STACK_BYTES_MAX, STACK_ALLOWED,

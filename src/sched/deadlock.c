@@ -20,7 +20,7 @@
 #include "sched.h"
 #include "watch.h"
 
-/* Threads that the sanitizers run in the background; they wake nobody. */
+/* Threads that sanitizers and the like run in the background; they wake nobody. */
 #ifdef WEFT__TSAN
 static int process_id(void)
 {
@@ -39,6 +39,17 @@ __attribute__((constructor)) static void note_process(void)
 static int count_tool_threads(void)
 {
     return process_id() == loaded_in ? 1 : 2;
+}
+#elif defined(WEFT_LIBKQUEUE)
+/* libkqueue has two as long as there is a queue: for those that are closed, and for signals. */
+static int count_tool_threads(void)
+{
+    for (struct weft_runtime *rt = weft__runtimes; rt != NULL; rt = rt->next) {
+        if (rt->reactors.driver == &weft__driver_kqueue) {
+            return 2;
+        }
+    }
+    return 0;
 }
 #else
 static int count_tool_threads(void)

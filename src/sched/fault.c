@@ -5,7 +5,6 @@
 
 #include <signal.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 
 #include "../base/clock.h"
@@ -15,10 +14,6 @@
 #include "sched.h"
 #include "signals.h"
 #include "watch.h"
-
-#ifndef AT_MINSIGSTKSZ
-#define AT_MINSIGSTKSZ 51
-#endif
 
 /* Beyond what the kernel needs for its frame (AVX-512 makes that large). */
 #define ALT_STACK_EXTRA ((size_t)32 * 1024)
@@ -73,19 +68,24 @@ static void wait_for_report(void)
     }
 }
 
+/* By somebody: nothing is wrong with this thread's stack.  Linux has numbers below 1 for that. */
+static bool was_sent(const siginfo_t *info)
+{
+    return info->si_code <= 0 || info->si_code == SI_USER || info->si_code == SI_QUEUE;
+}
+
 static void on_fault(int sig, siginfo_t *info, void *ucontext)
 {
     struct weft__m *m = weft__m_of_thread();
     struct weft__g *g = m != NULL ? m->cur : NULL;
-    /* si_code <= 0: somebody sent the signal; nothing is wrong with this thread's stack. */
-    if (g != NULL && info->si_code > 0) {
+    if (g != NULL && !was_sent(info)) {
         if (atomic_exchange_explicit(&is_recording, 1, memory_order_relaxed) == 0) {
             record(sig, info, ucontext, m);
         }
         wait_for_report(); /* the second to fault must not end the process before */
     }
     die_by(sig);
-    if (info->si_code <= 0) {
+    if (was_sent(info)) {
         (void)raise(sig); /* nothing would repeat it */
     }
 }
@@ -167,11 +167,7 @@ void weft__fault_handlers_remove(void)
 
 static size_t alt_stack_bytes(void)
 {
-    size_t kernel = (size_t)getauxval(AT_MINSIGSTKSZ);
-    if (kernel < (size_t)MINSIGSTKSZ) {
-        kernel = (size_t)MINSIGSTKSZ;
-    }
-    return (kernel + ALT_STACK_EXTRA + 0xffff) & ~(size_t)0xffff;
+    return (weft__sys_signal_stack_bytes() + ALT_STACK_EXTRA + 0xffff) & ~(size_t)0xffff;
 }
 
 void weft__fault_thread_begin(struct weft__m *m)

@@ -88,11 +88,17 @@ static bool follows_quota(const struct weft_config *c, const struct weft__place 
     return c->procs == 0 && c->no_steal == WEFT_STEAL && weft__cpu_set_count(&place->of_p) == 0;
 }
 
+static bool is_wanted(const struct weft_config *c, enum weft_reactor reactor)
+{
+    return c->reactor == WEFT_REACTOR_AUTO || c->reactor == reactor;
+}
+
 static int start_reactors(struct weft_runtime *rt, const struct weft_config *c, bool *was_said)
 {
     struct weft__reactor_choice choice = {
-        .want_uring = c->reactor != WEFT_REACTOR_EPOLL,
-        .want_epoll = c->reactor != WEFT_REACTOR_IO_URING,
+        .want_uring = is_wanted(c, WEFT_REACTOR_IO_URING),
+        .want_epoll = is_wanted(c, WEFT_REACTOR_EPOLL),
+        .want_kqueue = is_wanted(c, WEFT_REACTOR_KQUEUE),
         .ring_entries = (unsigned)c->ring_entries,
         .ring_poll_ms = (unsigned)c->ring_poll_ms,
         .fd_ops_max = c->fd_ops_max,
@@ -102,7 +108,7 @@ static int start_reactors(struct weft_runtime *rt, const struct weft_config *c, 
     int rc = weft__reactors_start(&rt->reactors, c->procs, choice);
     if (rc != 0 && c->reactor != WEFT_REACTOR_AUTO) {
         *was_said = true;
-        say_refused("reactor ", c->reactor == WEFT_REACTOR_EPOLL ? "epoll" : "io_uring", rc);
+        say_refused("reactor ", weft__reactor_words[c->reactor - WEFT_REACTOR_AUTO], rc);
     }
     return rc;
 }

@@ -40,7 +40,7 @@ static struct weft__stack_region *region_make(int shift, uint32_t count)
         goto out_free;
     }
     (void)weft__sys_munlock(r->base, bytes);
-    (void)weft__sys_madvise(r->base, bytes, MADV_NOHUGEPAGE);
+    (void)weft__sys_small_pages(r->base, bytes);
     r->table = weft__sys_mmap(count * sizeof(struct weft__stack), PROT_READ | PROT_WRITE,
                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
     if (weft__sys_is_error(r->table)) {

@@ -141,7 +141,7 @@ static uint64_t give_memory_back(struct weft__stack *stack, bool counts)
     char *end = (char *)(((uintptr_t)stack->top + 1023) & ~(uintptr_t)1023); /* without colour */
     size_t bytes = (size_t)(end - stack->low);
     uint64_t given = counts ? weft__sys_resident(stack->low, bytes) : 0;
-    return weft__sys_madvise(stack->low, bytes, MADV_DONTNEED) == 0 ? given : 0;
+    return weft__sys_forget(stack->low, bytes) == 0 ? given : 0;
 }
 
 /* One of those beyond `keep`; NULL if there is none. */

@@ -8,7 +8,7 @@
  * limit: 20
  * expect-exit: 7
  * expect-stderr: ^weft: dump on SIGQUIT$
- * expect-stderr: ^runtime: reactor (io_uring|epoll) .*, 4 coroutines$
+ * expect-stderr: ^runtime: reactor (io_uring|epoll|kqueue) .*, 4 coroutines$
  * expect-stderr: ^coroutine [0-9]+ "main" waits: receive from channel 0x
  * expect-stderr: ^coroutine [0-9]+ "sleeper" waits: sleep$
  * expect-stderr: ^coroutine [0-9]+ "reader" waits: read from fd [0-9]+$

@@ -13,9 +13,9 @@
 #define _GNU_SOURCE
 #include "base/memory.c"
 #include "base/sys.c"
-#undef FAULT
+#include "base/sys_linux.c"
+#include "base/sys_epoll.c"
 #include "base/sys_fd.c"
-#undef FAULT
 #include "base/sys_file.c"
 
 #include "file_test.h"

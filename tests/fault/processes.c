@@ -12,10 +12,10 @@
 #define _GNU_SOURCE
 #include "base/memory.c"
 #include "base/sys.c"
-#undef FAULT
+#include "base/sys_linux.c"
+#include "base/sys_epoll.c"
 #include "base/sys_fd.c"
 #include "base/sys_process.c"
-#undef FAULT
 #include "base/sys_copy.c"
 
 #include "net_test.h"

@@ -36,6 +36,8 @@ void fault_at(const struct fault_site *site);
 #define weft__sys_mmap(...) FAULT_AT(weft__sys_mmap, __VA_ARGS__)
 #define weft__sys_mprotect(...) FAULT_AT(weft__sys_mprotect, __VA_ARGS__)
 #define weft__sys_madvise(...) FAULT_AT(weft__sys_madvise, __VA_ARGS__)
+#define weft__sys_forget(...) FAULT_AT(weft__sys_forget, __VA_ARGS__)
+#define weft__sys_small_pages(...) FAULT_AT(weft__sys_small_pages, __VA_ARGS__)
 #define weft__sys_membarrier_register(...) FAULT_AT(weft__sys_membarrier_register, __VA_ARGS__)
 #define weft__sys_membarrier(...) FAULT_AT(weft__sys_membarrier, __VA_ARGS__)
 #define weft__sys_thread_start(...) FAULT_AT(weft__sys_thread_start, __VA_ARGS__)
@@ -74,10 +76,13 @@ void fault_at(const struct fault_site *site);
 #define weft__sys_getpeername(...) FAULT_AT(weft__sys_getpeername, __VA_ARGS__)
 #define weft__sys_setsockopt(...) FAULT_AT(weft__sys_setsockopt, __VA_ARGS__)
 #define weft__sys_getsockopt(...) FAULT_AT(weft__sys_getsockopt, __VA_ARGS__)
+#define weft__sys_family(...) FAULT_AT(weft__sys_family, __VA_ARGS__)
 #define weft__sys_eventfd(...) FAULT_AT(weft__sys_eventfd, __VA_ARGS__)
 #define weft__sys_epoll_create(...) FAULT_AT(weft__sys_epoll_create, __VA_ARGS__)
 #define weft__sys_epoll_ctl(...) FAULT_AT(weft__sys_epoll_ctl, __VA_ARGS__)
 #define weft__sys_epoll_wait(...) FAULT_AT(weft__sys_epoll_wait, __VA_ARGS__)
+#define weft__sys_kqueue(...) FAULT_AT(weft__sys_kqueue, __VA_ARGS__)
+#define weft__sys_kevent(...) FAULT_AT(weft__sys_kevent, __VA_ARGS__)
 #define weft__sys_lookup(...) FAULT_AT(weft__sys_lookup, __VA_ARGS__)
 
 #endif

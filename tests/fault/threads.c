@@ -23,7 +23,6 @@ static int detach(pthread_t th)
 
 #define pthread_detach detach
 #include "base/sys.c"
-#undef FAULT
 #include "base/sys_fd.c"
 
 #include <sched/sched.h>

@@ -6,6 +6,7 @@
  * matrix: once
  */
 #include "co_test.h"
+#include "reactor/driver.h"
 
 static const char *const variables[] = {
     "WEFT_PROCS",        "WEFT_REACTOR",        "WEFT_GUARD",  "WEFT_STACK",
@@ -73,8 +74,10 @@ static const struct bad bad[] = {
     {"WEFT_PROCS", " 2", "from 1 to 256"},
     {"WEFT_PROCS", "99999999999999999999", "from 1 to 256"},
     {"WEFT_PROCS", "18446744073709551618", "from 1 to 256"},
-    {"WEFT_REACTOR", "kqueue", "auto, io_uring or epoll"},
-    {"WEFT_REACTOR", "EPOLL", "auto, io_uring or epoll"},
+#if !WEFT__HAVE_KQUEUE
+    {"WEFT_REACTOR", "kqueue", "auto, io_uring or epoll; the others are not in this build"},
+#endif
+    {"WEFT_REACTOR", "EPOLL", "auto, io_uring"},
     {"WEFT_GUARD", "none", "auto, madvise, mprotect or canary"},
     {"WEFT_STACK", "4096", "16K to 1024M"},
     {"WEFT_STACK", "16383", "16K to 1024M"},
@@ -150,6 +153,9 @@ TEST(a_bad_field_is_one_line_that_names_it)
         {{.size = sizeof(struct weft_config), .procs = -1}, "procs"},
         {{.size = sizeof(struct weft_config), .procs = 257}, "procs"},
         {{.size = sizeof(struct weft_config), .reactor = (enum weft_reactor)9}, "reactor"},
+#if !WEFT__HAVE_KQUEUE
+        {{.size = sizeof(struct weft_config), .reactor = WEFT_REACTOR_KQUEUE}, "reactor"},
+#endif
         {{.size = sizeof(struct weft_config), .guard = (enum weft_guard)77}, "guard"},
         {{.size = sizeof(struct weft_config), .stack_bytes = 1}, "stack_bytes"},
         {{.size = sizeof(struct weft_config), .stack_bytes = SIZE_MAX}, "stack_bytes"},

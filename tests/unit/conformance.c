@@ -58,7 +58,7 @@ static const struct row rows[] = {
     {"MKDIR", "weft_mkdir", make_nothing, call_mkdir, NULL, PATH_FORMS(mkdir), PATH_CELLS(0)},
 };
 
-static const char *const drivers[] = {"io_uring", "epoll"};
+static const char *const drivers[] = {"io_uring", "epoll", "kqueue"};
 
 /*
  * Where a driver must give something else than stands in the cell, and why: here or nowhere.  What
@@ -223,7 +223,7 @@ static void check_driver(const char *driver)
     int n_wrong = 0;
 
     if (getenv("WEFT_REACTOR") && strcmp(getenv("WEFT_REACTOR"), driver) != 0)
-        SKIP("the environment asks for the other driver");
+        SKIP("the environment asks for another driver");
     setenv("WEFT_REACTOR", driver, 1);
     int rc = weft_run(run_all, r);
     if (!r->is_there)
@@ -254,6 +254,11 @@ TEST(each_cell_gives_what_the_table_says_on_io_uring)
 TEST(each_cell_gives_what_the_table_says_on_epoll)
 {
     check_driver("epoll");
+}
+
+TEST(each_cell_gives_what_the_table_says_on_kqueue)
+{
+    check_driver("kqueue");
 }
 
 TEST(no_cell_is_empty)

@@ -5,6 +5,7 @@
  * matrix: short
  */
 #define _GNU_SOURCE
+#include "base/sys_try.h"
 #include "io_kinds.h"
 
 #define FILE_BYTES (3 * 256 * 1024 + 4321)

@@ -89,12 +89,12 @@ static void send_descriptor(int fd)
         struct cmsghdr align;
     } control = {{0}};
     struct iovec iov = {(void *)(uintptr_t) "s", 1};
-    struct msghdr msg = {NULL, 0, &iov, 1, control.room, sizeof control.room, 0};
-    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof(int));
+    msg.msg_control = control.room;
+    msg.msg_controllen = sizeof control.room;
+    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+    c->cmsg_level = SOL_SOCKET, c->cmsg_type = SCM_RIGHTS, c->cmsg_len = CMSG_LEN(sizeof(int));
     memcpy(CMSG_DATA(c), &fd, sizeof fd);
     CHECK_EQ(sendmsg(fd, &msg, MSG_NOSIGNAL), 1);
 }

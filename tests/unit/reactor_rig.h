@@ -3,7 +3,8 @@
  * reactor_rig.h - what the reactor's tests share: a group of reactors without a scheduler, the
  * operations given to it with a count of their reports, and pairs of connected fds of each kind.
  *
- * ON_BOTH(name) makes two tests of one body, name_on_io_uring and name_on_epoll.
+ * ON_BOTH(name) makes two tests of one body, name_on_io_uring and name_on_epoll, and where the
+ * build has kqueue a third.
  */
 #ifndef WEFT_TEST_REACTOR_RIG_H
 #define WEFT_TEST_REACTOR_RIG_H
@@ -32,11 +33,23 @@
     {                                                                                              \
         id(false);                                                                                 \
     }                                                                                              \
+    ON_KQUEUE(id, seconds)                                                                         \
     static void id(bool uring)
+#if WEFT__HAVE_KQUEUE
+#define ON_KQUEUE(id, seconds)                                                                     \
+    TEST_LIMIT(id##_on_kqueue, seconds)                                                            \
+    {                                                                                              \
+        wants_kqueue = true;                                                                       \
+        id(false);                                                                                 \
+    }
+#else
+#define ON_KQUEUE(id, seconds)
+#endif
 #define ON_BOTH(id) ON_BOTH_LIMIT(id, TEST_LIMIT_SECONDS)
 
 static struct weft__reactor_group group;
 static const struct weft__driver *driver; /* group.driver */
+static bool wants_kqueue;                 /* instead of epoll */
 
 /* An operation and how often it was reported. */
 struct task {
@@ -48,14 +61,16 @@ struct task {
 
 TEST_FN void start(bool uring, int count)
 {
-    struct weft__reactor_choice choice = {.want_uring = uring, .want_epoll = !uring};
+    struct weft__reactor_choice choice = {.want_uring = uring,
+                                          .want_epoll = !uring && !wants_kqueue,
+                                          .want_kqueue = !uring && wants_kqueue};
     int rc = weft__reactors_start(&group, count, choice);
     if (rc < 0 && uring) {
         SKIP(group.why);
     }
     CHECK_EQ(rc, 0);
     driver = group.driver;
-    CHECK_STR(driver->name, uring ? "io_uring" : "epoll");
+    CHECK_STR(driver->name, uring ? "io_uring" : wants_kqueue ? "kqueue" : "epoll");
 }
 
 /* Stop, and check that nothing is left. */

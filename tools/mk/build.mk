@@ -12,16 +12,39 @@ version_of = s/^.define WEFT_VERSION_[MP][A-Z]* *//p
 VERSION := $(shell sed -n '$(version_of)' include/weft/base.h | paste -sd.)
 VERSION_MAJOR := $(firstword $(subst ., ,$(VERSION)))
 
-lib_c := $(filter-out $(if $(HAVE_LIBURING),,src/reactor/uring.c),$(wildcard src/*/*.c))
+# Sources that are for one kernel interface, system or format of objects.
+uring_c := src/reactor/uring.c src/reactor/uring_ring.c
+epoll_c := src/base/sys_epoll.c src/reactor/epoll.c
+kqueue_c := src/base/sys_kqueue.c src/reactor/kqueue.c
+elf_c := $(addprefix src/arch/,module_elf.c symbol_elf.c exceptions_elf.c)
+macho_c := $(addprefix src/arch/,module_macho.c symbol_macho.c exceptions_macho.c)
+linux_c := src/base/sys_linux.c $(elf_c) $(epoll_c) $(if $(filter kqueue,$(VARIANT)),$(kqueue_c)) \
+           $(if $(HAVE_LIBURING),$(uring_c))
+freebsd_c := src/base/sys_bsd.c src/base/sys_freebsd.c $(elf_c) $(kqueue_c)
+darwin_c := src/base/sys_bsd.c src/base/sys_darwin.c $(macho_c) $(kqueue_c)
+apart_c := $(linux_c) $(freebsd_c) $(darwin_c) $(uring_c)
+lib_c := $(filter-out $(filter-out $($(SYSTEM)_c),$(apart_c)),$(wildcard src/*/*.c))
 lib_asm := $(wildcard asm/switch_$(ARCH).S)
 lib_obj := $(lib_c:%.c=$(B)/obj/%.o) $(lib_asm:%.S=$(B)/obj/%.o)
 
 LIB_A := $(B)/lib/libweft.a
-LIB_SO := $(B)/lib/libweft.so.$(VERSION)
-SONAME := libweft.so.$(VERSION_MAJOR)
+ifeq ($(SYSTEM),darwin)
+  so = libweft$1.dylib
+  so_flags = -install_name @rpath/$(SONAME)
+else
+  # The sanitizers' runtimes are linked into programs only, and so is FreeBSD's environ.
+  in_programs := $(filter -fsanitize=% freebsd,$(variant_flags) $(SYSTEM))
+  so = libweft.so$1
+  so_flags = $(if $(in_programs),,-Wl,--no-undefined) -Wl,-soname,$(SONAME) \
+             -Wl,-z,noexecstack -Wl,-z,relro
+endif
+LIB_SO := $(B)/lib/$(call so,.$(VERSION))
+SONAME := $(call so,.$(VERSION_MAJOR))
 
 have_cxx := $(shell command -v $(CXX))
-test_c := $(filter-out tests/mutants/% $(if $(filter release,$(VARIANT)),,tests/model/%),\
+# musl has no execinfo.h, and the unwinder of a gcc for glibc does not link with it.
+test_c := $(filter-out tests/mutants/% $(if $(filter release,$(VARIANT)),,tests/model/%) \
+            $(if $(filter musl,$(VARIANT)),tests/asm/backtrace.c tests/asm/unwind.c),\
             $(wildcard tests/*/*.c))
 test_cc := $(if $(have_cxx),$(wildcard tests/*/*.cc))
 test_bin := $(test_c:%.c=$(B)/%) $(test_cc:%.cc=$(B)/%)
@@ -45,6 +68,11 @@ debug:
 flags_now := $(CC) $(CFLAGS_LIB) $(LIBS) $(LINK)
 $(B)/flags: FORCE
 	$(Q)mkdir -p $(B) && { echo '$(flags_now)' | cmp -s - $@ || echo '$(flags_now)' > $@; }
+ifeq ($(VARIANT),musl)
+	$(Q)mkdir -p $(B)/kernel-headers && ln -sfn /usr/include/linux $(B)/kernel-headers/linux && \
+	    ln -sfn /usr/include/asm-generic $(B)/kernel-headers/asm-generic && \
+	    ln -sfn /usr/include/$(ARCH)-linux-gnu/asm $(B)/kernel-headers/asm
+endif
 
 # What a test says about itself: $(call note,cflags,file).
 note = $$(sed -n 's,^[ /*]*$1: *\([^*]*[^* ]\).*,\1,p' $2)
@@ -84,13 +112,11 @@ $(LIB_A): $(lib_obj) $(B)/objects
 	$(call say,AR,$@)
 	$(Q)mkdir -p $(@D) && rm -f $@.new && $(AR) rcs $@.new $(lib_obj) && mv -f $@.new $@
 
-# The sanitizers' runtimes are linked into programs only.
-no_undefined := $(if $(filter -fsanitize=%,$(variant_flags)),,-Wl,--no-undefined)
 $(LIB_SO): $(lib_obj) $(B)/objects
 	$(call say,LINK,$@)
-	$(Q)mkdir -p $(@D) && $(CC) -shared $(LINK) $(no_undefined) -Wl,-soname,$(SONAME) \
-	    -Wl,-z,noexecstack -Wl,-z,relro $(lib_obj) $(LIBS) -o $@.new && mv -f $@.new $@
-	$(Q)ln -sf $(@F) $(@D)/$(SONAME) && ln -sf $(SONAME) $(@D)/libweft.so
+	$(Q)mkdir -p $(@D) && $(CC) -shared $(LINK) $(so_flags) $(lib_obj) $(LIBS) -o $@.new && \
+	    mv -f $@.new $@
+	$(Q)ln -sf $(@F) $(@D)/$(SONAME) && ln -sf $(SONAME) $(@D)/$(call so,)
 
 # The second-language programs of the tests are linked by their own compiler.
 link_test = lib=$(LIB_A); \

@@ -2,7 +2,7 @@
 # A variant is a build directory and the flags that differ in it.  BUILD= moves all of them.
 #
 #   release                                                        $(BUILD)
-#   debug  perturb  asan  tsan  cover  aarch64                     $(BUILD)/<variant>
+#   debug  perturb  asan  tsan  cover  aarch64  musl  kqueue       $(BUILD)/<variant>
 
 VARIANT ?= $(if $(filter aarch64,$(ARCH)),aarch64,release)
 BUILD ?= build
@@ -46,13 +46,31 @@ else ifeq ($(VARIANT),aarch64)
   override CC := aarch64-linux-gnu-gcc
   override CXX := aarch64-linux-gnu-g++
   override AR := aarch64-linux-gnu-ar
+else ifeq ($(VARIANT),musl)
+  # Its compiler sees no headers but musl's own: those of the kernel are linked beside the objects.
+  # C++ has none for it.
+  override CC := $(or $(MUSL_CC),musl-gcc)
+  override CXX := none
+  variant_flags := -D_GNU_SOURCE= -idirafter $(B)/kernel-headers
+else ifeq ($(VARIANT),kqueue)
+  # By libkqueue, as it was built or installed in KQUEUE=dir.
+  kqueue_header := $(firstword $(wildcard $(addprefix $(KQUEUE)/,include/kqueue/sys/event.h \
+                     include/sys/event.h)))
+  kqueue_lib := $(firstword $(wildcard $(addprefix $(KQUEUE)/,lib/libkqueue.so \
+                  lib/*/libkqueue.so libkqueue.so)))
+  ifeq ($(and $(KQUEUE),$(kqueue_header),$(kqueue_lib)),)
+    $(error make check-kqueue KQUEUE=dir: no sys/event.h and libkqueue.so in '$(KQUEUE)')
+  endif
+  variant_flags := -DWEFT_LIBKQUEUE=1 -isystem $(kqueue_header:%/sys/event.h=%)
+  kqueue_obj := $(B)/obj/tools/mk/libkqueue.o
+  LIBS_KQUEUE := $(kqueue_obj) $(kqueue_lib) -Wl,-rpath,$(abspath $(dir $(kqueue_lib)))
 else ifneq ($(VARIANT),release)
   $(error there is no variant '$(VARIANT)')
 endif
 
 # Goals that compile nothing in this make itself ask no compiler anything.
 quiet_goals := help setup test demo clean format list commits bench debug asan tsan arm \
-               cover mutants books
+               cover mutants books musl check-kqueue cross
 ifneq ($(filter-out $(quiet_goals),$(or $(MAKECMDGOALS),help)),)
   probe := $(shell tools/mk/probe.sh $(CC))
   ifeq ($(firstword $(probe)),none)
@@ -61,12 +79,13 @@ ifneq ($(filter-out $(quiet_goals),$(or $(MAKECMDGOALS),help)),)
 endif
 ARCH := $(firstword $(probe))
 CC_FAMILY := $(word 2,$(probe))
+SYSTEM := $(word 4,$(probe))
 # LIBURING=no builds as if it were not there.
 HAVE_LIBURING := $(if $(filter no,$(LIBURING)),,$(filter yes,$(word 3,$(probe))))
 
 # Said once for all of the makes that a command starts, and not where epoll is meant.
-ifneq ($(probe),)
-ifeq ($(HAVE_LIBURING)$(WEFT_NOTICE_SAID)$(filter aarch64,$(VARIANT)),)
+ifeq ($(SYSTEM),linux)
+ifeq ($(HAVE_LIBURING)$(WEFT_NOTICE_SAID)$(filter aarch64 musl,$(VARIANT)),)
   $(info liburing not found: building with epoll only (apt-get install liburing-dev))
   export WEFT_NOTICE_SAID := 1
 endif
@@ -86,6 +105,9 @@ else ifeq ($(ARCH),aarch64)
     arch_flags := $(filter-out -fstack-clash-protection,$(arch_flags))
   endif
 endif
+ifneq ($(SYSTEM),linux)
+  arch_flags := $(filter-out -fstack-clash-protection -mbranch-protection=bti,$(arch_flags))
+endif
 
 WARN := -Wall -Wextra
 WARN_C := -Wshadow -Wstrict-prototypes -Wmissing-prototypes
@@ -98,6 +120,9 @@ CXXFLAGS_TEST := -std=gnu++17 $(COMMON) -Isrc -Itests $(CXXFLAGS)
 CFLAGS_EXAMPLE := -std=gnu11 $(COMMON) $(WARN_C) $(CFLAGS)
 CXXFLAGS_EXAMPLE := -std=gnu++17 $(COMMON) $(CXXFLAGS)
 
-LIBS := $(if $(HAVE_LIBURING),-luring) -pthread
+LIBS := $(if $(HAVE_LIBURING),-luring) $(LIBS_KQUEUE) -pthread
 LIBS_TEST := $(LIBS) -ldl -lm
 LINK := -pthread $(filter -fsanitize=% --coverage,$(variant_flags)) $(LDFLAGS)
+ifeq ($(VARIANT),musl)
+  LINK += -Wl,--eh-frame-hdr # for our unwinder; its compiler asks for none
+endif

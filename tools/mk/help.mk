@@ -20,6 +20,9 @@ test
   stress S=seed N=seconds       the stress tests, longer; VARIANT=perturb provokes bad luck
   books N=rounds                random rounds over all that waits, perturbed; prints the books
   asan tsan arm                 check, rebuilt with it (tsan by clang; arm by qemu-user)
+  musl           the unit tests with musl instead of glibc, linked to it and statically
+  cross          the library and a program for macOS and FreeBSD, by zig; nothing is run
+  check-kqueue KQUEUE=dir       the tests on kqueue, by the libkqueue that was built there
   model          the model checks, with what each has gone through; MORE=1 goes further
   drivers        check once per kernel interface and guard
   mutants        every planted bug and who catches it

@@ -15,7 +15,7 @@ install: lib
 	$(Q)install -m 644 $(LIB_A) '$(to)$(libdir)'
 	$(Q)install -m 755 $(LIB_SO) '$(to)$(libdir)'
 	$(Q)ln -sf $(notdir $(LIB_SO)) '$(to)$(libdir)/$(SONAME)'
-	$(Q)ln -sf $(SONAME) '$(to)$(libdir)/libweft.so'
+	$(Q)ln -sf $(SONAME) '$(to)$(libdir)/$(call so,)'
 	$(Q)sed -e 's,@prefix@,$(prefix),' -e 's,@libdir@,$(libdir),' -e 's,@includedir@,$(includedir),' \
 	    -e 's,@version@,$(VERSION),' -e 's,@clash_param@,$(clash_param),' \
 	    -e 's,@requires_private@,$(if $(HAVE_LIBURING),liburing),' \

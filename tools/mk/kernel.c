@@ -52,6 +52,9 @@ int main(void)
         printf("io_uring ");
     if (has_guard_advice())
         printf("madvise ");
+#ifdef WEFT_LIBKQUEUE
+    printf("kqueue ");
+#endif
     puts("epoll mprotect canary");
     return 0;
 }

@@ -35,13 +35,13 @@ else ifeq ($(VARIANT),aarch64)
   MATRIX := none
   emulator := qemu-aarch64 -L /usr/aarch64-linux-gnu
   WEFT_TEST_SCALE ?= 5
-else ifneq ($(filter cover debug perturb,$(VARIANT)),)
+else ifneq ($(filter cover debug perturb kqueue,$(VARIANT)),)
   MATRIX := short
 endif
 WEFT_TEST_SCALE ?= 1
 test_env += WEFT_TEST_SCALE=$(WEFT_TEST_SCALE) WEFT_EMULATOR="$(emulator)"
 # Recursive, so that it is asked when the tests run: by then the program is built.
-run = $(test_env) WEFT_KERNEL="$$($(emulator) $(B)/kernel)" tests/run.sh -b $(B) -m $1
+run = $(test_env) WEFT_KERNEL="$$($(emulator) $(B)/kernel)" tests/run.sh -b $(or $2,$(B)) -m $1
 
 $(B)/kernel: tools/mk/kernel.c $(B)/flags
 	$(call say,CC,$<)
@@ -79,7 +79,8 @@ ifeq ($(VARIANT),aarch64)
   not_emulated := $(addprefix $(B)/tests/unit/,runtime signals starved calls)
 endif
 check-variant: $(LIB_A) examples $(call binaries,$(kinds_variant)) $(B)/kernel
-	$(Q)$(call run,$(MATRIX)) $(filter-out $(not_emulated),$(call programs,$(kinds_variant)))
+	$(Q)$(call run,$(MATRIX)) $(filter-out $(not_emulated) $(not_kqueue),\
+	    $(call programs,$(kinds_variant)))
 
 kinds_drivers := $(filter-out build tools asm model,$(kinds_check))
 drivers: lib examples $(call binaries,$(kinds_drivers)) $(B)/kernel

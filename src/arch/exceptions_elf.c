@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* exceptions.c - see exceptions.h.  The library does not need a C++ runtime: the reference is weak.
- */
+/* exceptions_elf.c - see exceptions.h.  The library does not need a C++ runtime: the reference is
+ * weak. */
 #include "exceptions.h"
 
 #include <stddef.h>

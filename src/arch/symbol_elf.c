@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * symbol.c - the name of an address, from the symbol table in its module's file.
+ * symbol_elf.c - the name of an address, from the symbol table in its module's file.
  *
  * dladdr() knows exported names only, and a runtime's reports are mostly about statics.  Nothing is
  * kept between calls: reports are rare, and a cache would have to notice modules that go.
