@@ -32,6 +32,20 @@ TEST_FN void await_in_flight(int n)
     CHECK_EQ(in_flight(), n);
 }
 
+#ifdef WEFT_LIBKQUEUE
+/* It has pipes and nameless things with low numbers for each queue, and closes them late. */
+TEST_FN bool may_be_libkqueues(const char *number)
+{
+    char path[64], what[64] = "";
+
+    snprintf(path, sizeof path, "/proc/self/fd/%.20s", number);
+    (void)!readlink(path, what, sizeof what - 1);
+    return strncmp(what, "pipe:", 5) == 0 || strncmp(what, "anon_inode:", 11) == 0;
+}
+#else
+#define may_be_libkqueues(number) false
+#endif
+
 /* How many fds the process has open; beside a runtime, but for its own: relief processors come when
  * they will. */
 TEST_FN int open_fds(void)
@@ -43,7 +57,7 @@ TEST_FN int open_fds(void)
 
     CHECK(dir != NULL);
     for (struct dirent *e; (e = readdir(dir)) != NULL;)
-        n += !beside_a_runtime || atoi(e->d_name) < OURS_FROM;
+        n += (!beside_a_runtime || atoi(e->d_name) < OURS_FROM) && !may_be_libkqueues(e->d_name);
     closedir(dir);
     return n;
 }

@@ -57,7 +57,7 @@ ifeq ($(VARIANT),kqueue)
 check-variant: export WEFT_REACTOR ?= kqueue
 # These count the descriptors of the process: libkqueue has several for a queue, of low numbers,
 # and closes them some time after the queue.
-not_kqueue := $(addprefix $(B)/tests/,unit/race unit/runtime stress/books fault/calls)
+not_kqueue := $(addprefix $(B)/tests/,unit/runtime fault/calls)
 $(LIB_A): $(kqueue_obj)
 $(kqueue_obj): tools/mk/libkqueue.c $(B)/flags
 	$(call say,CC,$<)
