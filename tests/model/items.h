@@ -26,6 +26,7 @@ bool weft__g_bind_stack(struct weft__p *p, struct weft__g *g)
 
 static struct weft__g *make(int i)
 {
+    atomic_init(&items[i].g.ctx.sp, &items[i]); /* saved.c is about those that are not */
     model_put(&items[i].content, 1);
     return &items[i].g;
 }

@@ -125,6 +125,7 @@ static void begin_with(int procs)
 
 static struct weft__g *make(int i, bool has_begun)
 {
+    atomic_init(&items[i].g.ctx.sp, &items[i]); /* it is saved */
     model_put(&items[i].content, 1);
     items[i].g.stack = has_begun ? (void *)&a_stack : NULL;
     return &items[i].g;
