@@ -19,13 +19,11 @@
 #define DUE_NS (MODEL_BEGIN_NS + 5000000) /* of the timer */
 #define NOW_NS (DUE_NS + 1000000)
 
-struct item {
+static struct item {
     struct weft__g g;
     struct model_cell content;
     int taken;
-};
-
-static struct item items[ITEMS];
+} items[ITEMS];
 static _Atomic int n_taken;
 static char a_stack; /* of those that have begun; no byte of it is used */
 static struct weft__g hog;
