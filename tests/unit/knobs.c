@@ -255,7 +255,7 @@ TEST(a_submission_waits_for_others_unless_it_shall_not)
 struct letter {
     struct weft_runtime *rt;
     int fds[2];
-    int64_t sent_ns;
+    _Atomic int64_t sent_ns;
     _Atomic uint64_t sleeps; /* when the reader was about to wait; 0: it is not */
 };
 
@@ -279,7 +279,7 @@ static void *send_letters(void *arg)
         while ((sleeps = atomic_load(&l->sleeps)) == 0 || sleeps_of(l->rt) < sleeps)
             sched_yield();
         atomic_store(&l->sleeps, 0);
-        l->sent_ns = weft_now();
+        atomic_store(&l->sent_ns, weft_now());
         CHECK_EQ(write(l->fds[1], "a", 1), 1);
     }
     return NULL;
@@ -295,7 +295,7 @@ static int take_letters(void *arg)
     for (int i = 0; i < LETTERS; i++) {
         atomic_store(&l->sleeps, sleeps_of(l->rt) + 1);
         CHECK_EQ(read_one(l->fds), 0);
-        CHECK_GE(weft_now() - l->sent_ns, 10 * WEFT_MS);
+        CHECK_GE(weft_now() - atomic_load(&l->sent_ns), 10 * WEFT_MS);
     }
     CHECK_EQ(pthread_join(sender, NULL), 0);
     CHECK_EQ(weft_close(l->fds[0]), 0);
