@@ -9,6 +9,8 @@
  */
 #include <weft.h>
 
+#include "no_lookout.h"
+
 static int wait_for_ever(void *cond)
 {
     struct weft_mutex *m = weft_mutex_make();

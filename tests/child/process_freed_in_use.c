@@ -7,6 +7,8 @@
  */
 #include <weft.h>
 
+#include "no_lookout.h"
+
 static bool has_started;
 
 static void wait_for_it(void *p)

@@ -9,6 +9,8 @@
  */
 #include <weft.h>
 
+#include "no_lookout.h"
+
 static int wait_for_ever(void *object)
 {
     return weft_sem_acquire(object, 1);

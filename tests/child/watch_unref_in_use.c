@@ -8,6 +8,8 @@
  */
 #include <weft.h>
 
+#include "no_lookout.h"
+
 static bool has_started;
 
 static void wait_in_it(void *w)
