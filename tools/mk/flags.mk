@@ -4,6 +4,11 @@
 #   release                                                        $(BUILD)
 #   debug  perturb  asan  tsan  cover  aarch64  musl  kqueue       $(BUILD)/<variant>
 
+# `make -n` shows what would be done also where what does it is missing.
+is_dry_run := $(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
+missing = $(if $(is_dry_run),,$(error $1))
+need = $(if $(is_dry_run),:,tools/mk/need.sh) $@
+
 VARIANT ?= $(if $(filter aarch64,$(ARCH)),aarch64,release)
 BUILD ?= build
 # One name for one directory: it stands in the dependency files.
@@ -59,7 +64,7 @@ else ifeq ($(VARIANT),kqueue)
   kqueue_lib := $(firstword $(wildcard $(addprefix $(KQUEUE)/,lib/libkqueue.so \
                   lib/*/libkqueue.so libkqueue.so)))
   ifeq ($(and $(KQUEUE),$(kqueue_header),$(kqueue_lib)),)
-    $(error make check-kqueue KQUEUE=dir: no sys/event.h and libkqueue.so in '$(KQUEUE)')
+    $(call missing,make check-kqueue KQUEUE=dir: no sys/event.h and libkqueue.so in '$(KQUEUE)')
   endif
   variant_flags := -DWEFT_LIBKQUEUE=1 -isystem $(kqueue_header:%/sys/event.h=%)
   kqueue_obj := $(B)/obj/tools/mk/libkqueue.o
@@ -74,7 +79,7 @@ quiet_goals := help setup test demo clean format list commits bench debug asan t
 ifneq ($(filter-out $(quiet_goals),$(or $(MAKECMDGOALS),help)),)
   probe := $(shell tools/mk/probe.sh $(CC))
   ifeq ($(firstword $(probe)),none)
-    $(error the compiler '$(CC)' is not there: `make setup` installs it)
+    $(call missing,the compiler '$(CC)' is not there: `make setup` installs it)
   endif
 endif
 ARCH := $(firstword $(probe))

@@ -5,7 +5,7 @@
 # and once more linked statically.
 .PHONY: musl musl-shared musl-run musl-static
 musl:
-	$(Q)tools/mk/need.sh $@ && $(MAKE) VARIANT=musl musl-shared musl-run musl-static
+	$(Q)$(need) && $(MAKE) VARIANT=musl musl-shared musl-run musl-static
 
 # musl carries no CFI: walks that begin or go on inside it lose a caller, or end there.
 not_musl := $(addprefix $(B)/tests/unit/,stalls symbol unwind unwind_primed)
@@ -36,7 +36,7 @@ cross: export PATH := $(PATH):$(CURDIR)/build/zig/ziglang
 cross: export ZIG_GLOBAL_CACHE_DIR := $(abspath $(BUILD))/cross/cache
 cross: export ZIG_LOCAL_CACHE_DIR := $(abspath $(BUILD))/cross/cache
 cross:
-	$(Q)tools/mk/need.sh $@
+	$(Q)$(need)
 	$(Q)for target in $(CROSS); do \
 	    $(MAKE) CC="zig cc -target $$target" AR="zig ar" CXX=none LIBURING=no \
 	        BUILD=$(BUILD)/cross/$$target cross-one || exit 1; \

@@ -114,9 +114,9 @@ books-run: $(B)/tests/stress/books $(B)/kernel
 
 .PHONY: asan tsan arm cover
 asan tsan:
-	$(Q)tools/mk/need.sh $@ && $(MAKE) VARIANT=$@ check-variant
+	$(Q)$(need) && $(MAKE) VARIANT=$@ check-variant
 arm:
-	$(Q)tools/mk/need.sh $@ && $(MAKE) VARIANT=aarch64 check-variant
+	$(Q)$(need) && $(MAKE) VARIANT=aarch64 check-variant
 cover:
 	$(Q)$(MAKE) VARIANT=cover check-variant
 	$(Q)tools/mk/cover.sh $(BUILD)/cover
