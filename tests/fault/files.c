@@ -20,28 +20,9 @@
 
 #include "file_test.h"
 #include "net_test.h"
-
-/* ---- which call fails ---- */
-
-static _Atomic int kind;
-static _Atomic int k, error;
-static _Atomic int n_calls;
-static _Atomic bool is_armed, was_injected;
-
-static int decide(enum weft__call call)
-{
-    if (!is_armed || call != kind || ++n_calls != k)
-        return 0;
-    was_injected = true;
-    return error;
-}
+#include "one_call.h"
 
 /* ---- the scenario ---- */
-
-static int first_error(ssize_t a, ssize_t b)
-{
-    return a < 0 ? (int)a : b < 0 ? (int)b : 0;
-}
 
 static int use_file(int fd)
 {

@@ -20,27 +20,9 @@
 
 #include "net_test.h"
 #include "no_lookout.h" /* a relief processor has low fds for a moment */
-
-/* ---- which call fails ---- */
-
-static _Atomic enum weft__call kind;
-static _Atomic int k, error, n_calls;
-static _Atomic bool is_armed, was_injected;
-
-static int decide(enum weft__call call)
-{
-    if (!is_armed || call != kind || ++n_calls != k)
-        return 0;
-    was_injected = true;
-    return error;
-}
+#include "one_call.h"
 
 /* ---- the scenario ---- */
-
-static int first_error(ssize_t a, ssize_t b)
-{
-    return a < 0 ? (int)a : b < 0 ? (int)b : 0;
-}
 
 static int pass_a_byte(int to, int from)
 {
