@@ -307,8 +307,8 @@ ON_BOTH_LIMIT(an_fd_number_used_again_gets_nothing_of_its_past, 60)
 struct duel {
     struct task reads[3], closing;
     int fds[2];
-    _Atomic int round, n_ready;
-    int n_rounds;
+    _Atomic int n_ready;
+    bool is_over;
 };
 
 static struct duel duel;
@@ -333,10 +333,13 @@ static void *close_at_random(void *arg)
 {
     uint64_t random = test_seed();
     (void)arg;
-    for (int i = 0; i < duel.n_rounds; i++) {
+    for (int i = 0;; i++) {
         meet(4 * i + 2);
-        for (uint64_t k = test_random(&random) % 64; k > 0; k--) {
-            sched_yield();
+        if (duel.is_over) {
+            return NULL;
+        }
+        int64_t begin = weft__clock_ns() + (int64_t)(test_random(&random) % 32000);
+        while (weft__clock_ns() < begin) { /* without a yield, which may take as long as a slice */
         }
         prepare(&duel.closing, WEFT__OP_CLOSE, duel.fds[0]);
         int rc = submit(1, &duel.closing);
@@ -351,7 +354,6 @@ static void *close_at_random(void *arg)
         }
         meet(4 * i + 4);
     }
-    return NULL;
 }
 
 /* Goal: a close that races reads from another reactor ends each of them exactly once, none after
@@ -360,10 +362,10 @@ static void *close_at_random(void *arg)
 ON_BOTH_LIMIT(close_races_reads_of_another_reactor, 60)
 {
     pthread_t closer;
-    duel.n_rounds = test_scale() > 1 ? 500 : 1500;
+    int i = 0;
     start(uring, 2);
     CHECK_EQ(pthread_create(&closer, NULL, close_at_random, NULL), 0);
-    for (int i = 0; i < duel.n_rounds; i++) {
+    for (int64_t until = after_ms(test_stress_ms()); i < 100 || weft__clock_ns() < until; i++) {
         make_pair(&pair_kinds[i % 2 == 0 ? 2 : 3], duel.fds);
         memset(&duel.closing, 0, sizeof duel.closing);
         for (int k = 0; k < 3; k++) {
@@ -391,6 +393,9 @@ ON_BOTH_LIMIT(close_races_reads_of_another_reactor, 60)
         CHECK_EQ(read(duel.fds[1], duel.closing.bytes, 1), 0);
         CHECK_EQ(close(duel.fds[1]), 0);
     }
+    duel.is_over = true;
+    meet(4 * i + 2);
     CHECK_EQ(pthread_join(closer, NULL), 0);
+    printf("# %d closes\n", i);
     stop();
 }
