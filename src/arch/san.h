@@ -11,23 +11,7 @@
 #include <stddef.h>
 
 #include "../base/atomic.h"
-
-#ifndef WEFT_MODEL /* which takes the place of the sanitizer */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WEFT__ASAN 1
-#endif
-#if __has_feature(thread_sanitizer)
-#define WEFT__TSAN 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__)
-#define WEFT__ASAN 1
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define WEFT__TSAN 1
-#endif
-#endif
+#include "../base/compiler.h"
 
 #ifdef WEFT__ASAN
 void __sanitizer_start_switch_fiber(void **fake_save, const void *bottom, size_t bytes);

@@ -25,6 +25,24 @@
 #define WEFT__BOUND(bound, in_models) (bound)
 #endif
 
+/* The sanitizers that the library is built with. */
+#ifndef WEFT_MODEL /* which takes their place */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WEFT__ASAN 1
+#endif
+#if __has_feature(thread_sanitizer)
+#define WEFT__TSAN 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define WEFT__ASAN 1
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define WEFT__TSAN 1
+#endif
+#endif
+
 /* A hint that this thread spins. */
 static inline void weft__cpu_relax(void)
 {
