@@ -136,6 +136,16 @@ TEST_FN int64_t test_now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* A moment, by the clock: to give the CPU away instead takes as long as others like to have it. */
+TEST_FN void test_spin_us(int64_t us)
+{
+    struct timespec begin, now;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    do {
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while ((now.tv_sec - begin.tv_sec) * 1000000000LL + now.tv_nsec - begin.tv_nsec < us * 1000);
+}
+
 /* How long a stress test goes on. */
 TEST_FN int64_t test_stress_ms(void)
 {

@@ -338,9 +338,7 @@ static void *close_at_random(void *arg)
         if (duel.is_over) {
             return NULL;
         }
-        int64_t begin = weft__clock_ns() + (int64_t)(test_random(&random) % 32000);
-        while (weft__clock_ns() < begin) { /* without a yield, which may take as long as a slice */
-        }
+        test_spin_us((int64_t)(test_random(&random) % 32));
         prepare(&duel.closing, WEFT__OP_CLOSE, duel.fds[0]);
         int rc = submit(1, &duel.closing);
         CHECK_GE(rc, 0);

@@ -64,7 +64,7 @@ static void *count_on_a_thread(void *c)
 /* Goal: plain threads use a mutex without any runtime. */
 TEST(a_mutex_excludes_threads_without_a_runtime)
 {
-    struct counter c = {weft_mutex_make(), 0, scaled(20000)};
+    struct counter c = {weft_mutex_make(), 0, scaled(4000)};
     pthread_t th[4];
 
     for (int i = 0; i < COUNT(th); i++)

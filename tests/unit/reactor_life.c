@@ -65,7 +65,7 @@ static void *wake_when_asked(void *arg)
  * it must end; in even rounds the owner sleeps until it sees what the waker wrote. */
 ON_BOTH(a_wake_ends_a_sleep_wherever_it_comes)
 {
-    struct waker w = {.n_rounds = 5000};
+    struct waker w = {.n_rounds = 2000};
     start(uring, 1);
     driver->wake(&group.reactors[0]);
     driver->wake(&group.reactors[0]);
@@ -110,9 +110,8 @@ ON_BOTH(a_reaper_does_not_swallow_a_wake)
             while (!weft__reactor_is_woken(&group.reactors[0])) {
                 sched_yield();
             }
-            for (int k = 0; k < 20; k++) {
-                sched_yield(); /* also lets the kernel post what this thread asked for */
-            }
+            sched_yield(); /* lets the kernel post what this thread asked for */
+            test_spin_us(10);
         }
         do {
             wait_once(0, INT64_MAX);
