@@ -8,6 +8,7 @@
 #   MATRIX  none     every program once, with the environment as it is (default)
 #           cover    unit and stress on each driver x each number of processors, each guard twice
 #           short    the same in three rows: each driver, each guard, each number once
+#           turn     one of those three for each program, by turns
 #           drivers  everything on each driver x each guard
 #
 # What a program says about itself, each in a comment line of its own in its source:
@@ -70,7 +71,7 @@ rows() {
     case $1 in
     cover) printf '%s\n' 'io_uring 1 madvise' 'io_uring 2 mprotect' 'io_uring 8 canary' \
         'epoll 1 mprotect' 'epoll 2 canary' 'epoll 8 madvise' ;;
-    short) printf '%s\n' 'io_uring 2 madvise' 'epoll 8 mprotect' 'io_uring 1 canary' ;;
+    short | turn) printf '%s\n' 'io_uring 2 madvise' 'epoll 8 mprotect' 'io_uring 1 canary' ;;
     drivers) for d in io_uring epoll; do
         for g in madvise mprotect canary; do echo "$d 2 $g"; done
     done ;;
@@ -86,7 +87,7 @@ plan_rows() {
     while read -r driver procs guard; do
         driver=${WEFT_REACTOR:-$driver} procs=${WEFT_PROCS:-$procs} guard=${WEFT_GUARD:-$guard}
         if ! has "$driver" && [ -z "${WEFT_REACTOR:-}" ]; then
-            [ "$matrix" = short ] || continue
+            [[ $matrix == short || $matrix == turn ]] || continue
             driver=epoll
         fi
         has "$guard" || guard=${WEFT_GUARD:-mprotect}
@@ -101,10 +102,11 @@ plan_rows() {
 # Does it have this row, if it has any?  Where the others have six, some have those of `short`, and
 # where those have three, one, which differs from program to program.
 is_row_of() { # SOURCE ROW
-    [ "$(note "$1" matrix)" = short ] || return 0
-    case $matrix in
-    cover) rows short | grep -q "^${2% *} " ;;
-    short) [ "$2" = "${row_list[${#1} % ${#row_list[@]}]}" ] ;;
+    local said
+    said=$(note "$1" matrix)
+    case $matrix:$said in
+    cover:short) rows short | grep -q "^${2% *} " ;;
+    short:short | turn:*) [ "$2" = "${row_list[${#1} % ${#row_list[@]}]}" ] ;;
     esac
 }
 

@@ -81,5 +81,15 @@ says "a row is named" '^FAIL unit/sample +\[epoll 2 canary\] +1 passed, 5 failed
 says "a good sum does not hide a bad end" '^FAIL unit/lies.sh .* 3 passed, 1 failed, 0 skipped'
 says "the last line is the sum of all" '^[0-9]+ passed, [1-9][0-9]* failed, [0-9]+ skipped$'
 says "a failure is in the status of all" '^status 1$'
+
+for name in a bb ccc; do
+    printf '#!/bin/sh\nexit 0\n' >"$work/tests/unit/$name.sh"
+done
+(cd "$work" && env -u WEFT_REACTOR -u WEFT_GUARD -u WEFT_PROCS bash src/run.sh -b . -m turn \
+    ./tests/unit/{a,bb,ccc}.sh) >"$work/out" 2>&1
+says "one row a program" '^3 passed, 0 failed, 0 skipped$'
+for row in "io_uring 2 madvise" "epoll 8 mprotect" "io_uring 1 canary"; do
+    says "each row has its turn" "^ok   unit/(a|bb|ccc).sh +\[$row\]"
+done
 echo "$n_passed passed, $n_failed failed, 0 skipped"
 [ $n_failed -eq 0 ]
