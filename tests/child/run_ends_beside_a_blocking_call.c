@@ -18,6 +18,7 @@ static int wait_for_ever(void *arg)
     atomic_store(&has_begun, true);
     for (;;)
         pause();
+    return 0;
 }
 
 static int call(void *arg)

@@ -119,9 +119,9 @@ static void clean_up(void)
 
 static int sweep(void)
 {
-    int n_fds = 0, sum = 0;
+    int n_fds = 0;
 
-    for (k = 1;; k++, sum++) {
+    for (k = 1;; k++) {
         n_calls = 0;
         was_injected = false;
         is_armed = true;
@@ -134,7 +134,7 @@ static int sweep(void)
             n_fds = open_fds();
         CHECK_EQ(open_fds(), n_fds);
         if (!was_injected)
-            return sum;
+            return k - 1;
     }
 }
 

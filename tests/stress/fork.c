@@ -18,7 +18,8 @@ struct pair {
     int fd[2];
     chan *ch;
     struct weft_co *reader, *receiver;
-    uint64_t n_bytes, n_values;
+    _Atomic uint64_t n_bytes; /* the bytes go through the kernel, and order nothing */
+    uint64_t n_values;
 };
 
 static struct pair pairs[PAIRS];
@@ -28,8 +29,10 @@ static int write_bytes(void *arg)
 {
     struct pair *p = arg;
 
-    for (; !atomic_load(&is_over); p->n_bytes++)
+    while (!atomic_load(&is_over)) {
         CHECK_EQ(weft_write(p->fd[0], &(unsigned char){(unsigned char)p->n_bytes}, 1), 1);
+        p->n_bytes++;
+    }
     CHECK_EQ(weft_shutdown(p->fd[0], SHUT_WR), 0);
     return 0;
 }

@@ -62,6 +62,8 @@ CO_TEST(stacks_have_the_size_that_was_asked_for)
     for (int round = 0; round < 3; round++)
         for (int i = 0; i < COUNT(sizes); i++) {
             size_t given = sizes[i].given;
+            if (round > 0 && given >> 30 != 0 && test_scale() > 1)
+                continue; /* ASan takes ten seconds to lay it out */
             join(weft_go_with(check_size, &given, .stack_bytes = sizes[i].asked));
         }
     return 0;

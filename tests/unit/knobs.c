@@ -5,6 +5,8 @@
  * matrix: short
  */
 #include <dirent.h>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/resource.h>
 
 #include "net_test.h"

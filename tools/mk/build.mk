@@ -85,6 +85,9 @@ $(B)/obj/asm/%.o: asm/%.S $(B)/flags
 	$(call say,AS,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_LIB) -MMD -MP -c $< -o $@
 
+# But for those that are there to go through as much as they can.
+$(foreach kind,stress model accept,$(B)/obj/tests/$(kind)/%.o): OPT_TEST := $(OPT)
+
 $(B)/obj/tests/%.o: tests/%.c $(B)/flags
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_TEST) $(call note,cflags,$<) -MMD -MP -c $< -o $@

@@ -26,26 +26,32 @@ ifeq ($(origin AR),default)
   AR := ar
 endif
 
+# The programs of the tests are many and small: to optimise them takes as long as to run them.
 OPT := -O2
+OPT_TEST := -O1
 variant_flags :=
 ifeq ($(VARIANT),debug)
   OPT := -O0
+  OPT_TEST := -O0
   variant_flags := -DWEFT_DEBUG=1
 else ifeq ($(VARIANT),perturb)
   # Delays at the places where an unlucky interleaving would hurt; WEFT_PERTURB_SEED repeats a run.
   variant_flags := -DWEFT_DEBUG=1 -DWEFT_PERTURB=1
 else ifeq ($(VARIANT),asan)
   OPT := -O1
+  OPT_TEST := -O0
   variant_flags := -DWEFT_DEBUG=1 -fsanitize=address,undefined -fno-sanitize-recover=undefined
 else ifeq ($(VARIANT),tsan)
   # By clang only: gcc's runtime ends at some 8,000 coroutines, and each costs more there.
   override CC := clang
   override CXX := clang++
   OPT := -O1
+  OPT_TEST := -O0
   # Perturbed: coroutines on one thread have no races, so they must be made to migrate.
   variant_flags := -DWEFT_DEBUG=1 -DWEFT_PERTURB=1 -fsanitize=thread
 else ifeq ($(VARIANT),cover)
   OPT := -O0
+  OPT_TEST := -O0
   variant_flags := --coverage -fprofile-update=atomic
 else ifeq ($(VARIANT),aarch64)
   override CC := aarch64-linux-gnu-gcc
@@ -120,8 +126,8 @@ COMMON := $(OPT) -g $(WARN) -pthread -fPIC -fno-omit-frame-pointer -ffunction-se
           $(arch_flags) $(variant_flags) $(if $(HAVE_LIBURING),,-DWEFT_NO_LIBURING) -Iinclude \
           $(CPPFLAGS)
 CFLAGS_LIB := -std=gnu11 $(COMMON) $(WARN_C) -fvisibility=hidden -Isrc $(CFLAGS)
-CFLAGS_TEST := -std=gnu11 $(COMMON) $(WARN_C) -Isrc -Itests $(CFLAGS)
-CXXFLAGS_TEST := -std=gnu++17 $(COMMON) -Isrc -Itests $(CXXFLAGS)
+CFLAGS_TEST = -std=gnu11 $(COMMON) $(OPT_TEST) $(WARN_C) -Isrc -Itests $(CFLAGS)
+CXXFLAGS_TEST := -std=gnu++17 $(COMMON) $(OPT_TEST) -Isrc -Itests $(CXXFLAGS)
 CFLAGS_EXAMPLE := -std=gnu11 $(COMMON) $(WARN_C) $(CFLAGS)
 CXXFLAGS_EXAMPLE := -std=gnu++17 $(COMMON) $(CXXFLAGS)
 
