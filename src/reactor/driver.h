@@ -126,11 +126,12 @@ struct weft__reactor_group {
 struct weft__reactor {
     struct weft__reactor_group *group;
     struct weft__lock reap_lock; /* RANK_REACTOR; the completion side; held by a sleeping owner */
-    /* Completed by a submit or cancel on this P: reported by the next wait.  Owner only. */
+    /* For io_uring: completions met in the middle of a submit.  Reported by the next wait; owner
+     * only. */
     struct weft__op_list ready;
     /* Pushed by any thread, linked by request_next: for io_uring, what has to be sent (op->wants),
-     * taken by the owner or by send; for epoll, operations ended by a thread without a reactor,
-     * taken by whoever reaps. */
+     * taken by the owner or by send; for epoll, operations ended by a cancel or a close, taken by
+     * whoever reaps. */
     _Atomic(struct weft__op *) requests;
     _Atomic uint32_t wake_pending; /* 1: a wake was sent and not yet seen */
     _Atomic uint64_t n_submitted;  /* operations that went into flight here; owner only */

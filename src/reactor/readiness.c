@@ -168,15 +168,32 @@ static int carry_out(struct weft__op *op)
     return op->result == -EAGAIN ? -EPERM : 1;
 }
 
+/*
+ * What has been ended without an event: reported by the next wait of r, or by whoever reaps it
+ * before.  The owner's next wait alone would not do, since what runs on its P next may compute.
+ * Afterwards the operations may be gone.
+ */
+static void keep(struct weft__reactor *r, struct weft__op_list *ended)
+{
+    struct weft__op *next;
+    for (struct weft__op *op = ended->first; op != NULL; op = next) {
+        next = op->next;
+        weft__reactor_request(r, op);
+    }
+}
+
 /* End all that is in flight and close.  The close itself is under the lock (weft__fd_close()), so
  * a lingering socket keeps others from this one fd, and nobody else. */
 static int close_fd(struct weft__reactor *r, struct weft__fd *entry, struct weft__op *op)
 {
+    struct weft__op_list ended;
+    weft__op_list_init(&ended);
     weft__lock(&entry->lock);
-    end_all(entry, -EBADF, &r->ready);
+    end_all(entry, -EBADF, &ended);
     disarm(r, entry, op->fd);
     op->result = weft__fd_close(entry, op->fd);
     weft__unlock(&entry->lock);
+    keep(r, &ended);
     return 1;
 }
 
@@ -239,28 +256,23 @@ void weft__readiness_cancel(struct weft__reactor *from, struct weft__op *op, int
 {
     struct weft__reactor *r = op->reactor;
     struct weft__fd *entry = weft__fd_find(&r->group->fds, op->fd);
-    struct weft__op_list out;
-    weft__op_list_init(&out);
+    struct weft__op_list ended;
+    weft__op_list_init(&ended);
     weft__lock(&entry->lock);
     if (op->fd_prev != NULL) {
         /* Tells whoever waited that it was a cancel, and not the kernel, that said so. */
         atomic_store_explicit(&op->cancel_error, error, memory_order_relaxed);
-        end(entry, op, error, &out);
+        end(entry, op, error, &ended);
         if (!is_own(entry)) {
-            arm_rest(r, entry, op->fd, &out);
+            arm_rest(r, entry, op->fd, &ended);
         }
     }
     weft__unlock(&entry->lock);
-    if (from != NULL) {
-        weft__op_list_join(&from->ready, &out);
-        return;
-    }
-    struct weft__op *next;
-    for (op = out.first; op != NULL; op = next) {
-        next = op->next;
-        r = op->reactor;
-        weft__reactor_request(r, op);
-        r->group->driver->wake(r); /* op may be gone by now */
+    if (ended.first != NULL) {
+        keep(from != NULL ? from : r, &ended);
+        if (from == NULL) {
+            r->group->driver->wake(r);
+        }
     }
 }
 
@@ -290,7 +302,6 @@ void weft__readiness_wait(struct weft__reactor *r, int64_t deadline_ns, struct w
     struct weft__event events[WEFT__EVENTS_MAX];
     struct weft__op_list out;
     weft__op_list_init(&out);
-    weft__op_list_join(&out, &r->ready);
     take_requests(r, &out);
     weft__lock(&r->reap_lock);
     if (out.first != NULL || weft__reactor_is_woken(r)) {

@@ -5,7 +5,6 @@
  * matrix: short
  */
 #include <pthread.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "net_test.h"
@@ -276,100 +275,6 @@ TEST_LIMIT(all_goes_on_beside_many_hogs, 60)
     CHECK_EQ(weft_run_with(go_on_beside, (void *)2, .procs = 1), 0);
     CHECK_EQ(weft_run_with(go_on_beside, (void *)2, .procs = 2), 0);
     CHECK_EQ(weft_run_with(go_on_beside, (void *)0, .procs = 1), 0);
-}
-
-static int read_then_end(void *arg)
-{
-    char byte;
-
-    CHECK_EQ(weft_read(*(int *)arg, &byte, 1), 1);
-    atomic_store(&is_over, true);
-    return 0;
-}
-
-static void *write_later(void *arg)
-{
-    usleep(20000);
-    CHECK_EQ(write(*(int *)arg, "x", 1), 1);
-    return NULL;
-}
-
-static int become_a_hog(void *unused)
-{
-    int fds[2];
-    pthread_t thread;
-
-    (void)unused;
-    atomic_store(&is_over, false);
-    unix_pair(fds);
-    struct weft_co *co = weft_go_with(read_then_end, &fds[0]);
-    weft_yield(); /* it has begun to wait, and nobody has looked at the reactor since */
-    CHECK_EQ(pthread_create(&thread, NULL, write_later, &fds[1]), 0);
-    compute(NULL);
-    join(co);
-    CHECK_EQ(pthread_join(thread, NULL), 0);
-    close_both(fds);
-    return 0;
-}
-
-static int time_out_then_end(void *arg)
-{
-    char byte;
-
-    WEFT_DEADLINE (s, 10 * WEFT_MS)
-        CHECK_EQ(weft_read(*(int *)arg, &byte, 1), -ETIMEDOUT);
-    atomic_store(&is_over, true);
-    return 0;
-}
-
-/* Decided by its channel, it lets go of its fd. */
-static int select_then_end(void *arg)
-{
-    struct weft_case cases[] = {weft_case_readable(*(int *)arg), weft_case_after(10 * WEFT_MS)};
-
-    CHECK_EQ(weft_select(cases, 2), 1);
-    atomic_store(&is_over, true);
-    return 0;
-}
-
-static int keep_a_cancel_waiting(void *fn)
-{
-    int fds[2];
-
-    for (int is_sent = 0; is_sent < 2; is_sent++) {
-        atomic_store(&is_over, false);
-        unix_pair(fds);
-        struct weft_co *co = weft_go_with((int (*)(void *))(uintptr_t)fn, &fds[0]);
-        weft_yield();
-        if (is_sent)
-            CHECK_EQ(weft_sleep(WEFT_MS), 0);
-        compute(NULL);
-        join(co);
-        close_both(fds);
-    }
-    return 0;
-}
-
-/* Goal: an operation that a hogged processor has in flight, or has yet to send, is cancelled.
- * Method: the hog ends when the one who waited goes on. */
-TEST(what_was_in_flight_before_a_hog_is_cancelled)
-{
-    struct utsname kernel;
-
-    CHECK_EQ(uname(&kernel), 0);
-    if (atoi(kernel.release) < 6)
-        SKIP("io_uring cancels from its submission queue alone");
-    CHECK_EQ(weft_run_with(keep_a_cancel_waiting, (void *)(uintptr_t)time_out_then_end,
-                           .procs = 1), 0);
-    CHECK_EQ(weft_run_with(keep_a_cancel_waiting, (void *)(uintptr_t)select_then_end, .procs = 1),
-             0);
-}
-
-/* Goal: an operation that waits to be sent when its processor is hogged is sent.
- * Method: the hog ends when the operation has. */
-TEST(what_was_queued_before_a_hog_is_sent)
-{
-    CHECK_EQ(weft_run_with(become_a_hog, NULL, .procs = 1), 0);
 }
 
 static int stay(void *unused)
