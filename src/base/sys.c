@@ -145,8 +145,7 @@ void weft__sys_nap(int64_t ns)
     (void)nanosleep(&ts, NULL); /* a signal that cuts it short does no harm */
 }
 
-int weft__sys_thread_start(uint64_t *thread, size_t stack_bytes, void *(*fn)(void *), void *arg,
-                           const char *name)
+int weft__sys_thread_start(uint64_t *thread, size_t stack_bytes, void *(*fn)(void *), void *arg)
 {
     int fault = weft__fault(WEFT__CALL_THREAD);
     if (fault != 0) {
@@ -166,9 +165,6 @@ int weft__sys_thread_start(uint64_t *thread, size_t stack_bytes, void *(*fn)(voi
     pthread_attr_destroy(&attr);
     if (rc != 0) {
         return -rc;
-    }
-    if (name != NULL) {
-        weft__sys_thread_name_other((uint64_t)t, name);
     }
     *thread = (uint64_t)t;
     return 0;

@@ -84,11 +84,10 @@ void weft__sys_nap(int64_t ns);
 /* membarrier(2), private and expedited: ask for it; then, a fence in all running threads. */
 int weft__sys_membarrier_register(void);
 int weft__sys_membarrier(void);
-int weft__sys_thread_start(uint64_t *thread, size_t stack_bytes, void *(*fn)(void *), void *arg,
-                           const char *name); /* all asynchronous signals blocked; `name` as below,
-                                                 NULL if the thread gives itself one */
-void weft__sys_thread_name(const char *name);  /* of the calling thread; 15 bytes */
-void weft__sys_thread_name_other(uint64_t thread, const char *name); /* where one can */
+/* With all asynchronous signals blocked. */
+int weft__sys_thread_start(uint64_t *thread, size_t stack_bytes, void *(*fn)(void *), void *arg);
+/* Of the calling thread, 15 bytes.  To name another takes an fd for a moment, of a low number. */
+void weft__sys_thread_name(const char *name);
 void weft__sys_thread_join(uint64_t thread);
 void weft__sys_thread_detach(uint64_t thread);
 int weft__sys_at_fork(void (*in_child)(void));

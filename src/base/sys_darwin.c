@@ -60,13 +60,6 @@ void weft__sys_thread_name(const char *name)
     pthread_setname_np(name);
 }
 
-/* Only a thread itself can. */
-void weft__sys_thread_name_other(uint64_t thread, const char *name)
-{
-    (void)thread;
-    (void)name;
-}
-
 /* The number of its port in this process. */
 int weft__sys_thread_id(void)
 {

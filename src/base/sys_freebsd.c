@@ -47,11 +47,6 @@ void weft__sys_thread_name(const char *name)
     pthread_set_name_np(pthread_self(), name);
 }
 
-void weft__sys_thread_name_other(uint64_t thread, const char *name)
-{
-    pthread_set_name_np((pthread_t)thread, name);
-}
-
 int weft__sys_thread_id(void)
 {
     return pthread_getthreadid_np();

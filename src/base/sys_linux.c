@@ -120,11 +120,6 @@ void weft__sys_thread_name(const char *name)
     prctl(PR_SET_NAME, (unsigned long)name, 0, 0, 0);
 }
 
-void weft__sys_thread_name_other(uint64_t thread, const char *name)
-{
-    pthread_setname_np((pthread_t)thread, name);
-}
-
 int weft__sys_thread_id(void)
 {
     return (int)syscall(SYS_gettid);

@@ -266,6 +266,7 @@ static void *thread_main(void *arg)
 {
     struct weft__pool_thread *t = arg;
     struct weft__pool *pool = t->pool;
+    weft__sys_thread_name(pool->name);
     weft__fp_load(&pool->fp); /* not that of the coroutine by which it was started, */
     if (pool->cpus != NULL) {
         (void)weft__sys_cpus_set(pool->cpus); /* nor its CPU */
@@ -329,7 +330,7 @@ static int start(struct weft__pool *pool)
         return -ENOMEM;
     }
     t->pool = pool;
-    int rc = weft__sys_thread_start(&t->thread, STACK_BYTES, thread_main, t, pool->name);
+    int rc = weft__sys_thread_start(&t->thread, STACK_BYTES, thread_main, t);
     if (rc != 0) {
         weft__free(t);
         return rc;

@@ -147,7 +147,7 @@ int weft__m_start(struct weft_runtime *rt, struct weft__p *p)
     rt->ms = m;
     weft__unlock(&rt->m_lock);
     atomic_fetch_add_explicit(&rt->n_running_ms, 1, memory_order_relaxed);
-    int rc = weft__sys_thread_start(&m->thread, M_STACK_BYTES, m_main, m, NULL);
+    int rc = weft__sys_thread_start(&m->thread, M_STACK_BYTES, m_main, m);
     if (rc == 0) {
         atomic_fetch_add_explicit(&rt->n_threads, 1, memory_order_relaxed);
         weft__lock(&rt->m_lock);

@@ -55,6 +55,7 @@ static bool look_for_deadlocks(bool is_second_look)
 static void *watch_main(void *arg)
 {
     (void)arg;
+    weft__sys_thread_name("weft-watch");
     int64_t look_ns = INT64_MAX; /* when to look a second time for a deadlock */
     int64_t lookout_ns = 0;      /* when the look-out looks */
     atomic_store_explicit(&weft__lookout_sleeps, 0, memory_order_relaxed);
@@ -154,7 +155,7 @@ int weft__watch_begin(struct weft_runtime *rt)
         weft__unwind_prime();
         watch_forks();
         atomic_store_explicit(&posted, 0, memory_order_relaxed);
-        rc = weft__sys_thread_start(&thread, WATCH_STACK_BYTES, watch_main, NULL, "weft-watch");
+        rc = weft__sys_thread_start(&thread, WATCH_STACK_BYTES, watch_main, NULL);
     }
     if (rc == 0) {
         n_runtimes++;

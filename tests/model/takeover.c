@@ -485,11 +485,9 @@ static struct model_event thread_begins;
 static void *(*thread_fn)(void *arg);
 static void *thread_arg;
 
-int weft__sys_thread_start(uint64_t *thread, size_t stack_bytes, void *(*fn)(void *), void *arg,
-                           const char *name)
+int weft__sys_thread_start(uint64_t *thread, size_t stack_bytes, void *(*fn)(void *), void *arg)
 {
     (void)stack_bytes;
-    (void)name;
     *thread = 1;
     thread_fn = fn;
     thread_arg = arg;

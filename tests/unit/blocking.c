@@ -7,6 +7,8 @@
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "base/sys.h"
@@ -546,4 +548,28 @@ static int look_at_the_dump(void *unused)
 TEST(the_dump_shows_the_pool_and_what_is_called)
 {
     CHECK_EQ(weft_run_with(look_at_the_dump, NULL, .blocking_max = 1), 0);
+}
+
+static int own_name(void *name)
+{
+    return prctl(PR_GET_NAME, (unsigned long)name);
+}
+
+/* Goal: a thread of the pool is started and has its name though no fd is to be had: whoever starts
+ * one shall not hold a number, however shortly, that the program has just given back. */
+CO_TEST(a_thread_is_started_without_an_fd)
+{
+    struct rlimit all, none;
+    char name[16] = "";
+    int rc = -1;
+
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &all), 0);
+    none = all;
+    none.rlim_cur = 0;
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    CHECK_EQ(weft_blocking(own_name, name, &rc), 0);
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &all), 0);
+    CHECK_EQ(rc, 0);
+    CHECK_STR(name, "weft-job");
+    return 0;
 }
