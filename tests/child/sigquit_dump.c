@@ -18,6 +18,7 @@
  * expect-stderr: ^    #[0-9]+ call_read_deep_down\+0x
  * expect-stderr: ^the program went on$
  */
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -59,15 +60,17 @@ static int keep_busy(void *arg)
 static bool has_all(const char *dump)
 {
     return strstr(dump, "spawned at weft_run") && strstr(dump, "\"sleeper\"") &&
-           strstr(dump, "\"busy\"") && strstr(dump, "call_read_deep_down");
+           strstr(dump, "\"busy\"") && strstr(dump, "call_read_deep_down") &&
+           strstr(dump, "\"main\" waits");
 }
 
 static void *pass_report_on(void *arg)
 {
     static char text[65536];
+    struct pollfd more = {.fd = report[0], .events = POLLIN};
     const char *dump;
     size_t used = 0;
-    ssize_t n = 0;
+    ssize_t n = 1;
 
     (void)arg;
     /* To this thread, which a runtime thread began and so blocks it; a sanitizer may keep a signal
@@ -76,16 +79,16 @@ static void *pass_report_on(void *arg)
     sigemptyset(&quit);
     sigaddset(&quit, SIGQUIT);
     pthread_sigmask(SIG_UNBLOCK, &quit, NULL);
-    /* The first coroutine may still be on its way into its wait: then once more. */
+    /* One may still be on its way into its wait, and has no call stack then: once more. */
     do {
         dump = text + used;
         raise(SIGQUIT);
-        while (!has_all(dump) &&
-               (n = read(report[0], text + used, sizeof text - 1 - used)) > 0) {
-            used += (size_t)n;
+        while (n > 0 && !has_all(dump) && poll(&more, 1, 1000) == 1) {
+            n = read(report[0], text + used, sizeof text - 1 - used);
+            used += n > 0 ? (size_t)n : 0;
             text[used] = 0;
         }
-    } while (n > 0 && strstr(dump, "\"main\" waits") == NULL);
+    } while (n > 0 && !has_all(dump));
     if (write(console, text, used) != (ssize_t)used ||
         weft_chan_send_foreign(ch, NULL, WEFT_NEVER) != 0)
         _exit(3);
