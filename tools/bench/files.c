@@ -8,7 +8,8 @@
  * Beside the readers, on each processor, a coroutine that cannot leave it sleeps 1 ms at a time: it
  * is late by as much as its processor was blocked, or had no CPU.  The second part is told by the
  * kernel (schedstat) and taken away in the columns "blocked".  A plain thread that does the same
- * shows what the machine adds.  "waited" is the part of the reads that were not had at once.
+ * shows what the machine adds: beside the coroutines, and, in rows of its own, beside as many plain
+ * threads that read without Weft.  "waited" is the part of the reads that were not had at once.
  *
  * usage: files [SECONDS [MIB [all]]]     3 s a row and 256 MiB if not said.  "all" puts everything
  * out of memory, what the file system knows of the file too: that takes root.
@@ -337,7 +338,7 @@ static void bring_into_memory(void)
         must(pread(file, block, BLOCK, i * BLOCK) == BLOCK, "pread", -1);
 }
 
-static void read_on_thread(void)
+static void read_memory_on_thread(void)
 {
     static uint64_t block[BLOCK / sizeof(uint64_t)];
     uint64_t state = 0x77656674, n = 0;
@@ -350,6 +351,61 @@ static void read_on_thread(void)
     const double seconds = (double)(weft_now() - begin) / 1e9;
     printf("    -  %-8s  memory %10.0f\n", "thread", (double)n / seconds);
     fflush(stdout);
+}
+
+static void *read_disk_on_thread(void *arg)
+{
+    struct row *row = arg;
+    uint64_t block[BLOCK / sizeof(uint64_t)];
+    int64_t i;
+
+    while (!atomic_load(&row->is_over) && (i = atomic_fetch_add(&row->next, 1)) < n_blocks) {
+        const int64_t index = order[i];
+        must(pread(file, block, BLOCK, index * BLOCK) == BLOCK && block[0] == (uint64_t)index,
+             "pread", -1);
+        atomic_fetch_add(&row->n_reads, 1);
+    }
+    return NULL;
+}
+
+/* Until all blocks have been read, or it is time. */
+static void read_disk_once(struct row *row, int64_t until_ns)
+{
+    pthread_t readers[READERS_OF_DISK];
+
+    atomic_store(&row->next, 0);
+    for (int i = 0; i < READERS_OF_DISK; i++)
+        must(pthread_create(&readers[i], NULL, read_disk_on_thread, row) == 0, "a thread", -1);
+    while (weft_now() < until_ns && atomic_load(&row->next) < n_blocks)
+        usleep(1000);
+    atomic_store(&row->is_over, weft_now() >= until_ns);
+    for (int i = 0; i < READERS_OF_DISK; i++)
+        must(pthread_join(readers[i], NULL) == 0, "pthread_join", -1);
+}
+
+/* What the same reads do to a thread where there is no Weft. */
+static void read_disk_on_threads(void)
+{
+    struct row row = {.is_of_disk = true, .on_thread = make_ticks(1)};
+    pthread_t ticker;
+    int64_t ns = 0;
+
+    must(pthread_create(&ticker, NULL, tick_on_thread, &row) == 0, "pthread_create", -1);
+    while (ns < run_ns) {
+        const int rc = drop(NULL);
+        must(rc == 0, "the page cache", rc);
+        const int64_t begin = weft_now();
+        read_disk_once(&row, begin + run_ns - ns);
+        ns += weft_now() - begin;
+    }
+    atomic_store(&row.ticks_are_over, true);
+    must(pthread_join(ticker, NULL) == 0, "pthread_join", -1);
+    printf("    -  %-8s  disk   %10.0f %49s", "threads",
+           (double)atomic_load(&row.n_reads) / ((double)ns / 1e9), "");
+    print_ticks(&row.on_thread);
+    putchar('\n');
+    fflush(stdout);
+    free(row.on_thread.late_ns);
 }
 
 int main(int argc, char **argv)
@@ -377,12 +433,15 @@ int main(int argc, char **argv)
     printf("procs  reactor   from    s and P   waited     p50  p99.9    max     p50  p99.9    max");
     printf("     p50  p99.9    max\n");
     bring_into_memory();
-    read_on_thread();
-    for (int is_of_disk = 0; is_of_disk <= 1; is_of_disk++)
+    read_memory_on_thread();
+    for (int is_of_disk = 0; is_of_disk <= 1; is_of_disk++) {
+        if (is_of_disk != 0)
+            read_disk_on_threads();
         for (int procs = 1; procs <= most; procs = procs == 1 && most > 1 ? most : most + 1)
             for (size_t i = 0; i < sizeof reactors / sizeof *reactors; i++) {
                 bool of_disk = is_of_disk != 0;
                 status |= weft_run_with(run_row, &of_disk, .procs = procs, .reactor = reactors[i]);
             }
+    }
     return status;
 }
