@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "net_test.h"
+#include "no_lookout.h" /* which makes reactors, and so fds */
 
 static int option(int fd, int level, int name)
 {

@@ -7,6 +7,7 @@
  */
 #include "names_test.h"
 #include "net_test.h"
+#include "no_lookout.h" /* which makes reactors, and so fds */
 
 #include "net/dial.h"
 
