@@ -83,6 +83,7 @@ struct line {
     char order[16];
     int n;
     atomic_int started;
+    struct weft_scope *in_vain; /* of who shall give up */
 };
 
 static void take(struct line *l, int n)
@@ -106,9 +107,11 @@ static void take_four_in_vain(void *arg)
 {
     struct line *l = arg;
 
-    atomic_fetch_add(&l->started, 1);
-    WEFT_DEADLINE(s, 2 * WEFT_MS)
-        CHECK_EQ(weft_sem_acquire(l->sem, 4), -ETIMEDOUT);
+    WEFT_SCOPE(s) {
+        l->in_vain = &s;
+        atomic_fetch_add(&l->started, 1);
+        CHECK_EQ(weft_sem_acquire(l->sem, 4), -ECANCELED);
+    }
     l->order[l->n++] = '-';
 }
 
@@ -162,8 +165,9 @@ static int wait_behind_one_who_gives_up(void *unused)
     stand(&l, take_one);
     stand(&l, take_one);
     CHECK_STR(l.order, "");
+    weft_scope_cancel(l.in_vain);
     while (l.n < 3)
-        CHECK_EQ(weft_sleep(WEFT_MS), 0);
+        weft_yield();
     CHECK_STR(l.order, "-11");
     weft_sem_free(l.sem);
     return 0;
