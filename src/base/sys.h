@@ -74,6 +74,9 @@ bool weft__sys_is_guarded(const void *p);
 /* Copy our own memory through the kernel: a page that is gone is an error, not a fault. */
 ssize_t weft__sys_copy_memory(void *to, const void *from, size_t bytes);
 ssize_t weft__sys_copy_by_pipe(void *to, const void *from, size_t bytes); /* the way all have */
+/* A pointer that another thread writes plainly, in memory that stays: through the kernel where that
+ * takes no fd.  NULL if the kernel refuses. */
+void *weft__sys_peek(void *const *word);
 
 /* Threads and futexes.  A wait returns 0 when woken or spuriously, -EAGAIN if *word was not
  * `expected`, -ETIMEDOUT after deadline_ns (monotonic; INT64_MAX for none).  Signals restart it. */

@@ -28,6 +28,11 @@ ssize_t weft__sys_copy_memory(void *to, const void *from, size_t bytes)
     return weft__sys_copy_by_pipe(to, from, bytes);
 }
 
+void *weft__sys_peek(void *const *word)
+{
+    return *(void *const volatile *)word;
+}
+
 /* There is none: fence.h then has real fences on both sides, and no lock is biased. */
 int weft__sys_membarrier_register(void)
 {

@@ -37,21 +37,35 @@ int weft__sys_small_pages(void *p, size_t bytes)
     return weft__sys_madvise(p, bytes, MADV_NOHUGEPAGE);
 }
 
-ssize_t weft__sys_copy_memory(void *to, const void *from, size_t bytes)
+/* -ENOSYS in an emulator, or under a filter. */
+static ssize_t copy_by_call(void *to, const void *from, size_t bytes)
 {
     static _Atomic bool has_no_call;
     if (atomic_load_explicit(&has_no_call, memory_order_relaxed)) {
-        return weft__sys_copy_by_pipe(to, from, bytes);
+        return -ENOSYS;
     }
     struct iovec local = {.iov_base = to, .iov_len = bytes};
     struct iovec remote = {.iov_base = (void *)(uintptr_t)from, .iov_len = bytes};
     ssize_t n =
         weft__result_long(syscall(SYS_process_vm_readv, getpid(), &local, 1L, &remote, 1L, 0L));
-    if (n == -ENOSYS || n == -EPERM) { /* an emulator, or a filter */
+    if (n == -ENOSYS || n == -EPERM) {
         atomic_store_explicit(&has_no_call, true, memory_order_relaxed);
-        return weft__sys_copy_by_pipe(to, from, bytes);
+        return -ENOSYS;
     }
     return n;
+}
+
+ssize_t weft__sys_copy_memory(void *to, const void *from, size_t bytes)
+{
+    ssize_t n = copy_by_call(to, from, bytes);
+    return n == -ENOSYS ? weft__sys_copy_by_pipe(to, from, bytes) : n;
+}
+
+void *weft__sys_peek(void *const *word)
+{
+    void *value = NULL;
+    ssize_t n = copy_by_call(&value, word, sizeof value);
+    return n == -ENOSYS ? *(void *const volatile *)word : value;
 }
 
 static int futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns)

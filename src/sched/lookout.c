@@ -24,16 +24,11 @@ WEFT__COLD void weft__lookout_rouse_slow(void)
 }
 
 /* The coroutine that runs on p; NULL if its M looks for one, or waits for a CPU to do so.  Both
- * words are the M's own, and are read through the kernel, as in a report. */
+ * words are the M's own, which stays as long as its runtime is looked at. */
 static struct weft__g *running_on(const struct weft__p *p)
 {
-    struct weft__m *m = NULL;
-    struct weft__g *g = NULL;
-    if (weft__sys_copy_memory(&m, &p->m, sizeof m) != (ssize_t)sizeof m || m == NULL ||
-        weft__sys_copy_memory(&g, &m->cur, sizeof g) != (ssize_t)sizeof g) {
-        return NULL;
-    }
-    return g;
+    struct weft__m *m = weft__sys_peek((void *const *)&p->m);
+    return m != NULL ? weft__sys_peek((void *const *)&m->cur) : NULL;
 }
 
 static void restart(struct weft__p *p, uint64_t turns, bool is_busy, int64_t now_ns)

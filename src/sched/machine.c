@@ -161,6 +161,7 @@ int weft__m_start(struct weft_runtime *rt, struct weft__p *p)
     if (rc != 0) {
         atomic_fetch_sub_explicit(&rt->n_running_ms, 1, memory_order_relaxed);
         weft__sys_futex_wake(&rt->n_running_ms, INT32_MAX); /* a stop may wait for this one alone */
+        p->m = NULL;
         weft__lock(&rt->m_lock);
         for (struct weft__m **at = &rt->ms; *at != NULL; at = &(*at)->next) {
             if (*at == m) {
