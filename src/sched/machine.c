@@ -98,6 +98,7 @@ static void *m_main(void *arg)
 {
     struct weft__m *m = arg;
     weft__m_set_self(m);
+    m->p->m = m; /* not before: one whose thread is refused is freed, and the look-out reads this */
     m->thread_id = weft__sys_thread_id();
     weft__sys_timer_slack(1); /* the kernel's default adds 50 us to every sleep */
     weft__fault_thread_begin(m);
@@ -141,7 +142,6 @@ int weft__m_start(struct weft_runtime *rt, struct weft__p *p)
     m->p = p;
     m->cpu = WEFT__PLACE_UNKNOWN;
     m->role = WEFT__PLACE_UNKNOWN;
-    p->m = m;
     weft__lock(&rt->m_lock);
     m->next = rt->ms;
     rt->ms = m;
@@ -161,7 +161,6 @@ int weft__m_start(struct weft_runtime *rt, struct weft__p *p)
     if (rc != 0) {
         atomic_fetch_sub_explicit(&rt->n_running_ms, 1, memory_order_relaxed);
         weft__sys_futex_wake(&rt->n_running_ms, INT32_MAX); /* a stop may wait for this one alone */
-        p->m = NULL;
         weft__lock(&rt->m_lock);
         for (struct weft__m **at = &rt->ms; *at != NULL; at = &(*at)->next) {
             if (*at == m) {
@@ -193,6 +192,7 @@ bool weft__m_give_away(struct weft__m *m)
     struct weft__m *spare = take_spare(m->rt);
     m->p = NULL;
     if (spare == NULL) {
+        p->m = NULL;
         if (weft__m_start(m->rt, p) == 0) {
             return true;
         }

@@ -52,7 +52,6 @@ static bool start(struct weft_runtime *rt, struct weft__p *p)
     atomic_store_explicit(&p->is_asleep, false, memory_order_relaxed);
     p->look.is_started = weft__m_start(rt, p) == 0;
     if (!p->look.is_started) {
-        p->m = NULL;
         atomic_store_explicit(&p->is_asleep, true, memory_order_relaxed);
     }
     return p->look.is_started;
