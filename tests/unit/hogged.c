@@ -13,10 +13,11 @@
 
 #include "net_test.h"
 
-static atomic_bool is_over;
+static atomic_bool is_over, computes;
 
 static void compute(void)
 {
+    atomic_store(&computes, true);
     while (!atomic_load(&is_over))
         ;
 }
@@ -32,7 +33,8 @@ static int read_then_end(void *arg)
 
 static void *write_later(void *arg)
 {
-    usleep(20000);
+    while (!atomic_load(&computes))
+        usleep(100);
     CHECK_EQ(write(*(int *)arg, "x", 1), 1);
     return NULL;
 }
@@ -44,6 +46,7 @@ static int become_a_hog(void *unused)
 
     (void)unused;
     atomic_store(&is_over, false);
+    atomic_store(&computes, false);
     unix_pair(fds);
     struct weft_co *co = weft_go_with(read_then_end, &fds[0]);
     weft_yield(); /* it has begun to wait, and nobody has looked at the reactor since */
