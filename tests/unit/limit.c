@@ -290,14 +290,16 @@ static int cancel_and_end(void *starter)
 }
 
 /* Goal: a place is free where the only one who waits for it is on his way out.
- * Method: whoever cancels him ends at once: on one processor, before the other has run. */
+ * Method: whoever cancels him ends at once: both are on one processor, so that the other one waits
+ * by then, and has not run again. */
 LIMIT_TEST(a_place_is_not_given_to_one_who_was_cancelled, 3, WEFT_AT_MAX_WAIT)
 {
     int rc = 0;
 
     atomic_store(&turn, 0);
-    struct weft_co *starter = weft_go_with(start_in_turn, &rc);
-    struct weft_co *canceller = weft_go_with(cancel_and_end, starter);
+    struct weft_co *starter = weft_go_with(start_in_turn, &rc, .pinned = 1, .on_p = WEFT_ON_P(0));
+    struct weft_co *canceller =
+        weft_go_with(cancel_and_end, starter, .pinned = 1, .on_p = WEFT_ON_P(0));
     atomic_store(&turn, 1);
     join(canceller);
     join(starter);
