@@ -3,6 +3,7 @@
 #include "dial.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "../base/sys.h"
 #include "../io/io.h"
@@ -29,6 +30,17 @@ static int connect_to(int fd, const struct weft_addr *addr, const void *caller)
     }
 }
 
+/* Nobody listened, and the system chose the port that was dialled for our end: TCP has both ends
+ * meet.  Only on a port of the range from which it chooses, and on this machine. */
+static bool has_met_itself(int fd, const struct weft_addr *addr)
+{
+    struct weft_addr own, peer;
+    int port = weft_addr_port(addr);
+    return port != 0 && weft_local_addr(fd, &own) == 0 && weft_addr_port(&own) == port &&
+           weft_peer_addr(fd, &peer) == 0 && own.len == peer.len &&
+           memcmp(&own.storage, &peer.storage, own.len) == 0;
+}
+
 int weft__dial(const struct weft_addr *addr, const struct weft_dial_opts *opts, const void *caller)
 {
     (void)weft__park_self("weft_dial()");
@@ -43,6 +55,10 @@ int weft__dial(const struct weft_addr *addr, const struct weft_dial_opts *opts, 
     int rc = opts != NULL ? weft_set_buffers(fd, opts->recv_bytes, opts->send_bytes) : 0;
     if (rc == 0) {
         rc = connect_to(fd, addr, caller);
+    }
+    if (rc == 0 && has_met_itself(fd, addr)) {
+        (void)weft_close_abort(fd);
+        return -ECONNREFUSED;
     }
     if (rc != 0) {
         (void)weft_close(fd);
