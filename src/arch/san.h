@@ -12,11 +12,13 @@
 
 #include "../base/atomic.h"
 #include "../base/compiler.h"
+#include "../base/sys.h"
 
 #ifdef WEFT__ASAN
 void __sanitizer_start_switch_fiber(void **fake_save, const void *bottom, size_t bytes);
 void __sanitizer_finish_switch_fiber(void *fake, const void **old_bottom, size_t *old_bytes);
 void __asan_unpoison_memory_region(void const volatile *p, size_t bytes);
+void __asan_get_shadow_mapping(size_t *scale, size_t *offset);
 #endif
 #ifdef WEFT__TSAN
 void *__tsan_get_current_fiber(void);
@@ -24,6 +26,8 @@ void *__tsan_create_fiber(unsigned flags);
 void __tsan_destroy_fiber(void *fiber);
 void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 #endif
+
+#define WEFT__SAN_MUCH ((size_t)4 << 20) /* bytes */
 
 /* A context that can be switched to: a coroutine's or an M's own. */
 struct weft__ctx {
@@ -38,8 +42,33 @@ struct weft__ctx {
 #endif
 };
 
+/* Memory is as if nobody had used it.  What AddressSanitizer knows of much memory is dropped, since
+ * to write it would take longer than to use the memory: of a large stack hardly a page is used. */
+static inline void weft__san_clear(char *low, size_t bytes)
+{
+    (void)low;
+    (void)bytes;
+#ifdef WEFT__ASAN
+    size_t scale, offset;
+    __asan_get_shadow_mapping(&scale, &offset);
+    uintptr_t unit = weft__sys_page_bytes() << scale; /* what a page of its knowledge is about */
+    size_t before = (unit - (uintptr_t)low % unit) % unit;
+    if (bytes >= WEFT__SAN_MUCH) {
+        size_t whole = (bytes - before) / unit * unit;
+        void *known = (void *)((((uintptr_t)low + before) >> scale) + offset);
+        if (weft__sys_forget(known, whole >> scale) == 0 &&
+            weft__sys_resident(known, whole >> scale) == 0) {
+            __asan_unpoison_memory_region(low, before);
+            low += before + whole;
+            bytes -= before + whole;
+        }
+    }
+    __asan_unpoison_memory_region(low, bytes);
+#endif
+}
+
 /* Say where the stack of a context lies, once it has one. */
-static inline void weft__san_stack(struct weft__ctx *c, const void *low, size_t bytes, void *fiber)
+static inline void weft__san_stack(struct weft__ctx *c, char *low, size_t bytes, void *fiber)
 {
     (void)c;
     (void)low;
@@ -49,7 +78,7 @@ static inline void weft__san_stack(struct weft__ctx *c, const void *low, size_t 
     c->fake = NULL;
     c->low = low;
     c->bytes = bytes;
-    __asan_unpoison_memory_region(low, bytes); /* frames of its last user were never unwound */
+    weft__san_clear(low, bytes); /* frames of its last user were never unwound */
 #endif
 #ifdef WEFT__TSAN
     c->fiber = fiber;

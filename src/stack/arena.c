@@ -145,9 +145,7 @@ void weft__arena_free(struct weft__stacks *s)
             for (uint32_t i = 0; i < used_count(r); i++) {
                 weft__san_fiber_free(r->table[i].fiber);
             }
-#ifdef WEFT__ASAN
-            __asan_unpoison_memory_region(r->base, r->count * r->stride);
-#endif
+            weft__san_clear(r->base, r->count * r->stride);
             weft__sys_munmap(r->table, r->count * sizeof(struct weft__stack));
             weft__sys_munmap(r->base, r->count * r->stride);
             weft__free(r);
