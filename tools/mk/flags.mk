@@ -26,32 +26,28 @@ ifeq ($(origin AR),default)
   AR := ar
 endif
 
-# The programs of the tests are many and small: to optimise them takes as long as to run them.
+# The programs of the tests are many and small: to optimise them takes longer than to run them.
 OPT := -O2
-OPT_TEST := -O1
+OPT_TEST := -O0
 variant_flags :=
 ifeq ($(VARIANT),debug)
   OPT := -O0
-  OPT_TEST := -O0
   variant_flags := -DWEFT_DEBUG=1
 else ifeq ($(VARIANT),perturb)
   # Delays at the places where an unlucky interleaving would hurt; WEFT_PERTURB_SEED repeats a run.
   variant_flags := -DWEFT_DEBUG=1 -DWEFT_PERTURB=1
 else ifeq ($(VARIANT),asan)
   OPT := -O1
-  OPT_TEST := -O0
   variant_flags := -DWEFT_DEBUG=1 -fsanitize=address,undefined -fno-sanitize-recover=undefined
 else ifeq ($(VARIANT),tsan)
   # By clang only: gcc's runtime ends at some 8,000 coroutines, and each costs more there.
   override CC := clang
   override CXX := clang++
   OPT := -O1
-  OPT_TEST := -O0
   # Perturbed: coroutines on one thread have no races, so they must be made to migrate.
   variant_flags := -DWEFT_DEBUG=1 -DWEFT_PERTURB=1 -fsanitize=thread
 else ifeq ($(VARIANT),cover)
   OPT := -O0
-  OPT_TEST := -O0
   variant_flags := --coverage -fprofile-update=atomic
 else ifeq ($(VARIANT),aarch64)
   override CC := aarch64-linux-gnu-gcc
