@@ -9,8 +9,8 @@
 
 /* ---- a Redis, of either kind ---- */
 
-/* Binds a socket of this process's to a port of the system's choice, which it tells; -1 if it has no
- * such addresses. */
+/* Binds a socket of this process to a port of the system's choice, which it tells; -1 if there are
+ * no such addresses. */
 static int port_bind(sa_family_t family)
 {
     struct sockaddr_storage addr = {.ss_family = family};
