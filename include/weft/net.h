@@ -167,8 +167,10 @@ WEFT_API_MUST int weft_accept(int fd, struct weft_addr *peer);
  * Errors     -ETIMEDOUT     the deadline of a surrounding scope, or TCP's own
  *                           (weft_scope_cause() tells which)
  *            -ECANCELED     a surrounding scope was cancelled
- *            -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, -ENOENT, -EACCES, -EADDRNOTAVAIL, -EMFILE,
- *            -ENFILE, -ENOMEM, as socket(2) and connect(2)
+ *            -ECONNREFUSED  nobody listens there; also where TCP would have had both ends of the
+ *                           connection meet on that port
+ *            -EHOSTUNREACH, -ENETUNREACH, -ENOENT, -EACCES, -EADDRNOTAVAIL, -EMFILE, -ENFILE,
+ *            -ENOMEM, as socket(2) and connect(2)
  * Blocks     the coroutine, never the thread.
  * Threads    a coroutine.
  */
