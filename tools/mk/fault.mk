@@ -6,7 +6,8 @@ FAULT_A := $(B)/lib/libfault.a
 fault_obj := $(lib_c:%.c=$(B)/obj/fault/%.o)
 # The door itself, and what is behind it.
 fault_door := $(filter src/base/sys% src/base/memory.c,$(lib_c))
-fault_flags := -DWEFT_FAULT
+# Compiled in a hurry: it looks for its errors, and nobody waits for its speed.
+fault_flags := -DWEFT_FAULT -O0
 # What is put in front of a file comes before the file can say this itself.
 fault_sites = $(if $(filter $<,$(fault_door)),,-D_GNU_SOURCE= -include tests/fault/sites.h)
 
