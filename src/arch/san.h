@@ -19,6 +19,7 @@ void __sanitizer_start_switch_fiber(void **fake_save, const void *bottom, size_t
 void __sanitizer_finish_switch_fiber(void *fake, const void **old_bottom, size_t *old_bytes);
 void __asan_unpoison_memory_region(void const volatile *p, size_t bytes);
 void __asan_get_shadow_mapping(size_t *scale, size_t *offset);
+#define WEFT__SAN_MUCH ((size_t)4 << 20) /* bytes */
 #endif
 #ifdef WEFT__TSAN
 void *__tsan_get_current_fiber(void);
@@ -26,8 +27,6 @@ void *__tsan_create_fiber(unsigned flags);
 void __tsan_destroy_fiber(void *fiber);
 void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 #endif
-
-#define WEFT__SAN_MUCH ((size_t)4 << 20) /* bytes */
 
 /* A context that can be switched to: a coroutine's or an M's own. */
 struct weft__ctx {

@@ -96,6 +96,44 @@ CO_TEST(most_of_a_stack_can_be_used)
     return 0;
 }
 
+#ifdef WEFT__ASAN
+void __asan_poison_memory_region(void const volatile *p, size_t bytes);
+#endif
+#define LARGE_STACK ((size_t)16 << 20)
+#define MUCH_OF_IT ((size_t)6 << 20)
+
+/* As if by frames that were never unwound. */
+static int leave_fences(void *low)
+{
+    const struct weft__stack *s = own_stack();
+
+    *(char **)low = s->low;
+#ifdef WEFT__ASAN
+    __asan_poison_memory_region(s->top - MUCH_OF_IT, MUCH_OF_IT / 2);
+#endif
+    return 0;
+}
+
+static int fill_much_of_it(void *low)
+{
+    char frame[MUCH_OF_IT];
+
+    CHECK(own_stack()->low == *(char **)low);
+    memset(frame, 1, sizeof frame);
+    return frame[sizeof frame - 1] - 1;
+}
+
+/* Goal: what AddressSanitizer has noted of the last user of a stack is no matter of its next one's,
+ * on one so large that it is not written over. */
+CO_TEST(a_large_stack_is_as_new_for_its_next_user)
+{
+    char *low = NULL;
+
+    join(weft_go_with(leave_fences, &low, .stack_bytes = LARGE_STACK));
+    join(weft_go_with(fill_much_of_it, &low, .stack_bytes = LARGE_STACK));
+    return 0;
+}
+
 /* Can the kernel read it?  It refuses what a guard protects. */
 static bool is_readable(const char *p)
 {
