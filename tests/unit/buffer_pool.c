@@ -153,7 +153,7 @@ CO_TEST(a_buffer_has_one_owner)
 /* Goal: memory that was never used is not there.  Method: far more than the machine has. */
 TEST(a_pool_that_is_not_used_takes_no_memory)
 {
-    struct weft_buffer_pool *pool = weft_buffer_pool_make((size_t)1 << 24, WEFT_BUFFERS_MAX);
+    struct weft_buffer_pool *pool = weft_buffer_pool_make((size_t)1 << 22, WEFT_BUFFERS_MAX);
     void *buf;
 
     if (pool == NULL)

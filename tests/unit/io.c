@@ -54,7 +54,8 @@ CO_TEST(bytes_go_through_every_kind_of_fd)
     for (int k = 0; k < COUNT(kinds); k++) {
         int fds[2];
         kinds[k].make(fds);
-        struct transfer in = {.bytes = 300000 / (size_t)test_scale(), .piece = 1000};
+        const size_t all = kinds[k].is_bounded ? 300000 : 30000; /* a terminal is slow */
+        struct transfer in = {.bytes = all / (size_t)test_scale(), .piece = 1000};
         struct transfer out = {.bytes = in.bytes, .piece = 7777};
         in.fd = fds[0];
         out.fd = fds[1];

@@ -249,7 +249,7 @@ CO_TEST(dumps_can_be_taken_while_everything_changes)
 
     for (int i = 0; i < COUNT(co); i++)
         co[i] = weft_go_with(come_and_go, NULL);
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < scaled(100); i++) {
         CHECK_GE(dump(), 1);
         weft_yield();
     }
