@@ -20,6 +20,7 @@ check  command:pkg-config               pkg-config
 check  command:setarch                  util-linux
 ci     command:clang                    clang
 ci     tsan:clang                       @clang-rt
+ci     command:ld.lld                   lld
 ci     command:qemu-aarch64             qemu-user
 ci     command:aarch64-linux-gnu-gcc    gcc-aarch64-linux-gnu
 ci     file:/usr/aarch64-linux-gnu/include/stdlib.h libc6-dev-arm64-cross
