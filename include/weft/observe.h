@@ -39,7 +39,8 @@ struct weft_stats {
     uint64_t timers;           /* timers that fired */
     uint64_t stacks;           /* stacks in use or cached */
     uint64_t accept_waits;     /* times weft_accept() waited for a free descriptor */
-    uint64_t blocking_calls;   /* of weft_blocking(), names and files, that have begun */
+    uint64_t blocking_calls;   /* of weft_blocking(), names and files, that have begun; reads of a
+                                  disk that one thread makes in a row are one */
     uint64_t blocking_running; /* at work now */
     uint64_t blocking_queued;  /* waiting for a thread */
     uint64_t blocking_threads; /* of the pool, idle ones too */

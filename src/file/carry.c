@@ -7,6 +7,7 @@
 
 #include "../base/sys.h"
 #include "../io/io.h"
+#include "../park/disk.h"
 #include "../park/job.h"
 
 static int find_out(const struct weft__op *op)
@@ -48,6 +49,12 @@ static int do_it(void *arg)
     return 0;
 }
 
+/* Of reads only long copies come here without a need to: those keep a thread for a while. */
+static bool waits_for_disk(const struct weft__op *op)
+{
+    return op->kind == WEFT__OP_FILE_READ && (op->flags & (WEFT__OP_BLOCKS | WEFT__OP_LONG)) == 0;
+}
+
 ssize_t weft__file_carry_out(struct weft__op *op, const void *caller)
 {
     enum weft__wait_reason reason = op->fd < 0 ? WAIT_PATH : WAIT_FILE;
@@ -62,7 +69,9 @@ ssize_t weft__file_carry_out(struct weft__op *op, const void *caller)
         }
     }
     int unused;
-    rc = weft__park_job(do_it, op, &unused, reason, (const void *)(intptr_t)op->fd, caller);
+    const void *object = (const void *)(intptr_t)op->fd;
+    rc = waits_for_disk(op) ? weft__park_disk_job(do_it, op, &unused, reason, object, caller)
+                            : weft__park_job(do_it, op, &unused, reason, object, caller);
     return rc != 0 ? rc : op->result;
 }
 

@@ -21,10 +21,11 @@
 #include "../reactor/wheel.h"
 #include "../stack/stack.h"
 #include "deque.h"
+#include "disk.h"
 #include "handle.h"
 #include "inject.h"
-#include "limit.h"
 #include "kept.h"
+#include "limit.h"
 #include "machine.h"
 #include "place.h"
 #include "runq.h"
@@ -237,6 +238,7 @@ struct weft_runtime {
     struct weft__fd_waits fd_waits;
     struct weft__pool pool;
     struct weft__limit limit;
+    struct weft__disk disk;
     _Atomic uint32_t trims_due; /* Ps that have yet to answer to wants_trim, and who asks them */
     struct weft__kept_names kept_names;
     _Atomic uint64_t away_begun; /* away.h */

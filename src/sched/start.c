@@ -165,6 +165,17 @@ static void set_ways(struct weft_runtime *rt, const struct weft_config *c,
     strncpy(rt->thread_name, c->thread_name, sizeof rt->thread_name - 1);
 }
 
+/* What is waited for outside of the Ps. */
+static void set_lines(struct weft_runtime *rt, const struct weft_config *c)
+{
+    weft__lock_init(&rt->fd_waits.lock, RANK_CHAN);
+    weft__waitq_init(&rt->fd_waits.queue, &rt->fd_waits.lock);
+    weft__limit_init(&rt->limit, c->coroutines_max, c->at_max == WEFT_AT_MAX_WAIT);
+    weft__disk_init(&rt->disk, c->procs);
+    weft__pool_init(&rt->pool, (uint32_t)c->blocking_max, c->blocking_idle_ns, rt->thread_name);
+    rt->pool.cpus = rt->place.is_used ? &rt->place.own : NULL;
+}
+
 int weft__runtime_start(struct weft_runtime **out, const struct weft_config *given,
                         bool exits_on_deadlock, bool *was_said)
 {
@@ -193,14 +204,10 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
     atomic_init(&rt->checks, weft__exceptions_are_there() ? CHECK_EXCEPTIONS : 0);
     weft__lock_init(&rt->m_lock, RANK_IDLE);
     weft__lock_init(&rt->waits_lock, RANK_START);
-    weft__lock_init(&rt->fd_waits.lock, RANK_CHAN);
-    weft__waitq_init(&rt->fd_waits.queue, &rt->fd_waits.lock);
     weft__inject_init(&rt->inject);
     weft__slabs_init(&rt->slabs, rt);
     weft__fp_save(&rt->fp);
-    weft__limit_init(&rt->limit, c.coroutines_max, c.at_max == WEFT_AT_MAX_WAIT);
-    weft__pool_init(&rt->pool, (uint32_t)c.blocking_max, c.blocking_idle_ns, rt->thread_name);
-    rt->pool.cpus = rt->place.is_used ? &rt->place.own : NULL;
+    set_lines(rt, &c);
     if ((rc = start_stacks(rt, &c, was_said)) != 0) {
         goto out_free;
     }
