@@ -78,7 +78,7 @@ ifeq ($(VARIANT),aarch64)
   kinds_variant := unit asm examples
   not_emulated := $(addprefix $(B)/tests/unit/,runtime signals starved calls)
 endif
-# And without those whose names are given: LEAVE_OUT="unit/calls fault/calls".
+# And without those whose names are given: LEAVE_OUT="unit/calls child/%".
 LEAVE_OUT ?=
 left_out = $(not_emulated) $(not_kqueue) $(LEAVE_OUT:%=$(B)/tests/%)
 check-variant: $(LIB_A) examples $(filter-out $(left_out),$(call binaries,$(kinds_variant))) \
