@@ -167,7 +167,7 @@ static void use_descriptors(int n)
 /* Goal: the memory of descriptors goes back, and they are used again. */
 CO_TEST(the_memory_of_free_descriptors_goes_back)
 {
-    const int n = 40000;
+    const int n = scaled(40000);
     const long bytes = n * 128L;
 
     for (int round = 0; round < 3; round++) {
