@@ -3,7 +3,8 @@
  * uring.c - the driver on io_uring: the kernel carries an operation out, or says when to try it.
  *
  *   fd            operation                    sent as
- *   ours          read, write, messages        RECV, SEND, RECVMSG, SENDMSG: the kernel waits
+ *   ours          read, write, messages        RECV, SEND, RECVMSG, SENDMSG: the kernel waits;
+ *                                              but to send datagrams: weft__ring_is_direct()
  *   a file        FILE_READ, ..., MKDIR        READV, WRITEV, FSYNC, ..., where the kernel has it
  *   ours          accept, connect, poll        POLL_ADD, then weft__op_try(): a cancel in between
  *   somebody's    all                          loses no connection, and no fd that blocks holds
@@ -191,10 +192,7 @@ static int begin_on_fd(struct weft__reactor *r, struct weft__fd *entry, struct w
         return -EBUSY;
     }
     op->is_socket = atomic_load_explicit(&entry->is_own, memory_order_relaxed);
-    if (op->is_socket && op->kind <= WEFT__OP_SENDMSG &&
-        !atomic_load_explicit(&entry->is_nonblocking, memory_order_relaxed)) {
-        op->flags |= WEFT__OP_DIRECT;
-    }
+    op->flags |= weft__ring_is_direct(entry, op) ? WEFT__OP_DIRECT : 0;
     weft__fd_link(entry, op);
     begin_op(r, op);
     weft__unlock(&entry->lock);

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -100,6 +101,18 @@ static void prepare_file(struct io_uring_sqe *sqe, struct weft__op *op)
     if ((op->flags & WEFT__OP_LONG) != 0) {
         sqe->flags |= IOSQE_ASYNC;
     }
+}
+
+/* Not so what sends a datagram.  A UNIX socket takes the bytes before it finds that the queue of
+ * its peer is full; the kernel then waits and goes on where it has stopped, with an empty
+ * datagram (seen on Linux 6.18).  A stream, which drains, says that it is full before it takes
+ * anything. */
+bool weft__ring_is_direct(const struct weft__fd *entry, const struct weft__op *op)
+{
+    return op->is_socket && op->kind <= WEFT__OP_SENDMSG &&
+           !atomic_load_explicit(&entry->is_nonblocking, memory_order_relaxed) &&
+           (atomic_load_explicit(&entry->drains, memory_order_relaxed) ||
+            weft__op_events(op) == POLLIN);
 }
 
 void weft__ring_prepare(struct io_uring_sqe *sqe, struct weft__op *op, bool poll_first)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "driver.h"
+#include "fdtable.h"
 #include "op.h"
 
 /* Make a ring as chosen and prove that it works; `first`, if not NULL, is one whose threads in the
@@ -61,6 +62,9 @@ int weft__ring_cancel(struct io_uring *ring, uint64_t user_data);
 
 /* Which operations of files this kernel knows: a bit for each weft__op_kind. */
 uint32_t weft__ring_file_kinds(const struct io_uring_probe *known);
+
+/* Shall the kernel carry out an operation on this fd, of a kind that it can, and wait for it? */
+bool weft__ring_is_direct(const struct weft__fd *entry, const struct weft__op *op);
 
 /* Say in an entry what an operation is; poll_first: that a first try of it is useless. */
 void weft__ring_prepare(struct io_uring_sqe *sqe, struct weft__op *op, bool poll_first);

@@ -7,6 +7,8 @@
  * matrix: short
  */
 #define _GNU_SOURCE
+#include <pthread.h>
+
 #include "names_test.h"
 #include "net_test.h"
 
@@ -224,6 +226,84 @@ CO_TEST(a_send_waits_for_room_in_a_unix_queue)
         for (int i = 0; i < COUNT(fds); i++)
             CHECK_EQ(weft_close(fds[i]), 0);
     }
+    return 0;
+}
+
+enum { FILLER = 255, N_IN_TURN = 250 };
+
+/* What was received, of one byte, by a socket that does not wait. */
+static int take_byte(int fd)
+{
+    unsigned char byte = 0;
+    ssize_t n;
+
+    while ((n = recv(fd, &byte, 1, MSG_DONTWAIT | MSG_TRUNC)) < 0 && errno == EAGAIN)
+        usleep(100);
+    CHECK_EQ(n, 1);
+    return byte;
+}
+
+struct crowd_out {
+    int reader, filler;
+    struct weft_addr at;
+};
+
+static void fill_up(const struct crowd_out *c)
+{
+    const unsigned char byte = FILLER;
+    const struct sockaddr *to = (const struct sockaddr *)&c->at.storage;
+
+    while (sendto(c->filler, &byte, 1, MSG_DONTWAIT, to, c->at.len) == 1)
+        ;
+}
+
+/* Every other time that there is room, it is gone before the sender has taken it. */
+static void *crowd_the_sender_out(void *arg)
+{
+    const struct crowd_out *c = arg;
+    bool fills = true;
+
+    for (int n = 0; n < N_IN_TURN; fills = !fills) {
+        const int byte = take_byte(c->reader);
+        if (byte != FILLER)
+            CHECK_EQ(byte, n++);
+        if (fills)
+            fill_up(c);
+    }
+    return NULL;
+}
+
+static int join_thread(void *th)
+{
+    return pthread_join(*(pthread_t *)th, NULL);
+}
+
+static void send_in_a_crowd(void)
+{
+    struct crowd_out c = {.filler = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+    const int fd = weft_dgram_open(AF_UNIX);
+    pthread_t th;
+    int rc = 0;
+
+    c.reader = bind_at("unix", &c.at);
+    CHECK_EQ(weft_dgram_connect(fd, &c.at), 0);
+    fill_up(&c);
+    CHECK_EQ(pthread_create(&th, NULL, crowd_the_sender_out, &c), 0);
+    for (unsigned char i = 0; i < N_IN_TURN; i++)
+        CHECK_EQ(weft_dgram_send(fd, &i, 1, NULL), 1);
+    CHECK_EQ(weft_blocking(join_thread, &th, &rc), 0);
+    CHECK_EQ(rc, 0);
+    CHECK_EQ(weft_close(fd), 0);
+    CHECK_EQ(weft_close(c.reader), 0);
+    CHECK_EQ(close(c.filler), 0);
+}
+
+/* Goal: a sender that is told of room and finds none waits on, and what he sends is whole.
+ * Method: a thread that receives fills the room again, at once, by a socket of its own. */
+CO_TEST(a_send_that_is_told_of_room_in_vain_is_whole)
+{
+    for (int i = 0; i < 10; i++)
+        send_in_a_crowd();
     return 0;
 }
 
