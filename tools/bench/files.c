@@ -5,29 +5,33 @@
  *   memory  the file is in the page cache; a plain thread with pread() for comparison
  *   disk    it has been put out of it, and each block is read once before that is done again
  *
- * Beside the readers, on each processor, a coroutine that cannot leave it sleeps 1 ms at a time: it
- * is late by as much as its processor was blocked, or had no CPU.  The second part is told by the
- * kernel (schedstat) and taken away in the columns "blocked".  A plain thread that does the same
- * shows what the machine adds: beside the coroutines, and, in rows of its own, beside as many plain
- * threads that read without Weft.  The last two columns say how many of 1,000 ticks were blocked
- * for more than 1 ms, a processor's and the thread's.  "waited" is what took a ring or a thread of
- * the pool, for each read; on epoll one thread makes several.
+ * Beside the readers, on each processor, a coroutine that cannot leave it sleeps 1 ms at a time:
+ * how late it is. A plain thread that does the same shows what the machine adds: beside the
+ * coroutines, and, in rows of its own, beside as many plain threads that read without Weft.
+ * "waited" is what took a ring or a thread of the pool, for each read; on epoll one thread makes
+ * several.
+ *
+ * "blocked" is the longest that a processor's thread was seen to wait in the kernel for anything
+ * but its reactor: a thread with a CPU before all others asks the kernel every 0.1 ms. It needs
+ * root.
  *
  * usage: files [SECONDS [MIB [all]]]     3 s a row and 256 MiB if not said.  "all" puts everything
  * out of memory, what the file system knows of the file too: that takes root.
  *
  * Exits with 1 if there are less than 300,000 reads a second from memory, or if beside reads from
- * the disk a processor was blocked for more than 1 ms in ten of 1,000 ticks more than the thread.
+ * the disk a processor was blocked for more than 1 ms.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -37,7 +41,7 @@
 #define TICK_NS (1 * WEFT_MS)
 #define READS_WANTED 300000
 #define BLOCKED_NS_MAX (1 * WEFT_MS)
-#define BLOCKED_MORE_MAX 10 /* of 1,000 */
+#define LOOK_NS (WEFT_MS / 10)
 #define PROCS_MAX 16
 /* A processor, and so many plain threads.  What all of them do in one turn takes less than 1 ms, or
  * the sleeper would wait for his own turn. */
@@ -102,16 +106,6 @@ static int64_t part_ns(const struct ticks *t, double part)
     return t->n == 0 ? 0 : t->late_ns[i < t->n ? i : t->n - 1];
 }
 
-/* Of 1,000. */
-static double blocked_share(const struct ticks *t)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < t->n; i++)
-        n += t->late_ns[i] > BLOCKED_NS_MAX;
-    return t->n == 0 ? 0 : 1000.0 * (double)n / (double)t->n;
-}
-
 static void print_ticks(struct ticks *t)
 {
     qsort(t->late_ns, t->n, sizeof *t->late_ns, by_value);
@@ -119,15 +113,64 @@ static void print_ticks(struct ticks *t)
            (double)part_ns(t, 1) / 1e6);
 }
 
-/* How long a thread has waited for a CPU so far; 0 where the kernel does not tell. */
-static int64_t wait_for_cpu_ns(int schedstat)
-{
-    char text[96] = "";
-    long long waited_ns = 0;
+/* ---- how long blocked ---- */
 
-    if (pread(schedstat, text, sizeof text - 1, 0) > 0)
-        (void)sscanf(text, "%*d %lld", &waited_ns);
-    return waited_ns;
+/* The thread of a processor, as /proc knows it. */
+struct watched {
+    atomic_int tid;
+    int syscall, status; /* files */
+    long switches;       /* its waits before the one that it is in */
+    int64_t since_ns, longest_ns;
+};
+
+static int open_of(int tid, const char *name)
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "/proc/self/task/%d/%s", tid, name);
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* The system call that it waits in; -1 if it has a CPU, or would take one. */
+static long waits_in(const struct watched *w)
+{
+    char text[256] = "";
+
+    if (pread(w->syscall, text, sizeof text - 1, 0) <= 0 || text[0] < '0' || text[0] > '9')
+        return -1;
+    return atol(text);
+}
+
+static bool is_reactor(long call)
+{
+    return call == SYS_io_uring_enter || call == SYS_epoll_pwait || call == SYS_epoll_pwait2;
+}
+
+static long waits_so_far(const struct watched *w)
+{
+    static const char name[] = "\nvoluntary_ctxt_switches:";
+    char text[4096] = "";
+    const char *at = NULL;
+
+    if (pread(w->status, text, sizeof text - 1, 0) > 0)
+        at = strstr(text, name);
+    return at != NULL ? atol(at + sizeof name - 1) : -1;
+}
+
+static void look_at(struct watched *w)
+{
+    const long call = waits_in(w);
+
+    if (call < 0 || is_reactor(call))
+        return;
+    const long switches = waits_so_far(w);
+    const int64_t now = weft_now();
+    if (switches != w->switches) {
+        w->switches = switches;
+        w->since_ns = now;
+    }
+    if (now - w->since_ns + LOOK_NS > w->longest_ns)
+        w->longest_ns = now - w->since_ns + LOOK_NS;
 }
 
 /* ---- a row ---- */
@@ -137,7 +180,9 @@ struct row {
     atomic_bool is_over, ticks_are_over;
     atomic_ullong n_reads;
     atomic_llong next; /* block in `order` */
-    struct ticks late[PROCS_MAX], blocked[PROCS_MAX], on_thread, thread_blocked;
+    struct ticks late[PROCS_MAX], on_thread;
+    struct watched watched[PROCS_MAX];
+    int procs;
 };
 
 static void sleep_till(int64_t due)
@@ -152,22 +197,13 @@ static void sleep_on_thread(int64_t due)
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
 }
 
-static void tick_by(void (*sleep_by)(int64_t), struct row *row, struct ticks *late,
-                    struct ticks *blocked)
+static void tick_by(void (*sleep_by)(int64_t), struct row *row, struct ticks *late)
 {
-    const int schedstat = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
-    int64_t waited_ns = wait_for_cpu_ns(schedstat);
-
     while (!atomic_load(&row->ticks_are_over)) {
         const int64_t due = weft_now() + TICK_NS;
         sleep_by(due);
-        const int64_t late_ns = weft_now() - due, before_ns = waited_ns;
-        waited_ns = wait_for_cpu_ns(schedstat);
-        const int64_t blocked_ns = late_ns - (waited_ns - before_ns);
-        note(late, late_ns);
-        note(blocked, blocked_ns > 0 ? blocked_ns : 0);
+        note(late, weft_now() - due);
     }
-    close(schedstat);
 }
 
 static int tick(void *arg)
@@ -175,7 +211,8 @@ static int tick(void *arg)
     struct row *row = arg;
     const int p = weft_thread_index(); /* it stays there */
 
-    tick_by(sleep_till, row, &row->late[p], &row->blocked[p]);
+    atomic_store(&row->watched[p].tid, (int)syscall(SYS_gettid));
+    tick_by(sleep_till, row, &row->late[p]);
     return 0;
 }
 
@@ -184,7 +221,33 @@ static void *tick_on_thread(void *arg)
     struct row *row = arg;
 
     prctl(PR_SET_TIMERSLACK, 1UL);
-    tick_by(sleep_on_thread, row, &row->on_thread, &row->thread_blocked);
+    tick_by(sleep_on_thread, row, &row->on_thread);
+    return NULL;
+}
+
+static void *watch(void *arg)
+{
+    struct row *row = arg;
+    const struct sched_param first = {.sched_priority = 1};
+
+    (void)pthread_setschedparam(pthread_self(), SCHED_FIFO, &first);
+    for (int p = 0; p < row->procs; p++) {
+        struct watched *w = &row->watched[p];
+        while (atomic_load(&w->tid) == 0)
+            sleep_on_thread(weft_now() + LOOK_NS);
+        w->syscall = open_of(w->tid, "syscall");
+        w->status = open_of(w->tid, "status");
+        must(w->syscall >= 0 && w->status >= 0, "/proc", -errno);
+    }
+    while (!atomic_load(&row->ticks_are_over)) {
+        for (int p = 0; p < row->procs; p++)
+            look_at(&row->watched[p]);
+        sleep_on_thread(weft_now() + LOOK_NS);
+    }
+    for (int p = 0; p < row->procs; p++) {
+        close(row->watched[p].syscall);
+        close(row->watched[p].status);
+    }
     return NULL;
 }
 
@@ -287,38 +350,36 @@ static int print_row(struct row *row, int64_t ns, uint64_t n_waits)
     const uint64_t n = atomic_load(&row->n_reads);
     const double rate = (double)n / ((double)ns / 1e9) / procs;
 
-    for (int p = 1; p < procs; p++)
-        for (size_t i = 0; i < row->late[p].n; i++) {
+    int64_t blocked_ns = row->watched[0].longest_ns;
+    for (int p = 1; p < procs; p++) {
+        for (size_t i = 0; i < row->late[p].n; i++)
             note(&row->late[0], row->late[p].late_ns[i]);
-            note(&row->blocked[0], row->blocked[p].late_ns[i]);
-        }
+        if (row->watched[p].longest_ns > blocked_ns)
+            blocked_ns = row->watched[p].longest_ns;
+    }
     printf("%5d  %-8s  %-6s %10.0f  %5.1f %%", procs, weft_runtime_reactor(NULL),
            row->is_of_disk ? "disk" : "memory", rate, 100 * (double)n_waits / (double)n);
     print_ticks(&row->late[0]);
-    print_ticks(&row->blocked[0]);
     print_ticks(&row->on_thread);
-    const double ours = blocked_share(&row->blocked[0]);
-    const double thread = blocked_share(&row->thread_blocked);
-    printf("  %6.1f %6.1f\n", ours, thread);
+    printf("  %6.1f\n", (double)blocked_ns / 1e6);
     fflush(stdout);
-    return row->is_of_disk ? ours > thread + BLOCKED_MORE_MAX : rate < READS_WANTED;
+    return row->is_of_disk ? blocked_ns > BLOCKED_NS_MAX : rate < READS_WANTED;
 }
 
 static int run_row(void *arg)
 {
-    struct row row = {.is_of_disk = *(const bool *)arg,
-                      .on_thread = make_ticks(1),
-                      .thread_blocked = make_ticks(1)};
     const int procs = weft_runtime_procs(NULL);
+    struct row row = {
+        .is_of_disk = *(const bool *)arg, .on_thread = make_ticks(1), .procs = procs};
     struct weft_co *tickers[PROCS_MAX], *end;
-    pthread_t thread;
+    pthread_t thread, watcher;
 
     for (int p = 0; p < procs; p++) {
         row.late[p] = make_ticks(p == 0 ? procs : 1);
-        row.blocked[p] = make_ticks(p == 0 ? procs : 1);
         tickers[p] = weft_go_with(tick, &row, .pinned = 1, .on_p = WEFT_ON_P(p));
     }
     must(pthread_create(&thread, NULL, tick_on_thread, &row) == 0, "pthread_create", -1);
+    must(pthread_create(&watcher, NULL, watch, &row) == 0, "pthread_create", -1);
     end = weft_go_with(end_later, &row);
     const uint64_t waits = count_waits();
     const int64_t ns = read_till_the_end(&row);
@@ -327,14 +388,12 @@ static int run_row(void *arg)
     must(weft_join(end, NULL) == 0, "weft_join", -1);
     for (int p = 0; p < procs; p++)
         must(weft_join(tickers[p], NULL) == 0, "weft_join", -1);
-    must(pthread_join(thread, NULL) == 0, "pthread_join", -1); /* it wakes within 1 ms */
+    must(pthread_join(thread, NULL) == 0, "pthread_join", -1); /* they wake within 1 ms */
+    must(pthread_join(watcher, NULL) == 0, "pthread_join", -1);
     const int status = print_row(&row, ns, n_waits);
-    for (int p = 0; p < procs; p++) {
+    for (int p = 0; p < procs; p++)
         free(row.late[p].late_ns);
-        free(row.blocked[p].late_ns);
-    }
     free(row.on_thread.late_ns);
-    free(row.thread_blocked.late_ns);
     return status;
 }
 
@@ -418,8 +477,7 @@ static void read_disk_once(struct row *row, int64_t until_ns)
 /* What the same reads do to a thread where there is no Weft. */
 static void read_disk_on_threads(void)
 {
-    struct row row = {
-        .is_of_disk = true, .on_thread = make_ticks(1), .thread_blocked = make_ticks(1)};
+    struct row row = {.is_of_disk = true, .on_thread = make_ticks(1)};
     pthread_t ticker;
     int64_t ns = 0;
 
@@ -433,13 +491,12 @@ static void read_disk_on_threads(void)
     }
     atomic_store(&row.ticks_are_over, true);
     must(pthread_join(ticker, NULL) == 0, "pthread_join", -1);
-    printf("    -  %-8s  disk   %10.0f %49s", "threads",
+    printf("    -  %-8s  disk   %10.0f %28s", "threads",
            (double)atomic_load(&row.n_reads) / ((double)ns / 1e9), "");
     print_ticks(&row.on_thread);
-    printf("  %6s %6.1f\n", "", blocked_share(&row.thread_blocked));
+    putchar('\n');
     fflush(stdout);
     free(row.on_thread.late_ns);
-    free(row.thread_blocked.late_ns);
 }
 
 int main(int argc, char **argv)
@@ -462,10 +519,10 @@ int main(int argc, char **argv)
     make_file();
     printf("random reads of 4 KiB from %lld MiB; lateness of sleepers of 1 ms, in ms\n",
            (long long)n_blocks * BLOCK >> 20);
-    printf("                          reads a                     late                blocked");
-    printf("          a thread late     over 1 ms\n");
+    printf("                          reads a                     late          a thread late");
+    printf("  blocked\n");
     printf("procs  reactor   from    s and P   waited     p50  p99.9    max     p50  p99.9    max");
-    printf("     p50  p99.9    max       P thread\n");
+    printf("      max\n");
     bring_into_memory();
     read_memory_on_thread();
     for (int is_of_disk = 0; is_of_disk <= 1; is_of_disk++) {
