@@ -12,8 +12,9 @@
  * several.
  *
  * "blocked" is the longest that a processor's thread was seen to wait in the kernel for anything
- * but its reactor: a thread with a CPU before all others asks the kernel every 0.1 ms. It needs
- * root.
+ * but its reactor: a thread with a CPU before all others asks the kernel every 0.1 ms, for which it
+ * needs root.  "for P" is the longest that it waited for another processor that had no CPU, by the
+ * calls of which the runtime does that, a membarrier() or a nap.
  *
  * usage: files [SECONDS [MIB [all]]]     3 s a row and 256 MiB if not said.  "all" puts everything
  * out of memory, what the file system knows of the file too: that takes root.
@@ -120,7 +121,7 @@ struct watched {
     atomic_int tid;
     int syscall, status; /* files */
     long switches;       /* its waits before the one that it is in */
-    int64_t since_ns, longest_ns;
+    int64_t since_ns, blocked_ns, for_p_ns;
 };
 
 static int open_of(int tid, const char *name)
@@ -157,20 +158,26 @@ static long waits_so_far(const struct watched *w)
     return at != NULL ? atol(at + sizeof name - 1) : -1;
 }
 
+static bool is_for_p(long call)
+{
+    return call == SYS_membarrier || call == SYS_clock_nanosleep;
+}
+
 static void look_at(struct watched *w)
 {
     const long call = waits_in(w);
 
     if (call < 0 || is_reactor(call))
         return;
+    int64_t *longest_ns = is_for_p(call) ? &w->for_p_ns : &w->blocked_ns;
     const long switches = waits_so_far(w);
     const int64_t now = weft_now();
     if (switches != w->switches) {
         w->switches = switches;
         w->since_ns = now;
     }
-    if (now - w->since_ns + LOOK_NS > w->longest_ns)
-        w->longest_ns = now - w->since_ns + LOOK_NS;
+    if (now - w->since_ns + LOOK_NS > *longest_ns)
+        *longest_ns = now - w->since_ns + LOOK_NS;
 }
 
 /* ---- a row ---- */
@@ -343,6 +350,11 @@ static uint64_t count_waits(void)
     return stats.ops + stats.blocking_calls;
 }
 
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 /* Prints the row; 1 if it misses what is wanted. */
 static int print_row(struct row *row, int64_t ns, uint64_t n_waits)
 {
@@ -350,18 +362,18 @@ static int print_row(struct row *row, int64_t ns, uint64_t n_waits)
     const uint64_t n = atomic_load(&row->n_reads);
     const double rate = (double)n / ((double)ns / 1e9) / procs;
 
-    int64_t blocked_ns = row->watched[0].longest_ns;
-    for (int p = 1; p < procs; p++) {
-        for (size_t i = 0; i < row->late[p].n; i++)
+    int64_t blocked_ns = 0, for_p_ns = 0;
+    for (int p = 0; p < procs; p++) {
+        for (size_t i = 0; p > 0 && i < row->late[p].n; i++)
             note(&row->late[0], row->late[p].late_ns[i]);
-        if (row->watched[p].longest_ns > blocked_ns)
-            blocked_ns = row->watched[p].longest_ns;
+        blocked_ns = larger(blocked_ns, row->watched[p].blocked_ns);
+        for_p_ns = larger(for_p_ns, row->watched[p].for_p_ns);
     }
     printf("%5d  %-8s  %-6s %10.0f  %5.1f %%", procs, weft_runtime_reactor(NULL),
            row->is_of_disk ? "disk" : "memory", rate, 100 * (double)n_waits / (double)n);
     print_ticks(&row->late[0]);
     print_ticks(&row->on_thread);
-    printf("  %6.1f\n", (double)blocked_ns / 1e6);
+    printf("  %7.1f %5.1f\n", (double)blocked_ns / 1e6, (double)for_p_ns / 1e6);
     fflush(stdout);
     return row->is_of_disk ? blocked_ns > BLOCKED_NS_MAX : rate < READS_WANTED;
 }
@@ -520,9 +532,9 @@ int main(int argc, char **argv)
     printf("random reads of 4 KiB from %lld MiB; lateness of sleepers of 1 ms, in ms\n",
            (long long)n_blocks * BLOCK >> 20);
     printf("                          reads a                     late          a thread late");
-    printf("  blocked\n");
+    printf("  blocked for P\n");
     printf("procs  reactor   from    s and P   waited     p50  p99.9    max     p50  p99.9    max");
-    printf("      max\n");
+    printf("      max   max\n");
     bring_into_memory();
     read_memory_on_thread();
     for (int is_of_disk = 0; is_of_disk <= 1; is_of_disk++) {
