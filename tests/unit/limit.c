@@ -178,12 +178,13 @@ LIMIT_TEST(a_child_keeps_its_place_over_its_restarts, 2, WEFT_AT_MAX_REFUSE)
 
 #define N_IN_LINE 6
 
-static atomic_int n_came, turn;
+static atomic_int n_coming, n_came, turn;
 static int came[N_IN_LINE];
 
 static void come(void *k)
 {
-    came[atomic_fetch_add(&n_came, 1)] = (int)(intptr_t)k;
+    came[atomic_fetch_add(&n_coming, 1)] = (int)(intptr_t)k;
+    atomic_fetch_add(&n_came, 1);
 }
 
 static int start_one(void *k)
