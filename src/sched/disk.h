@@ -20,6 +20,9 @@
  * [DISK-LINE]  One of the two sees the other's step 1.  None of those who come takes the lock: a
  * server that has it may have lost its CPU, and a P is not to wait for that.
  *
+ * A stop lets the threads of the pool end before it discards anybody (stop.c): so nobody looks at
+ * the inbox or the line any more when those in it are gone.
+ *
  * The functions are in park/disk.c: they wait.
  */
 #ifndef WEFT_SCHED_DISK_H

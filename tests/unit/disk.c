@@ -329,6 +329,45 @@ TEST(a_call_waits_for_a_thread)
     CHECK_EQ(weft_run_with(call_without_a_thread, NULL, .blocking_max = 1), 0);
 }
 
+static void stand_in_line_for_ever(void *unused)
+{
+    static int number;
+
+    (void)unused;
+    (void)disk_with(2);
+    weft_detach(weft_go_with(keep_the_thread, NULL));
+    await_inside(1);
+    for (int i = 0; i < 2; i++)
+        weft_detach(stand_with(&number));
+}
+
+static void *open_when_it_stops(void *rt)
+{
+    while (!atomic_load(&((struct weft_runtime *)rt)->pool.is_closed))
+        usleep(200);
+    atomic_store(&is_open, true);
+    return NULL;
+}
+
+/* Goal: those in the line when their runtime is stopped are discarded with it, and nobody serves
+ * them any more.  Method: the only thread is kept until the pool has been closed. */
+TEST(a_stop_discards_those_in_the_line)
+{
+    struct weft_config config = WEFT_CONFIG_INIT;
+    struct weft_runtime *rt;
+    pthread_t th;
+
+    config.blocking_max = 1;
+    CHECK_EQ(weft_runtime_start(&rt, &config), 0);
+    CHECK_EQ(weft_runtime_go(rt, stand_in_line_for_ever, NULL), 0);
+    while (atomic_load(&rt->disk.n_waiting) != 2)
+        usleep(200);
+    CHECK_EQ(pthread_create(&th, NULL, open_when_it_stops, rt), 0);
+    CHECK_GE(weft_runtime_stop(rt), 2);
+    CHECK_EQ(pthread_join(th, NULL), 0);
+    CHECK_EQ(atomic_load(&n_called), 1);
+}
+
 /* ---- elsewhere ---- */
 
 static void *call_on_a_thread(void *arg)
