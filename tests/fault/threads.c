@@ -221,13 +221,15 @@ TEST(a_thread_that_is_being_started_is_left_behind)
     CHECK_EQ(n_no_threads, 0);
 }
 
-static struct weft_runtime *rt;
+static _Atomic(struct weft_runtime *) to_be_stopped; /* the watch thread looks at it, too */
 
 /* That of a relief processor, when all others have left and it is waited for alone. */
 static int refuse_at_the_end(enum weft__call call)
 {
     if (call != WEFT__CALL_THREAD)
         return 0;
+    const struct weft_runtime *rt = atomic_load(&to_be_stopped);
+
     atomic_store(&has_come, 1);
     while (atomic_load_explicit(&rt->n_running_ms, memory_order_relaxed) != 1)
         usleep(100);
@@ -252,11 +254,13 @@ static bool is_refusal_named(void)
 {
     static char text[65536];
     int keep = dup(2), fd = memfd_create("stderr", 0);
+    struct weft_runtime *rt;
 
     atomic_store(&has_come, 0);
     weft__sys_fault = NULL;
     CHECK_EQ(weft_runtime_start(
                  &rt, &(struct weft_config){.size = sizeof(struct weft_config), .procs = 1}), 0);
+    atomic_store(&to_be_stopped, rt);
     weft__sys_fault = refuse_at_the_end;
     for (int i = 0; i < 2; i++)
         CHECK_EQ(weft_runtime_go(rt, i == 0 ? compute : do_nothing, NULL), 0);
