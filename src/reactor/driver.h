@@ -74,8 +74,8 @@ struct weft__driver {
     /*
      * Send what was submitted and append what is complete to `done`; if nothing is, sleep until
      * something is, weft__reactor_wake() was called, or deadline_ns (monotonic, absolute; 0 does
-     * not sleep, INT64_MAX has no limit).  Appends at most a few hundred; the rest comes next time.
-     * May return early with nothing, as after a signal.
+     * not sleep, INT64_MAX has no limit).  Takes WEFT__EVENTS_MAX events at most; the rest comes next
+     * time.  May return early with nothing, as after a signal.
      */
     void (*wait)(struct weft__reactor *r, int64_t deadline_ns, struct weft__op_list *done);
 
@@ -99,6 +99,10 @@ extern const struct weft__driver weft__driver_kqueue;
 #ifndef WEFT_NO_LIBURING
 extern const struct weft__driver weft__driver_uring;
 #endif
+
+/* Taken at a time.  Few: what the kernel and the handling of an event bring into the caches shall
+ * still be there when its coroutine runs. */
+#define WEFT__EVENTS_MAX 16
 
 /* Of the public header: which driver to take, and how it is made. */
 struct weft__reactor_choice {

@@ -11,8 +11,6 @@
 /* The directions an fd is waited for in; bits of entry->registered and entry->ready. */
 enum { WEFT__DIR_IN = 1, WEFT__DIR_OUT = 2 };
 
-#define WEFT__EVENTS_MAX 128
-
 /* What the kernel tells of an fd. */
 struct weft__event {
     int fd;        /* WEFT__EVENT_WAKE: the end of a sleep, and no more */

@@ -44,7 +44,7 @@
 #include "driver.h"
 #include "uring_ring.h"
 
-#define COMPLETIONS 256 /* taken at a time */
+#define COMPLETIONS 256 /* taken at a time where room is needed for more */
 #define ROOM_TRIES 16   /* before a full queue that the kernel does not take is given up */
 
 /* user_data: the address of an op, which is a multiple of 8, and a tag. */
@@ -332,8 +332,8 @@ static void handle_cancel(struct weft__reactor *r, struct weft__op *op, int res,
     drop_ref(r, op, out);
 }
 
-/* Copy completions out; with reap_lock held. */
-static int collect(struct weft__reactor *r, struct completion *got, bool is_owner)
+/* Copy at most `max` completions out; with reap_lock held. */
+static int collect(struct weft__reactor *r, struct completion *got, int max, bool is_owner)
 {
     struct state *st = state_of(r);
     struct io_uring_cqe *cqe;
@@ -342,7 +342,7 @@ static int collect(struct weft__reactor *r, struct completion *got, bool is_owne
     int n = 0;
     io_uring_for_each_cqe(&st->ring, head, cqe)
     {
-        if (n == COMPLETIONS) {
+        if (n == max) {
             break;
         }
         n_seen++;
@@ -382,7 +382,7 @@ static void handle_ready(struct weft__reactor *r)
     if (io_uring_cq_has_overflow(&st->ring)) {
         (void)io_uring_get_events(&st->ring);
     }
-    int n = collect(r, got, true);
+    int n = collect(r, got, COMPLETIONS, true);
     weft__unlock(&r->reap_lock);
     handle_all(r, got, n, true, &r->ready);
 }
@@ -390,7 +390,7 @@ static void handle_ready(struct weft__reactor *r)
 static void uring_reap(struct weft__reactor *r, struct weft__op_list *done)
 {
     struct state *st = state_of(r);
-    struct completion got[COMPLETIONS];
+    struct completion got[WEFT__EVENTS_MAX];
     if (!weft__try_lock(&r->reap_lock)) {
         return;
     }
@@ -398,7 +398,7 @@ static void uring_reap(struct weft__reactor *r, struct weft__op_list *done)
     if (io_uring_cq_ready(&st->ring) == 0 && io_uring_cq_has_overflow(&st->ring)) {
         (void)io_uring_get_events(&st->ring);
     }
-    int n = collect(r, got, false);
+    int n = collect(r, got, WEFT__EVENTS_MAX, false);
     weft__unlock(&r->reap_lock);
     struct weft__op_list out;
     weft__op_list_init(&out);
@@ -507,7 +507,7 @@ static bool arm_wake(struct weft__reactor *r)
 static void uring_wait(struct weft__reactor *r, int64_t deadline_ns, struct weft__op_list *done)
 {
     struct state *st = state_of(r);
-    struct completion got[COMPLETIONS];
+    struct completion got[WEFT__EVENTS_MAX];
     struct weft__op_list out;
     weft__op_list_init(&out);
     send_requests(r, &out);
@@ -516,7 +516,7 @@ static void uring_wait(struct weft__reactor *r, int64_t deadline_ns, struct weft
     bool may_sleep = deadline_ns != 0 && out.first == NULL && st->unsent == NULL &&
                      !weft__reactor_is_woken(r) && arm_wake(r);
     weft__ring_enter(&st->ring, may_sleep ? deadline_ns : 0);
-    int n = collect(r, got, true);
+    int n = collect(r, got, WEFT__EVENTS_MAX, true);
     weft__unlock(&r->reap_lock);
     weft__reactor_clear_wake(r);
     handle_all(r, got, n, true, &out);
@@ -576,7 +576,7 @@ static void uring_stop(struct weft__reactor *r)
     while (st->is_wake_armed) {
         weft__ring_enter(&st->ring, weft__clock_ns() + 1000000);
         weft__lock(&r->reap_lock);
-        (void)collect(r, got, true);
+        (void)collect(r, got, COMPLETIONS, true);
         weft__unlock(&r->reap_lock);
     }
     weft__ring_stop(&st->ring);

@@ -32,6 +32,7 @@
 /* Some us: as long as the rest of a switch takes at most, if nothing comes between. */
 #define SAVED_PAUSES WEFT__BOUND(100, 1)
 #define GLOBAL_BATCH 64
+#define GATHER_WAITS 16
 #define TRIM_BATCH 32
 
 /* Make runnable who waits for these.  Others are told once for all of them, and of a single one no
@@ -398,7 +399,8 @@ static void allow_hint(struct weft__p *p)
     p->may_hint = true;
 }
 
-/* Events have come, or a wake: of events let more come, as long as no timer is due. */
+/* Events have come, or a wake: of events let more come, as long as no timer is due, and take more
+ * of them than a wait does. */
 static void gather(struct weft__p *p, struct weft__op_list *done, int64_t deadline_ns)
 {
     if (done->first != NULL) {
@@ -407,7 +409,11 @@ static void gather(struct weft__p *p, struct weft__op_list *done, int64_t deadli
             nap_ns = deadline_ns - now_ns;
         }
         weft__sys_nap(nap_ns > 0 ? nap_ns : 0);
-        p->rt->reactors.driver->wait(p->reactor, 0, done);
+        struct weft__op **last = NULL;
+        for (int i = 0; i < GATHER_WAITS && last != done->last; i++) {
+            last = done->last;
+            p->rt->reactors.driver->wait(p->reactor, 0, done);
+        }
     }
 }
 

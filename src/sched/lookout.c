@@ -12,6 +12,7 @@
 #define HOG_CPU_NS (WEFT__LOOKOUT_NS / 2)
 /* One that has not come back for so long keeps it in any case. */
 #define STILL_NS (3 * WEFT__LOOKOUT_NS)
+#define REAPS 16
 
 _Atomic uint32_t weft__lookout_sleeps;
 _Atomic bool weft__lookout_serves = true;
@@ -110,6 +111,16 @@ static bool has_queued(const struct weft__p *p)
            atomic_load_explicit(&p->run_next, memory_order_relaxed) != NULL;
 }
 
+/* More than its owner takes at a time: it will be a while until the next look. */
+static void reap(struct weft__p *p, struct weft__op_list *done)
+{
+    struct weft__op **last = NULL;
+    for (int i = 0; i < REAPS && last != done->last; i++) {
+        last = done->last;
+        p->rt->reactors.driver->reap(p->reactor, done);
+    }
+}
+
 /* What the hog keeps p from. */
 static void serve(struct weft__p *p, int64_t now_ns)
 {
@@ -119,7 +130,7 @@ static void serve(struct weft__p *p, int64_t now_ns)
     weft__op_list_init(&done);
     (void)weft__timers_fire(NULL, p, now_ns);
     driver->send(p->reactor, &done);
-    driver->reap(p->reactor, &done);
+    reap(p, &done);
     complete(rt, &done);
     if (has_queued(p) && weft__queue_take_away(p) != 0) {
         weft__idle_wake_one(rt);
