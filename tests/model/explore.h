@@ -6,7 +6,8 @@
  * Those are built against include/stdatomic.h here, so that each atomic operation comes to the
  * explorer: it decides who runs next and what a load sees, and it goes on until all decisions have
  * been tried, within two bounds: how often a thread is interrupted that could go on (preemptions),
- * and how many stores are seen late (late).  Most bugs need two of the one and one of the other.
+ * and how many stores are seen late (late).  Most bugs need two of the one and one of the other,
+ * and that is what `make check` tries at most; `make model` tries all that a model asks for.
  *
  *     #include "explore.h"                     (in tests/model/NAME.c)
  *     static struct weft__gate gate;           all state is laid out by begin(), each time
@@ -69,6 +70,7 @@ struct model {
     void (*end)(void); /* all threads have ended; may be NULL */
     int preemptions;
     int late;
+    bool is_of_the_explorer; /* what it finds, not whether the sources are sound */
 };
 
 static void model_explore(const struct model *model);

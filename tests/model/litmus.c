@@ -39,6 +39,7 @@ static void note_pair(void)
 static uint32_t pairs_of(void (*first)(void), void (*second)(void))
 {
     const struct model m = {.name = "litmus",
+                            .is_of_the_explorer = true,
                             .begin = begin,
                             .thread = {first, second},
                             .end = note_pair,
@@ -198,6 +199,7 @@ static void note_last(void)
 TEST(one_word_has_one_order)
 {
     const struct model m = {.name = "litmus",
+                            .is_of_the_explorer = true,
                             .begin = begin,
                             .thread = {two_writes_0, two_writes_1},
                             .end = note_last,
@@ -410,6 +412,7 @@ static void note_result(void)
 TEST(what_is_left_out_leads_nowhere_new)
 {
     const struct model m = {.name = "litmus",
+                            .is_of_the_explorer = true,
                             .begin = begin,
                             .thread = {mixed_0, mixed_1, mixed_2},
                             .end = note_result,

@@ -34,7 +34,8 @@ $(model_bin): $(B)/%: $(B)/obj/%.o $(MODEL_A)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LINK) -Wl,--gc-sections,-z,muldefs $^ $(LIBS_TEST) -o $@
 
-# With what each of them went through; `check` runs them too.  MORE=1 widens the bounds by one.
+# With what each of them went through; `check` runs them too, within narrower bounds.  MORE=1 widens
+# them by one.
 .PHONY: model
 model: export WEFT_MODEL_MORE := $(MORE)
 ifneq ($(MORE),)

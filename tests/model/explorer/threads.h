@@ -340,6 +340,10 @@ static void model_explore(const struct model *what)
 
     m.preemptions += more;
     m.late += more;
+    if (test_env("WEFT_MODEL_SHORT", 0) && !m.is_of_the_explorer) {
+        m.preemptions = m.preemptions < 2 ? m.preemptions : 2;
+        m.late = m.late < 1 ? m.late : 1;
+    }
     CHECK(m.preemptions <= MODEL_BOUND_MAX && m.late <= MODEL_BOUND_MAX);
     ex.model = &m;
     model_catch_crashes();
