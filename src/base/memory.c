@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * memory.c - the one door to the heap, and whose heap it is.
+ * memory.c - the one door to the heap, and whose heap it is; and memory straight from the kernel.
  *
  * [ALLOCATOR-SET]  The first who needs it decides: by a compare-exchange, the program's allocator
  * or the C library's is put where NULL was, and stays there.  So what one of them has allocated is
@@ -12,10 +12,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sys/mman.h>
+
 #include "atomic.h"
 #include "compiler.h"
 #include "fatal.h"
 #include "sys_result.h"
+
+/* The leak checker does not look into mapped memory by itself; what is pointed to from there is no
+ * leak when the program ends by exit(). */
+#ifdef WEFT__ASAN
+void __lsan_register_root_region(const void *p, size_t bytes);
+void __lsan_unregister_root_region(const void *p, size_t bytes);
+#else
+#define __lsan_register_root_region(p, bytes) ((void)0)
+#define __lsan_unregister_root_region(p, bytes) ((void)0)
+#endif
 
 /* Zeroed. */
 static void *libc_allocate(void *user, size_t bytes, size_t alignment)
@@ -93,6 +105,24 @@ void *weft__alloc(size_t bytes)
 void *weft__alloc_line(size_t bytes)
 {
     return allocate(bytes, WEFT__CACHE_LINE);
+}
+
+void *weft__map(size_t bytes)
+{
+    void *p = weft__sys_mmap(bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+    if (weft__sys_is_error(p)) {
+        return NULL;
+    }
+    __lsan_register_root_region(p, bytes);
+    return p;
+}
+
+void weft__unmap(void *p, size_t bytes)
+{
+    if (p != NULL) {
+        __lsan_unregister_root_region(p, bytes);
+        weft__sys_munmap(p, bytes);
+    }
 }
 
 void weft__free(void *p)

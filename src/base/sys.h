@@ -55,6 +55,11 @@ void *weft__alloc(size_t bytes);
 void *weft__alloc_line(size_t bytes); /* aligned to a cache line */
 void weft__free(void *p);
 
+/* Memory from the kernel: zeroed, and pages that nobody touches are none; NULL for lack of it.  A
+ * leak checker looks into it as into the heap. */
+void *weft__map(size_t bytes);
+void weft__unmap(void *p, size_t bytes); /* p may be NULL */
+
 /* Address space: the address, or -errno as (void *)(intptr_t); test with weft__sys_is_error(). */
 void *weft__sys_mmap(size_t bytes, int prot, int flags);
 static inline bool weft__sys_is_error(const void *p)

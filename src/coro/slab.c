@@ -3,23 +3,12 @@
 #include "slab.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
 #include "../base/sys.h"
 
 #define CACHE_MAX 256 /* a P keeps so many free descriptors; half of them go when it has more */
 #define BATCH (CACHE_MAX / 2)
 #define NAMES_PER_BLOCK 64
-
-/* The leak checker does not look into mapped memory by itself; what a live coroutine's descriptor
- * points to is no leak when the program ends by exit(). */
-#ifdef WEFT__ASAN
-void __lsan_register_root_region(const void *p, size_t bytes);
-void __lsan_unregister_root_region(const void *p, size_t bytes);
-#else
-#define __lsan_register_root_region(p, bytes) ((void)0)
-#define __lsan_unregister_root_region(p, bytes) ((void)0)
-#endif
 
 struct weft__name_block {
     struct weft__name_block *next;
@@ -37,8 +26,7 @@ void weft__slabs_free(struct weft__slabs *s)
     struct weft__slab *slab = atomic_load_explicit(&s->all, memory_order_relaxed);
     while (slab != NULL) {
         struct weft__slab *next = slab->next;
-        __lsan_unregister_root_region(slab, sizeof *slab);
-        weft__sys_munmap(slab, sizeof *slab);
+        weft__unmap(slab, sizeof *slab);
         slab = next;
     }
     while (s->name_blocks != NULL) {
@@ -56,12 +44,10 @@ static struct weft__slab *slab_make(struct weft__slabs *s)
         s->empty = slab->next_empty;
         return slab;
     }
-    slab =
-        weft__sys_mmap(sizeof *slab, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
-    if (weft__sys_is_error(slab)) {
+    slab = weft__map(sizeof *slab);
+    if (slab == NULL) {
         return NULL;
     }
-    __lsan_register_root_region(slab, sizeof *slab);
     slab->next = atomic_load_explicit(&s->all, memory_order_relaxed);
     /* release [SLAB-ALL]: the dump walks the list without the lock. */
     atomic_store_explicit(&s->all, slab, memory_order_release);
@@ -153,18 +139,13 @@ struct weft__g *weft__g_get_shared(struct weft__slabs *s)
 {
     weft__lock(&s->lock);
     struct weft__g *g = s->free;
-    if (g == NULL) {
-        /* A whole slab goes to the free list: plain threads spawn seldom, and this way the next
-         * ones find something there. */
-        struct weft__slab *slab = slab_make(s);
-        while (slab != NULL && (g = slab_cut(s, slab)) != NULL) {
-            g->next = s->free;
-            s->free = g;
-        }
-        g = s->free;
-    }
     if (g != NULL) {
         s->free = g->next;
+    } else if (s->slab != NULL || (s->slab = slab_make(s)) != NULL) {
+        g = slab_cut(s, s->slab);
+        if (g == &s->slab->g[WEFT__SLAB_COUNT - 1]) {
+            s->slab = NULL; /* before it can be empty, as above */
+        }
     }
     weft__unlock(&s->lock);
     return g;

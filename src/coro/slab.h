@@ -27,6 +27,7 @@ struct weft__slabs {
     _Atomic(struct weft__slab *) all; /* every slab, newest first; grows under the lock */
     struct weft__g *free;
     struct weft__slab *empty; /* to be cut anew */
+    struct weft__slab *slab;  /* for plain threads: what is left of it is cut one by one */
     _Atomic uint32_t trims; /* asked for since somebody began, himself included; 0: nobody trims */
     char *free_names; /* blocks of WEFT__G_NAME_BYTES, linked through their start */
     struct weft__name_block *name_blocks;

@@ -74,8 +74,8 @@ struct weft__driver {
     /*
      * Send what was submitted and append what is complete to `done`; if nothing is, sleep until
      * something is, weft__reactor_wake() was called, or deadline_ns (monotonic, absolute; 0 does
-     * not sleep, INT64_MAX has no limit).  Takes WEFT__EVENTS_MAX events at most; the rest comes next
-     * time.  May return early with nothing, as after a signal.
+     * not sleep, INT64_MAX has no limit).  Takes WEFT__EVENTS_MAX events at most; the rest comes
+     * next time.  May return early with nothing, as after a signal.
      */
     void (*wait)(struct weft__reactor *r, int64_t deadline_ns, struct weft__op_list *done);
 

@@ -48,7 +48,6 @@ static unsigned group_of(int64_t tick, int level)
 
 void weft__wheel_init(struct weft__wheel *w, int64_t now_ns)
 {
-    memset(w, 0, sizeof(*w));
     w->elapsed_tick = tick_of(now_ns);
 }
 

@@ -32,7 +32,7 @@ struct weft__wheel {
     int64_t slot_min_ns[WEFT__WHEEL_LEVELS][WEFT__WHEEL_SLOTS];
 };
 
-/* An empty wheel that begins at now_ns. */
+/* An empty wheel that begins at now_ns; w is zeroed. */
 void weft__wheel_init(struct weft__wheel *w, int64_t now_ns);
 
 static inline void weft__timer_init(struct weft__timer *t, uint16_t kind)

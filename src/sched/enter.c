@@ -173,9 +173,10 @@ static int start_in(struct weft_runtime *rt, int (*fn)(void *), void (*plain)(vo
     return -ENOMEM;
 }
 
-static int run_in(struct weft_runtime *rt, int (*fn)(void *), void *arg, const char *site,
-                  const char *name, int *result)
+/* is_whole: this coroutine is all that rt is for: it begins with it, and ends. */
+static int run_in(struct weft_runtime *rt, int (*fn)(void *), void *arg, bool is_whole, int *result)
 {
+    const char *site = is_whole ? "weft_run" : "weft_block_on";
     struct weft__wait w = THREAD_WAIT;
     struct weft__start s = {.wait = THREAD_WAIT};
     struct weft__block_wait entry = {.wait = &s.wait, .is_at_rest = false};
@@ -186,10 +187,14 @@ static int run_in(struct weft_runtime *rt, int (*fn)(void *), void *arg, const c
     int rc = co != NULL ? take_place(rt, &entry, &s) : -ENOMEM;
     block_wait_next(rt, &entry, &w);
     if (rc == 0) {
-        rc = start_in(rt, fn, NULL, arg, site, name, co);
+        co->ends_runtime = is_whole;
+        rc = start_in(rt, fn, NULL, arg, site, is_whole ? "main" : NULL, co);
     }
     bool has_started = rc == 0;
-    if (has_started) {
+    if (has_started && is_whole) {
+        rc = weft__runtime_begin(rt);
+    }
+    if (rc == 0) {
         rc = wait_until_done(rt, co, &entry);
     }
     block_wait_remove(rt, &entry);
@@ -247,7 +252,7 @@ int weft_run_config(int (*app)(void *), void *arg, const struct weft_config *con
         return CANNOT_START;
     }
     int result = CANNOT_START;
-    rc = run_in(rt, app, arg, "weft_run", "main", &result);
+    rc = run_in(rt, app, arg, true, &result);
     if (rc != 0) {
         fprintf(stderr, "weft: cannot run the first coroutine: %s\n", weft_strerror(rc));
     }
@@ -263,7 +268,18 @@ int weft_run(int (*app)(void *), void *arg)
 int weft_runtime_start(struct weft_runtime **out, const struct weft_config *config)
 {
     bool was_said;
-    return weft__runtime_start(out, config, false, &was_said);
+    struct weft_runtime *rt;
+    int rc = weft__runtime_start(&rt, config, false, &was_said);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = weft__runtime_begin(rt);
+    if (rc != 0) {
+        (void)weft__runtime_stop(rt, INT64_MAX);
+        return rc;
+    }
+    *out = rt;
+    return 0;
 }
 
 int weft_runtime_stop(struct weft_runtime *rt)
@@ -281,7 +297,7 @@ int weft_block_on(struct weft_runtime *rt, int (*fn)(void *), void *arg, int *re
     if (in_coroutine()) {
         return -EXDEV;
     }
-    return run_in(rt, fn, arg, "weft_block_on", NULL, result);
+    return run_in(rt, fn, arg, false, result);
 }
 
 int weft_runtime_go_at(struct weft_runtime *rt, void (*fn)(void *), void *arg, const char *site)

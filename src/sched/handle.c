@@ -28,6 +28,7 @@ struct weft_co *weft__handle_make(struct weft__p *p)
     if (co != NULL) {
         atomic_init(&co->state, 0);
         co->was_abandoned = false;
+        co->ends_runtime = false;
         co->g = NULL;
         weft__lock_init_biased(&co->lock, RANK_CHAN);
         weft__waitq_init(&co->waiters, &co->lock);
@@ -118,6 +119,11 @@ static uint32_t end_waits(struct weft_co *co)
 static WEFT__NOINLINE void finish_any(struct weft_co *co, int result)
 {
     weft__lock(&co->lock);
+    if (WEFT__UNLIKELY(co->ends_runtime)) {
+        /* Whom this wakes will say so as well; our P need not go to sleep meanwhile, and be woken
+         * for that. */
+        atomic_store_explicit(&co->g->rt->is_stopping, 1, memory_order_relaxed);
+    }
     co->result = result;
     co->g = NULL;
     uint32_t released = end_waits(co);

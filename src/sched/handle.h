@@ -23,6 +23,7 @@ struct weft_co {
     _Atomic uint32_t state;
     int result;
     bool was_abandoned; /* it never ended: its runtime was stopped */
+    bool ends_runtime;  /* which stops with it */
     struct weft__g *g;  /* the coroutine, until it has ended */
     struct weft__waitq waiters;
     struct weft__scope_frame scope; /* the outermost of the coroutine, ended by weft_cancel() */

@@ -6,9 +6,14 @@
 #include "../base/text.h"
 #include "sched.h"
 
-/* *was_said: a line on stderr has told what is wrong. */
+/* All but the thread of an only P; *was_said: a line on stderr has told what is wrong. */
 int weft__runtime_start(struct weft_runtime **out, const struct weft_config *given,
                         bool exits_on_deadlock, bool *was_said);
+
+/* And that: after something was given to it, or it would go to sleep first.  Several Ps begin at
+ * once, since nothing may run before all have their threads.  0 or -errno: then nothing is left but
+ * to stop. */
+int weft__runtime_begin(struct weft_runtime *rt);
 
 /*
  * Stop, waiting at most until deadline_ns for coroutines that compute without blocking; returns how

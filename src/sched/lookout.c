@@ -125,11 +125,10 @@ static void reap(struct weft__p *p, struct weft__op_list *done)
 static void serve(struct weft__p *p, int64_t now_ns)
 {
     struct weft_runtime *rt = p->rt;
-    const struct weft__driver *driver = rt->reactors.driver;
     struct weft__op_list done;
     weft__op_list_init(&done);
     (void)weft__timers_fire(NULL, p, now_ns);
-    driver->send(p->reactor, &done);
+    rt->reactors.driver->send(p->reactor, &done);
     reap(p, &done);
     complete(rt, &done);
     if (has_queued(p) && weft__queue_take_away(p) != 0) {

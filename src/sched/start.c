@@ -125,13 +125,18 @@ static int start_stacks(struct weft_runtime *rt, const struct weft_config *c, bo
 
 static int start_ms(struct weft_runtime *rt)
 {
-    for (int i = 0; i < rt->procs; i++) {
+    for (int i = 0; rt->procs > 1 && i < rt->procs; i++) {
         int rc = weft__m_start(rt, &rt->p[i]);
         if (rc != 0) {
             return rc;
         }
     }
     return 0;
+}
+
+int weft__runtime_begin(struct weft_runtime *rt)
+{
+    return rt->procs == 1 ? weft__m_start(rt, &rt->p[0]) : 0;
 }
 
 static void say_what_is_at_work(const struct weft_runtime *rt)
@@ -189,8 +194,8 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
     }
     bool follows = follows_quota(&c, &place);
     c.procs = c.procs != 0 ? c.procs : count_procs(&place);
-    struct weft_runtime *rt = weft__alloc_line(sizeof *rt);
-    struct weft__p *ps = weft__alloc_line((size_t)c.procs * sizeof *ps);
+    struct weft_runtime *rt = weft__map(sizeof *rt);
+    struct weft__p *ps = weft__map((size_t)c.procs * sizeof *ps);
     if (rt == NULL || ps == NULL) {
         rc = -ENOMEM;
         goto out_free;
@@ -238,8 +243,8 @@ out_reactors:
 out_stacks:
     weft__stacks_free(&rt->stacks);
 out_free:
-    weft__free(ps);
-    weft__free(rt);
+    weft__unmap(ps, (size_t)c.procs * sizeof *ps);
+    weft__unmap(rt, sizeof *rt);
     return rc;
 }
 

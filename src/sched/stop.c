@@ -176,7 +176,7 @@ int64_t weft__runtime_stop(struct weft_runtime *rt, int64_t deadline_ns)
         leave_ms(rt);
         return -ETIMEDOUT;
     }
-    weft__watch_end(rt); /* from here on no dump looks at it */
+    bool must_join = weft__watch_end(rt); /* from here on no dump looks at it */
     free_ms(rt);
     weft__pool_free(&rt->pool);
     weft__block_waits_settle(rt);
@@ -198,7 +198,10 @@ int64_t weft__runtime_stop(struct weft_runtime *rt, int64_t deadline_ns)
     }
     weft__stacks_free(&rt->stacks);
     weft__slabs_free(&rt->slabs);
-    weft__free(rt->p);
-    weft__free(rt);
+    weft__unmap(rt->p, (size_t)rt->procs * sizeof *rt->p);
+    weft__unmap(rt, sizeof *rt);
+    if (must_join) { /* it has had the time to leave */
+        weft__watch_join();
+    }
     return left;
 }

@@ -173,7 +173,7 @@ int weft__watch_begin(struct weft_runtime *rt)
     return rc;
 }
 
-void weft__watch_end(struct weft_runtime *rt)
+bool weft__watch_end(struct weft_runtime *rt)
 {
     weft__lock(&weft__runtimes_lock);
     for (struct weft_runtime **at = &weft__runtimes; *at != NULL; at = &(*at)->next) {
@@ -186,7 +186,6 @@ void weft__watch_end(struct weft_runtime *rt)
         weft__watch_post(WATCH_DEADLOCK); /* a look at another may have waited for this one */
     }
     bool is_last = --n_runtimes == 0;
-    uint64_t last_thread = thread;
     if (is_last) {
         weft__fault_handlers_remove();
         weft__trace_handler_remove();
@@ -194,10 +193,13 @@ void weft__watch_end(struct weft_runtime *rt)
         weft__watch_post(WATCH_LEAVE);
     }
     weft__unlock(&weft__runtimes_lock);
-    if (is_last) {
-        weft__sys_thread_join(last_thread);
-        /* release [WATCH-LEFT] */
-        atomic_store_explicit(&is_leaving, 0, memory_order_release);
-        weft__sys_futex_wake(&is_leaving, INT32_MAX);
-    }
+    return is_last;
+}
+
+void weft__watch_join(void)
+{
+    weft__sys_thread_join(thread); /* nobody starts another before is_leaving is 0 */
+    /* release [WATCH-LEFT] */
+    atomic_store_explicit(&is_leaving, 0, memory_order_release);
+    weft__sys_futex_wake(&is_leaving, INT32_MAX);
 }

@@ -33,7 +33,9 @@ enum {
 /* A runtime has started or is about to end.  begin starts the thread and the signal handlers with
  * the first runtime; 0 or -errno. */
 int weft__watch_begin(struct weft_runtime *rt);
-void weft__watch_end(struct weft_runtime *rt);
+/* True: that was the last one, and the thread has been told to leave: weft__watch_join(). */
+bool weft__watch_end(struct weft_runtime *rt);
+void weft__watch_join(void);
 
 /* Any thread, signal handlers too. */
 void weft__watch_post(uint32_t what);

@@ -25,10 +25,18 @@ static uint32_t used_count(const struct weft__stack_region *r)
     return atomic_load_explicit(&r->used, memory_order_relaxed);
 }
 
+static size_t table_bytes(uint32_t count)
+{
+    return sizeof(struct weft__stack_region) + count * sizeof(struct weft__stack);
+}
+
+/* Mapped with its table, not allocated: a thread's first allocation costs more than that. */
 static struct weft__stack_region *region_make(int shift, uint32_t count)
 {
-    struct weft__stack_region *r = weft__alloc(sizeof *r);
-    if (r == NULL) {
+    struct weft__stack_region *r =
+        weft__sys_mmap(table_bytes(count), PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+    if (weft__sys_is_error(r)) {
         return NULL;
     }
     /* Reserved without access: an mlockall(MCL_FUTURE) of the program must not fill it with
@@ -37,23 +45,13 @@ static struct weft__stack_region *region_make(int shift, uint32_t count)
     size_t bytes = count * r->stride;
     r->base = weft__sys_mmap(bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
     if (weft__sys_is_error(r->base)) {
-        goto out_free;
+        weft__sys_munmap(r, table_bytes(count));
+        return NULL;
     }
     (void)weft__sys_munlock(r->base, bytes);
     (void)weft__sys_small_pages(r->base, bytes);
-    r->table = weft__sys_mmap(count * sizeof(struct weft__stack), PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
-    if (weft__sys_is_error(r->table)) {
-        goto out_unmap;
-    }
     r->count = count;
     return r;
-
-out_unmap:
-    weft__sys_munmap(r->base, bytes);
-out_free:
-    weft__free(r);
-    return NULL;
 }
 
 /* Under the lock, or when nobody else is left. */
@@ -146,9 +144,8 @@ void weft__arena_free(struct weft__stacks *s)
                 weft__san_fiber_free(r->table[i].fiber);
             }
             weft__san_clear(r->base, r->count * r->stride);
-            weft__sys_munmap(r->table, r->count * sizeof(struct weft__stack));
             weft__sys_munmap(r->base, r->count * r->stride);
-            weft__free(r);
+            weft__sys_munmap(r, table_bytes(r->count));
             r = next;
         }
         atomic_init(&s->regions[c], NULL);

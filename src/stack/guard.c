@@ -33,6 +33,11 @@ static uint64_t read_max_map_count(void)
     return n > 0 ? n : MAP_COUNT_DEFAULT;
 }
 
+static void set_budget(struct weft__guards *g)
+{
+    g->mprotect_max = read_max_map_count() * 45 / 100;
+}
+
 /* qemu-user answers MADV_GUARD_INSTALL with success and installs nothing, so only a guard that the
  * kernel refuses to read from counts. */
 static bool probe_madvise(void)
@@ -52,12 +57,13 @@ static bool probe_madvise(void)
 int weft__guards_init(struct weft__guards *g, enum weft_guard wanted)
 {
     g->mprotect_count = 0;
-    g->mprotect_max = read_max_map_count() * 45 / 100;
+    g->mprotect_max = 0;
     atomic_init(&g->fell_back, false);
     g->why = "as asked";
     switch (wanted) {
     case WEFT_GUARD_MPROTECT:
         g->kind = GUARD_KIND_MPROTECT;
+        set_budget(g);
         return 0;
     case WEFT_GUARD_CANARY:
         g->kind = GUARD_KIND_CANARY;
@@ -74,6 +80,7 @@ int weft__guards_init(struct weft__guards *g, enum weft_guard wanted)
     } else {
         g->kind = GUARD_KIND_MPROTECT;
         g->why = "this kernel has no MADV_GUARD_INSTALL";
+        set_budget(g);
     }
     return 0;
 }
@@ -103,6 +110,9 @@ enum weft__guard_kind weft__guard_install(struct weft__guards *g, char *low, siz
 {
     if (g->kind == GUARD_KIND_MADVISE && weft__sys_madvise(low, bytes, MADV_GUARD_INSTALL) == 0) {
         return GUARD_KIND_MADVISE;
+    }
+    if (g->kind == GUARD_KIND_MADVISE && g->mprotect_max == 0) {
+        set_budget(g); /* not before: mostly it is not needed */
     }
     if (g->kind != GUARD_KIND_CANARY) {
         if (g->mprotect_count < g->mprotect_max && weft__sys_mprotect(low, bytes, PROT_NONE) == 0) {

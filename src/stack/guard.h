@@ -27,7 +27,7 @@ struct weft__guards {
     enum weft__guard_kind kind; /* what new stacks get first */
     const char *why;            /* a phrase for people */
     uint64_t mprotect_count;    /* guards made by mprotect; under the lock of the stacks */
-    uint64_t mprotect_max;      /* 45 % of vm.max_map_count */
+    uint64_t mprotect_max;      /* 45 % of vm.max_map_count; 0: not asked yet */
     _Atomic bool fell_back;     /* said once that the budget is used up */
 };
 

@@ -41,11 +41,11 @@ struct weft__stack_call {
 struct weft__stack_region {
     struct weft__stack_region *next;
     char *base;
-    struct weft__stack *table;
     uint32_t count;        /* stacks that fit */
     _Atomic uint32_t used; /* handed out at least once */
     uint32_t committed;    /* made accessible */
     size_t stride;         /* bytes from one stack to the next */
+    struct weft__stack table[];
 };
 
 struct weft__stacks {

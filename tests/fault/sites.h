@@ -32,6 +32,7 @@ void fault_at(const struct fault_site *site);
 
 #define weft__alloc(...) FAULT_AT(weft__alloc, __VA_ARGS__)
 #define weft__alloc_line(...) FAULT_AT(weft__alloc_line, __VA_ARGS__)
+#define weft__map(...) FAULT_AT(weft__map, __VA_ARGS__)
 #define weft__sys_fault_now(...) FAULT_AT(weft__sys_fault_now, __VA_ARGS__)
 #define weft__sys_mmap(...) FAULT_AT(weft__sys_mmap, __VA_ARGS__)
 #define weft__sys_mprotect(...) FAULT_AT(weft__sys_mprotect, __VA_ARGS__)

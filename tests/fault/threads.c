@@ -221,6 +221,23 @@ TEST(a_thread_that_is_being_started_is_left_behind)
     CHECK_EQ(n_no_threads, 0);
 }
 
+static int note(void *n)
+{
+    return atomic_fetch_add((atomic_int *)n, 1);
+}
+
+/* Goal: a program whose runtime cannot have all its threads is told so, and has not begun. */
+TEST(nothing_begins_before_all_threads_are_there)
+{
+    for (int procs = 1; procs <= 2; procs++)
+        for (int n = 0; n <= procs + 1; n++) { /* a thread that watches is the first */
+            atomic_int n_runs = 0;
+            allow(n);
+            CHECK_EQ(weft_run_with(note, &n_runs, .procs = procs), n > procs ? 0 : 125);
+            CHECK_EQ(atomic_load(&n_runs), n > procs);
+        }
+}
+
 static _Atomic(struct weft_runtime *) to_be_stopped; /* the watch thread looks at it, too */
 
 /* That of a relief processor, when all others have left and it is waited for alone. */

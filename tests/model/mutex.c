@@ -35,6 +35,7 @@ static void begin_biased(void)
 static void begin_with_a_wheel(void)
 {
     begin();
+    memset(&rig_p[1].wheel, 0, sizeof rig_p[1].wheel);
     weft__wheel_init(&rig_p[1].wheel, MODEL_BEGIN_NS);
 }
 

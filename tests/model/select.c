@@ -36,6 +36,7 @@ static void begin_unbuffered(void)
 static void begin_with_a_wheel(void)
 {
     begin_with(1);
+    memset(&rig_p[0].wheel, 0, sizeof rig_p[0].wheel);
     weft__wheel_init(&rig_p[0].wheel, MODEL_BEGIN_NS);
 }
 

@@ -237,6 +237,7 @@ static void begin_timer(int procs)
     begin_wait();
     waiting.deadline_ns = DUE_NS;
     waiting.deadline_value = -ETIMEDOUT;
+    memset(&procs_p[0].wheel, 0, sizeof procs_p[0].wheel);
     weft__wheel_init(&procs_p[0].wheel, MODEL_BEGIN_NS);
     weft__timer_init(&waiting.timer, TIMER_WAIT);
     weft__timer_arm(&procs_p[0], &waiting);

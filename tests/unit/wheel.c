@@ -84,6 +84,7 @@ static struct model {
 
 static void model_init(struct model *m, int64_t now_ns)
 {
+    memset(&m->wheel, 0, sizeof m->wheel);
     weft__wheel_init(&m->wheel, now_ns);
     for (int i = 0; i < N_TIMERS; i++) {
         weft__timer_init(&m->timers[i], (uint16_t)i);
