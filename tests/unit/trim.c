@@ -254,6 +254,26 @@ STRESS_TEST_ON_TWO(all_goes_on_while_memory_is_given_back)
     return 0;
 }
 
+/* Goal: what plain threads get is cut from one slab after the other, each descriptor once. */
+TEST(plain_threads_cut_one_slab_after_the_other)
+{
+    struct weft__slabs s = {.free = NULL};
+    static struct weft__g *g[2 * WEFT__SLAB_COUNT + 1];
+
+    weft__slabs_init(&s, NULL);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < COUNT(g); i++) {
+            CHECK((g[i] = weft__g_get_shared(&s)) != NULL);
+            g[i]->arg = &g[i];
+        }
+        for (int i = 0; i < COUNT(g); i++)
+            CHECK(g[i]->arg == &g[i]);
+        for (int i = 0; i < COUNT(g); i++)
+            weft__g_put_shared(&s, g[i]);
+    }
+    weft__slabs_free(&s);
+}
+
 /* Goal: when a slab is emptied and cut anew, whoever cut it up before does not go on with it. */
 TEST(a_slab_is_cut_by_one)
 {
