@@ -120,8 +120,8 @@ static WEFT__NOINLINE void finish_any(struct weft_co *co, int result)
 {
     weft__lock(&co->lock);
     if (WEFT__UNLIKELY(co->ends_runtime)) {
-        /* Whom this wakes will say so as well; our P need not go to sleep meanwhile, and be woken
-         * for that. */
+        /* relaxed: for our own P, which need not go to sleep and be woken by whom this wakes: he
+         * says it to all others. */
         atomic_store_explicit(&co->g->rt->is_stopping, 1, memory_order_relaxed);
     }
     co->result = result;

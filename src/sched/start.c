@@ -123,6 +123,7 @@ static int start_stacks(struct weft_runtime *rt, const struct weft_config *c, bo
     return rc;
 }
 
+/* Those of several Ps; that of an only one comes later. */
 static int start_ms(struct weft_runtime *rt)
 {
     for (int i = 0; rt->procs > 1 && i < rt->procs; i++) {

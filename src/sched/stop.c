@@ -200,7 +200,8 @@ int64_t weft__runtime_stop(struct weft_runtime *rt, int64_t deadline_ns)
     weft__slabs_free(&rt->slabs);
     weft__unmap(rt->p, (size_t)rt->procs * sizeof *rt->p);
     weft__unmap(rt, sizeof *rt);
-    if (must_join) { /* it has had the time to leave */
+    /* It has had the time to leave; rt it knew by the list alone, read under the list's lock. */
+    if (must_join) {
         weft__watch_join();
     }
     return left;

@@ -8,6 +8,7 @@
 #include <base/self.h>
 #include <sched/sched.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "co_test.h"
 #include "no_lookout.h"
@@ -224,6 +225,25 @@ static int n_told(const char *text, const char *word)
     for (; (text = strstr(text, word)) != NULL; text++)
         n++;
     return n;
+}
+
+/* Goal: where the kernel refuses a guard that it has, as in locked memory, the next best is taken,
+ * within its budget. */
+TEST(a_guard_that_is_refused_becomes_the_next_best)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *p = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct weft__guards g;
+
+    CHECK(p != MAP_FAILED);
+    if (weft__guards_init(&g, WEFT_GUARD_MADVISE) != 0)
+        SKIP("this kernel has no MADV_GUARD_INSTALL");
+    if (syscall(SYS_mlock, p, page) != 0) /* the sanitizers make nothing of mlock() */
+        SKIP("memory cannot be locked here");
+    CHECK_EQ(weft__guard_install(&g, p, page), GUARD_KIND_MPROTECT);
+    CHECK_EQ(g.mprotect_count, 1);
+    CHECK_GT(g.mprotect_max, 1);
+    CHECK_EQ(munmap(p, page), 0);
 }
 
 static int exhaust_budget(void *arg)
