@@ -4,7 +4,7 @@
 
 uint32_t weft__deque_grab(struct weft__deque *d, struct weft__g **out, uint32_t max)
 {
-    int64_t top = atomic_load_explicit(&d->top, memory_order_relaxed);
+    uint64_t top = atomic_load_explicit(&d->top, memory_order_relaxed);
     /* acquire [DEQUE-PUSH]: the slots and the coroutines are visible. */
     uint32_t n = (uint32_t)(atomic_load_explicit(&d->bottom, memory_order_acquire) - top);
     n -= n / 2;

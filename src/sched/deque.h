@@ -16,23 +16,23 @@
 #include "../base/atomic.h"
 #include "../base/compiler.h"
 
-#define WEFT__DEQUE_CAP WEFT__BOUND(256, 4)
+#define WEFT__DEQUE_CAP WEFT__BOUND(256u, 4u)
 
 struct weft__g;
 
 struct weft__deque {
-    _Atomic int64_t top WEFT__ALIGNED_LINE;
-    _Atomic int64_t bottom WEFT__ALIGNED_LINE;
+    _Atomic uint64_t top WEFT__ALIGNED_LINE;
+    _Atomic uint64_t bottom WEFT__ALIGNED_LINE;
     _Atomic(struct weft__g *) slot[WEFT__DEQUE_CAP];
 };
 
 /* Owner: add; false if it is full. */
 static inline bool weft__deque_push(struct weft__deque *d, struct weft__g *g)
 {
-    int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed); /* our own */
+    uint64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed); /* our own */
     /* acquire [DEQUE-TAKE]: a thief that moved top has finished reading the slot that we may now
      * overwrite. */
-    int64_t top = atomic_load_explicit(&d->top, memory_order_acquire);
+    uint64_t top = atomic_load_explicit(&d->top, memory_order_acquire);
     if (bottom - top >= WEFT__DEQUE_CAP) {
         return false;
     }
@@ -45,8 +45,8 @@ static inline bool weft__deque_push(struct weft__deque *d, struct weft__g *g)
 /* Anyone: how many there are; old at once. */
 static inline int64_t weft__deque_count(const struct weft__deque *d)
 {
-    return atomic_load_explicit(&d->bottom, memory_order_relaxed) -
-           atomic_load_explicit(&d->top, memory_order_relaxed);
+    return (int64_t)(atomic_load_explicit(&d->bottom, memory_order_relaxed) -
+                     atomic_load_explicit(&d->top, memory_order_relaxed));
 }
 
 /* Anyone: is there something?  Old at once. */
@@ -59,7 +59,7 @@ static inline bool weft__deque_is_empty(const struct weft__deque *d)
 /* Owner, in the gate: take the youngest; NULL if empty. */
 static inline struct weft__g *weft__deque_pop(struct weft__deque *d)
 {
-    int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed); /* our own */
+    uint64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed); /* our own */
     if (bottom == atomic_load_explicit(&d->top, memory_order_relaxed)) {
         return NULL;
     }

@@ -90,8 +90,9 @@ static struct weft__g *keep(struct weft__p *p, struct weft__g **out, uint32_t n)
     while (n_woken < n && out[n_woken]->stack != NULL) {
         n_woken++;
     }
-    for (uint32_t i = n; i-- > 1 && i >= n_woken;) {
-        weft__queue_unstarted(p, out[i]); /* the oldest is pushed last, and so runs first */
+    uint32_t from = n_woken > 1 ? n_woken : 1;
+    if (from < n) {
+        weft__queue_unstarted_all(p, &out[from], n - from);
     }
     for (uint32_t i = 1; i < n_woken; i++) {
         weft__queue_woken(out[i], false);

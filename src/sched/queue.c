@@ -259,14 +259,29 @@ void weft__queue_tell_of_woken(struct weft__p *p)
     }
 }
 
-void weft__queue_unstarted(struct weft__p *p, struct weft__g *g)
+static inline void push_unstarted(struct weft__p *p, struct weft__g *g)
 {
-    bool is_one = weft__deque_is_empty(&p->unstarted);
     if (WEFT__UNLIKELY(!weft__deque_push(&p->unstarted, g))) {
         weft__gate_enter(p->gate);
         spill_unstarted(p, g);
         weft__gate_leave(p->gate);
     }
+}
+
+void weft__queue_unstarted_all(struct weft__p *p, struct weft__g **all, uint32_t n)
+{
+    while (n > 1) {
+        push_unstarted(p, all[--n]); /* the last one that is pushed runs first */
+    }
+    if (n == 1) {
+        weft__queue_unstarted(p, all[0]);
+    }
+}
+
+void weft__queue_unstarted(struct weft__p *p, struct weft__g *g)
+{
+    bool is_one = weft__deque_is_empty(&p->unstarted);
+    push_unstarted(p, g);
     if (is_one) {
         tell_of_one(p);
     } else {

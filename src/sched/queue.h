@@ -26,6 +26,8 @@ void weft__queue_woken(struct weft__g *g, bool run_next);
 /* One that stays on its P, by whoever does not run that one, or before it has begun. */
 void weft__queue_at_home(struct weft__g *g);
 void weft__queue_unstarted(struct weft__p *p, struct weft__g *g);
+/* Several, of which the first shall run first; others are told once. */
+void weft__queue_unstarted_all(struct weft__p *p, struct weft__g **all, uint32_t n);
 void weft__queue_bound(struct weft__p *p, struct weft__g *g);
 
 /* By the owner of p, after it has queued some with p->tells_later set. */
