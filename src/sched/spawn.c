@@ -114,7 +114,8 @@ int weft__go_placed(void (*fn)(void *), void *arg, const char *site)
     return spawn(fn, arg, site, true, NULL);
 }
 
-static void check_options(const struct weft_runtime *rt, const struct weft_go_opts *opts)
+static WEFT__NOINLINE void check_options(const struct weft_runtime *rt,
+                                         const struct weft_go_opts *opts)
 {
     if (opts->size < sizeof *opts) {
         weft__fatal("weft_go_with: bad options: `size` is too small");
@@ -135,7 +136,9 @@ static WEFT__ALWAYS_INLINE struct weft_co *spawn_opts(int (*fn)(void *), void *a
     struct weft__m *m = weft__m_in_coroutine("weft_go()");
     struct weft__p *p = m->p;
     struct weft_runtime *rt = p->rt;
-    check_options(rt, opts);
+    if (opts->size != sizeof *opts || opts->stack_bytes != 0 || opts->on_p != 0) {
+        check_options(rt, opts);
+    }
     int rc = take_place(&p, has_place, caller);
     if (WEFT__UNLIKELY(rc != 0)) {
         *error = rc;
