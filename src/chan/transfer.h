@@ -21,7 +21,7 @@ enum weft__chan_form {
 /* May a value be handed to, or taken from, whoever waits in q by the short form? */
 static inline bool weft__chan_is_short(const struct weft_chan *ch, const struct weft__waitq *q)
 {
-    return (ch->elem_bytes == 8 || ch->elem_bytes == 4) && weft__waitq_is_plain(q);
+    return ch->is_of_words && weft__waitq_is_plain(q);
 }
 
 static WEFT__ALWAYS_INLINE void weft__chan_copy(void *to, const void *from, size_t bytes,
