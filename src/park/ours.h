@@ -24,14 +24,12 @@ static WEFT__ALWAYS_INLINE void weft__ours_wait(const struct weft__ours *o, stru
     struct weft__g *g = o->m->cur;
     struct weft__wait w;
     w.g = g;
-    w.waiters = NULL;
     w.is_contested = false;
-    waiter->wait = &w;
     waiter->index = 0;
     weft__park_publish(&w, g, reason, object, caller);
-    weft__waitq_add(q, waiter);
-    weft__ours_unlock(o, l);
-    weft__switch_park(o->m, g);
+    weft__waitq_add_only(q, waiter, &w);
+    weft__lock_note(l, false);
+    weft__switch_park_inside(o->m, g, o->gate);
 }
 
 #endif

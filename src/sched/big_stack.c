@@ -17,6 +17,7 @@
 
 #include "../base/fatal.h"
 #include "../coro/ends.h"
+#include "fault.h"
 #include "sched.h"
 
 struct big_call {

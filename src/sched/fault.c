@@ -26,6 +26,19 @@ static struct weft__fault recorded;
 static _Atomic uint32_t is_recording; /* the first fault is reported, others die silently */
 static _Atomic uint32_t is_reported;  /* a futex */
 
+static WEFT__COLD void canary_is_dead(void)
+{
+    weft__fatal("stack overflow: the canary at the low end of its stack is overwritten; give it a "
+                "larger stack (stack_bytes, WEFT_STACK)");
+}
+
+void weft__g_check_canary(const struct weft__g *g)
+{
+    if (g->stack->guard == GUARD_KIND_CANARY && !weft__canary_is_intact(g->stack->low)) {
+        canary_is_dead();
+    }
+}
+
 static void die_by(int sig)
 {
     struct sigaction sa;

@@ -37,4 +37,7 @@ void weft__fault_thread_end(struct weft__m *m);
 /* By the watch thread: print what was recorded and let the faulting thread go on to die. */
 void weft__fault_report(void);
 
+/* By a coroutine that is about to switch: fatal if it has left its stack and no guard was there. */
+void weft__g_check_canary(const struct weft__g *g);
+
 #endif

@@ -137,25 +137,38 @@ static WEFT__ALWAYS_INLINE void weft__queue_ready_here(struct weft__p *p, struct
 }
 
 /*
- * The next one of those that have run before, if that takes no more than a look: run-next if it may
- * go first, or the oldest of the woken queue.  NULL: weft__queue_pick() knows.  No turn is counted.
+ * The next one, if that takes no more than a look: run-next if it may go first, the oldest of the
+ * woken queue, or the youngest that has not started.  NULL: weft__queue_pick() knows.  No turn is
+ * counted.  In the gate of p.
  */
-static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_short(struct weft__p *p)
+static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_inside(struct weft__p *p)
 {
-    struct weft__gate *gate = p->gate;
     struct weft__g *g = NULL;
-    if (WEFT__UNLIKELY(!weft__gate_try_enter(gate))) {
-        return NULL;
-    }
     struct weft__g *next = atomic_load_explicit(&p->run_next, memory_order_relaxed);
     if (next == NULL) {
         p->run_next_streak = 0;
         g = weft__runq_pop(&p->woken);
-    } else if (p->run_next_streak < WEFT__RUN_NEXT_MAX || weft__runq_count(&p->woken) == 0) {
+        g = g != NULL ? g : weft__deque_pop(&p->unstarted);
+    } else if (p->run_next_streak < WEFT__RUN_NEXT_MAX) {
         p->run_next_streak++;
         atomic_store_explicit(&p->run_next, NULL, memory_order_relaxed);
         g = next;
+    } else if (weft__runq_count(&p->woken) == 0) {
+        p->run_next_streak = 0; /* it was before nobody */
+        atomic_store_explicit(&p->run_next, NULL, memory_order_relaxed);
+        g = next;
     }
+    return g;
+}
+
+/* The same for one who is not in the gate. */
+static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_short(struct weft__p *p)
+{
+    struct weft__gate *gate = p->gate;
+    if (WEFT__UNLIKELY(!weft__gate_try_enter(gate))) {
+        return NULL;
+    }
+    struct weft__g *g = weft__queue_pick_inside(p);
     weft__gate_leave(gate);
     return g;
 }

@@ -284,7 +284,6 @@ void weft__op_done(struct weft__op *op);
 void weft__switch_to_g(struct weft__m *m, struct weft__g *g);
 void weft__switch_yield(struct weft__m *m, struct weft__g *g);
 bool weft__g_bind_stack(struct weft__p *p, struct weft__g *g);
-void weft__g_check_canary(const struct weft__g *g);
 void weft__g_give_stack(struct weft__p *p, struct weft__stack *stack); /* back to the runtime */
 
 /* idle.c */

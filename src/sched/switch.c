@@ -19,22 +19,10 @@
 #include "../coro/ends.h"
 #include "../coro/held.h"
 #include "away.h"
+#include "fault.h"
 #include "own.h"
 #include "queue.h"
 #include "watch.h"
-
-static WEFT__COLD void canary_is_dead(void)
-{
-    weft__fatal("stack overflow: the canary at the low end of its stack is overwritten; give it a "
-                "larger stack (stack_bytes, WEFT_STACK)");
-}
-
-void weft__g_check_canary(const struct weft__g *g)
-{
-    if (g->stack->guard == GUARD_KIND_CANARY && !weft__canary_is_intact(g->stack->low)) {
-        canary_is_dead();
-    }
-}
 
 static WEFT__COLD void check_slow(uint8_t checks, const struct weft__g *g)
 {
@@ -228,6 +216,17 @@ static inline bool can_run(struct weft__p *p, struct weft__g *g)
            can_begin(p, g);
 }
 
+/* One of this P's own; mostly the next one takes no call. */
+static inline struct weft__g *pick(struct weft__p *p)
+{
+    struct weft__g *g = weft__queue_has_bound(p) ? NULL : weft__queue_pick_short(p);
+    if (g != NULL) {
+        p->tick++;
+        return g;
+    }
+    return weft__queue_pick(p);
+}
+
 /* The successor of a coroutine that leaves: one of this P's own, or NULL for the M's context. */
 static inline struct weft__g *successor(struct weft__p *p)
 {
@@ -257,7 +256,7 @@ static inline bool is_short(const struct weft__g *from, const struct weft__g *to
            WEFT__LIKELY(atomic_load_explicit(&to->ctx.sp, memory_order_acquire) != NULL);
 }
 
-/* The rest of weft__switch_park().  `next` was taken out of a queue; NULL: find one. */
+/* The rest of a park.  `next` was taken out of a queue; NULL: find one. */
 static WEFT__NOINLINE void park_slow(struct weft__m *m, struct weft__g *g, struct weft__g *next)
 {
     struct weft__p *p = m->p;
@@ -270,23 +269,32 @@ static WEFT__NOINLINE void park_slow(struct weft__m *m, struct weft__g *g, struc
     leave(m, g, next, false);
 }
 
-/* The coroutine is PARKED and its waiter can be seen: it may have been woken already. */
-void weft__switch_park(struct weft__m *m, struct weft__g *g)
+/* The coroutine is PARKED, and can be seen as soon as the gate is left: it may have been woken
+ * already then. */
+void weft__switch_park_inside(struct weft__m *m, struct weft__g *g, struct weft__gate *gate)
 {
     struct weft__p *p = m->p;
     struct weft__g *next = NULL;
     weft__count(p->counts.parks);
-    weft__mutexes_check_wait(m);
-    weft__perturb();
     if (may_leave_short(m, p)) {
         p->tick++;
-        next = weft__queue_pick_short(p);
-        if (is_short(g, next)) {
-            leave_for(m, g, next);
-            return;
-        }
+        next = weft__queue_pick_inside(p);
+    }
+    weft__gate_leave(gate);
+    weft__mutexes_check_wait(m);
+    weft__perturb();
+    if (is_short(g, next)) {
+        leave_for(m, g, next);
+        return;
     }
     park_slow(m, g, next);
+}
+
+void weft__switch_park(struct weft__m *m, struct weft__g *g)
+{
+    struct weft__gate *gate = m->p->gate;
+    weft__gate_enter(gate);
+    weft__switch_park_inside(m, g, gate);
 }
 
 /* One that has not started goes ahead of the one that yields: it must not starve behind coroutines
@@ -462,7 +470,7 @@ static inline struct weft__g *finish(struct weft__g *g, int result, void **sp)
     }
     struct weft__p *p = m->p;
     settle(m, g, result);
-    struct weft__g *next = weft__p_must_poll(p) ? NULL : weft__queue_pick(p);
+    struct weft__g *next = weft__p_must_poll(p) ? NULL : pick(p);
     if (next != NULL && can_follow(p, g, next)) {
         next->stack = g->stack;
         g->stack = NULL;

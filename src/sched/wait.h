@@ -106,13 +106,29 @@ static inline void weft__waiter_note(struct weft__waitq *q, struct weft__waiter 
     w->wait->waiters = w;
 }
 
-static inline void weft__waitq_add(struct weft__waitq *q, struct weft__waiter *w)
+static inline void weft__waitq_append(struct weft__waitq *q, struct weft__waiter *w)
 {
-    weft__waiter_note(q, w);
     w->next = NULL;
     w->prev_next = q->last;
     *q->last = w;
     q->last = &w->next;
+}
+
+static inline void weft__waitq_add(struct weft__waitq *q, struct weft__waiter *w)
+{
+    weft__waiter_note(q, w);
+    weft__waitq_append(q, w);
+}
+
+/* The same where it is the only waiter of its wait, both of which are new. */
+static inline void weft__waitq_add_only(struct weft__waitq *q, struct weft__waiter *w,
+                                        struct weft__wait *wait)
+{
+    w->queue = q;
+    w->sibling = NULL;
+    w->wait = wait;
+    wait->waiters = w;
+    weft__waitq_append(q, w);
 }
 
 static inline void weft__waitq_add_first(struct weft__waitq *q, struct weft__waiter *w)
@@ -165,7 +181,10 @@ static inline bool weft__wait_claim(struct weft__wait *w, int value)
 {
     if (w->is_contested) {
         weft__perturb();
-        uint32_t open = 0;
+        uint32_t open = atomic_load_explicit(&w->claimed, memory_order_acquire); /* [WAIT-CLAIM] */
+        if (open != 0) {
+            return false; /* mostly one case of a select, after another one has won */
+        }
         /* acq_rel [WAIT-CLAIM]: one modification order decides; the loser that will unlink itself
          * sees what the winner did. */
         if (!atomic_compare_exchange_strong_explicit(&w->claimed, &open, 1, memory_order_acq_rel,

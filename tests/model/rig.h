@@ -66,6 +66,12 @@ void weft__switch_park(struct weft__m *m, struct weft__g *g)
     atomic_store_explicit(&g->state, G_RUNNING, memory_order_relaxed);
 }
 
+void weft__switch_park_inside(struct weft__m *m, struct weft__g *g, struct weft__gate *gate)
+{
+    weft__gate_leave(gate);
+    weft__switch_park(m, g);
+}
+
 void weft__queue_woken(struct weft__g *g, bool run_next)
 {
     (void)run_next;
