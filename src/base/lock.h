@@ -233,6 +233,22 @@ static inline void weft__unlock(struct weft__lock *l)
     weft__perturb();
 }
 
+/* Whose gate it is, in the high bits of `uses`. */
+static inline uint32_t weft__lock_user(const struct weft__gate *gate)
+{
+    return (uint32_t)((uintptr_t)gate / WEFT__CACHE_LINE) * (WEFT__LOCK_SETTLED + 1);
+}
+
+/* The lock is held, by one who does not ask whether it has settled: a use by another P than the
+ * last ones'. */
+static inline void weft__lock_note_use(struct weft__lock *l)
+{
+    uint32_t who = weft__lock_user(weft__gate_self());
+    if ((l->uses & ~WEFT__LOCK_SETTLED) != who) {
+        l->uses = who;
+    }
+}
+
 /*
  * The lock is held, and alone protects its object: nothing is changed in other ways.  Note that
  * this thread has used it; true if its P alone has for a while: weft__unlock_and_bias().
@@ -244,7 +260,7 @@ static inline bool weft__lock_has_settled(struct weft__lock *l)
         return false;
     }
     const struct weft__gate *gate = weft__gate_self();
-    uint32_t who = (uint32_t)((uintptr_t)gate / WEFT__CACHE_LINE) * (WEFT__LOCK_SETTLED + 1);
+    uint32_t who = weft__lock_user(gate);
     if ((l->uses & ~WEFT__LOCK_SETTLED) != who) {
         l->uses = who;
     } else if ((l->uses & WEFT__LOCK_SETTLED) != WEFT__LOCK_SETTLED) {

@@ -4,8 +4,7 @@
 
 static int check(const struct weft_case *c, const struct weft_runtime *rt)
 {
-    const struct weft_chan *ch = c->object;
-    return ch->is_shared || ch->rt == rt ? 0 : -EXDEV;
+    return weft__chan_is_for(c->object, rt) ? 0 : -EXDEV;
 }
 
 static void won(struct weft_case *c, struct weft__waiter *w)
@@ -15,15 +14,12 @@ static void won(struct weft_case *c, struct weft__waiter *w)
 
 static bool can_recv(const struct weft_case *c)
 {
-    const struct weft_chan *ch = c->object;
-    return ch->count > 0 || ch->senders.first != NULL || ch->is_closed;
+    return weft__chan_can_recv(c->object);
 }
 
 static bool can_send(const struct weft_case *c)
 {
-    const struct weft_chan *ch = c->object;
-    return ch->count < ch->slots || ch->receivers.first != NULL || ch->is_closed ||
-           ch->capacity == WEFT_CHAN_UNBOUNDED;
+    return weft__chan_can_send(c->object);
 }
 
 static bool try_recv(struct weft_case *c, struct weft__wait **wake)

@@ -54,6 +54,25 @@ static inline unsigned char *weft__chan_slot(struct weft_chan *ch, size_t i)
 /* Double the buffer of an unbounded channel; false for lack of memory. */
 bool weft__chan_grow(struct weft_chan *ch);
 
+/* May coroutines of rt use it? */
+static inline bool weft__chan_is_for(const struct weft_chan *ch, const struct weft_runtime *rt)
+{
+    return ch->rt == rt || ch->is_shared;
+}
+
+/* Is there a value, a sender, who may be claimed already, or the end? */
+static inline bool weft__chan_can_recv(const struct weft_chan *ch)
+{
+    return ch->count > 0 || ch->senders.first != NULL || ch->is_closed;
+}
+
+/* Is there room, a receiver, who may be claimed already, or the end? */
+static inline bool weft__chan_can_send(const struct weft_chan *ch)
+{
+    return ch->count < ch->slots || ch->receivers.first != NULL || ch->is_closed ||
+           ch->capacity == WEFT_CHAN_UNBOUNDED;
+}
+
 /* 0, -EPIPE, or -EAGAIN if there is no room.  *wake: to be woken after it. */
 static WEFT__ALWAYS_INLINE int weft__chan_put(struct weft_chan *ch, const void *value,
                                               enum weft__chan_form form, struct weft__wait **wake)

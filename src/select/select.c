@@ -139,6 +139,7 @@ static void lock_all(struct weft__select *s)
         for (int k = 0; k < s->n_locks; k++) {
             if (!is_repeated(s, k)) {
                 weft__lock(s->at[s->locks[k]].lock);
+                weft__lock_note_use(s->at[s->locks[k]].lock);
             }
         }
         if (s->n_biased == 0) {
@@ -160,6 +161,7 @@ static bool try_case(struct weft__select *s, int i, bool locked)
     if (at->lock != NULL) {
         if (!locked) {
             weft__lock(at->lock);
+            weft__lock_note_use(at->lock);
         }
         struct weft__wait *wake = NULL;
         bool done = at->ops->try_locked(c, &wake);
