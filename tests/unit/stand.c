@@ -510,6 +510,7 @@ static int yield_beside_many(void *arg)
         go(begin_where_others_stand, wg);
     yield_often(1000);
     CHECK_EQ(atomic_load(&rt->inject.overflow_count) + atomic_load(&rt->inject.count), 1000);
+    CHECK_GE((int)atomic_load(&rt->inject.overflow_count), 1000 - (int)WEFT__DEQUE_CAP);
     atomic_store(&is_over, true);
     CHECK_EQ(weft_wg_wait(wg), 0);
     weft_wg_free(wg);
