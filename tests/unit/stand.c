@@ -533,8 +533,7 @@ static int beside_two_hogs(void *arg)
 
 /* Goal: coroutines that have not begun stay in the few pieces they were queued in, whatever a
  * pinned one does where they do not begin: else each of them gets a stack of its own in the end.
- * Method: a pinned one that stands down yields, which elsewhere lets an unstarted one go first;
- * nobody else can take one up meanwhile. */
+ * Method: nobody else takes one up while a pinned one yields, for which they go first elsewhere. */
 TEST(a_yield_where_nothing_begins_takes_nothing_up)
 {
     struct weft_runtime *rt = start(PROCS);
