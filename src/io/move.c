@@ -28,11 +28,12 @@ static int set_nonblocking(struct weft__fd *entry, int fd)
     return rc;
 }
 
-int weft__move_prepare(int fd)
+int weft__move_prepare(struct weft__io_call *call, int fd)
 {
     struct weft__fd *entry = weft__fd_find(&weft__park_reactors()->fds, fd);
     if (entry != NULL) {
-        (void)weft__fd_life(entry); /* what it says is said of this file, not of the last one */
+        /* What is said of this file is not said of the next one, which may be a pipe of ours. */
+        call->life = weft__fd_life(entry);
     }
     if (entry == NULL || !atomic_load_explicit(&entry->is_own, memory_order_relaxed)) {
         return weft__sys_fd_kind(fd);

@@ -11,8 +11,9 @@
 #define WEFT__MOVE_BYTES ((size_t)256 * 1024)
 
 /* Of what kind is an fd that is to be copied from or to?  A socket of ours is set O_NONBLOCK, since
- * the calls have no flag for it.  enum weft__fd_kind, or -errno. */
-int weft__move_prepare(int fd);
+ * the calls have no flag for it.  The call belongs to the life that fd is in now.  enum
+ * weft__fd_kind, or -errno. */
+int weft__move_prepare(struct weft__io_call *call, int fd);
 
 /* What a copy from a file will read is brought into memory, by a thread of the pool if it is not
  * there. */

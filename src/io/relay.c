@@ -72,8 +72,8 @@ static ssize_t empty(struct weft_relay *r, struct side *out, size_t part, const 
 /* What the two sides are, or -errno. */
 static int prepare(struct side *out, struct side *in)
 {
-    in->kind = weft__move_prepare(in->fd);
-    out->kind = weft__move_prepare(out->fd);
+    in->kind = weft__move_prepare(&in->call, in->fd);
+    out->kind = weft__move_prepare(&out->call, out->fd);
     return in->kind < 0 ? in->kind : out->kind < 0 ? out->kind : 0;
 }
 

@@ -16,11 +16,11 @@ ssize_t weft_sendfile(int out, int file, int64_t offset, size_t count)
     }
     size_t most = (size_t)(INT64_MAX - offset < SSIZE_MAX ? INT64_MAX - offset : SSIZE_MAX);
     count = count < most ? count : most;
-    int kind = weft__move_prepare(out);
+    struct weft__io_call call = {0};
+    int kind = weft__move_prepare(&call, out);
     if (kind < 0 || kind == WEFT__FD_BLOCKS) {
         return kind < 0 ? kind : -EINVAL;
     }
-    struct weft__io_call call = {0};
     while (call.done < count) {
         size_t left = count - call.done;
         size_t part = left < WEFT__MOVE_BYTES ? left : WEFT__MOVE_BYTES;
