@@ -24,7 +24,8 @@ struct weft__select_ops {
     /* Does a value come or go by the waiter?  Then its `value` is the case's, else NULL. */
     bool has_value;
 
-    /* May a coroutine of rt use the object?  0, or -errno for the whole select. */
+    /* May a coroutine of rt use the object?  0, or -errno for the whole select.  Takes no lock: the
+     * caller may be in its gate. */
     int (*check)(const struct weft_case *c, const struct weft_runtime *rt);
 
     /* Under the lock: can the case go on, as far as a look can tell? */

@@ -9,12 +9,12 @@
  * expect-stderr: ^blocking calls: 1 running, 0 queued, 1 threads
  * expect-stderr: ^coroutine [0-9]+ waits: blocking call of take_long
  */
-#include <stdatomic.h>
+#include <semaphore.h>
 #include <string.h>
 #include <unistd.h>
 #include <weft.h>
 
-static atomic_bool has_begun;
+static sem_t has_begun;
 static int report[2], console;
 
 static int take_long(void *arg)
@@ -24,7 +24,7 @@ static int take_long(void *arg)
     ssize_t n = 1;
 
     (void)arg;
-    atomic_store(&has_begun, true);
+    sem_post(&has_begun);
     while (strstr(text, "blocking call of take_long") == NULL &&
            (n = read(report[0], text + used, sizeof text - 1 - used)) > 0)
         used += (size_t)n;
@@ -44,11 +44,13 @@ int main(void)
     struct weft_runtime *rt;
 
     console = dup(2);
+    if (sem_init(&has_begun, 0, 0) != 0)
+        return 2;
     if (pipe(report) != 0 || dup2(report[1], 2) < 0)
         return 2;
     if (weft_runtime_start(&rt, NULL) != 0 || weft_runtime_go(rt, call, NULL) != 0)
         return 3;
-    while (!atomic_load(&has_begun))
-        usleep(100);
+    while (sem_wait(&has_begun) != 0)
+        ;
     return weft_runtime_stop(rt) == 1 ? 0 : 4;
 }
