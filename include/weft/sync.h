@@ -50,6 +50,7 @@ WEFT_API void weft_mutex_free(struct weft_mutex *m);
  *
  * Waiters are served in order, but a running coroutine may take a free mutex before them
  * (barging), unless the oldest has waited for more than 1 ms: then it gets it by hand-over.
+ * A coroutine that has run for some ms without ever waiting may give way to others here.
  * A coroutine that ends while it holds a mutex is reported by a line on stderr.
  *
  * Returns    0: the caller holds it.

@@ -27,6 +27,11 @@ static bool is_asked(struct weft__gate *gate)
     return (atomic_load_explicit(&gate->asked, memory_order_acquire) & GATE_ASKED) != 0;
 }
 
+WEFT__COLD void weft__gate_uncall(struct weft__gate *gate)
+{
+    atomic_fetch_and_explicit(&gate->asked, ~(uint32_t)GATE_CALLED, memory_order_relaxed);
+}
+
 WEFT__COLD void weft__gate_wait(struct weft__gate *gate)
 {
     for (;;) {
@@ -57,7 +62,8 @@ void weft__gate_check_is_out(const struct weft__gate *gate)
 static uint32_t ask(struct weft__gate *gate)
 {
     for (int i = 1;; i++) {
-        uint32_t seen = atomic_load_explicit(&gate->asked, memory_order_relaxed) & GATE_FENCES;
+        uint32_t seen =
+            atomic_load_explicit(&gate->asked, memory_order_relaxed) & ~(uint32_t)GATE_ASKED;
         uint32_t others = seen;
         /* acquire [GATE-IN]: what the last one who had asked did is visible. */
         if (atomic_compare_exchange_weak_explicit(&gate->asked, &seen, seen | GATE_ASKED,
@@ -106,7 +112,8 @@ WEFT__COLD void weft__gate_seize(struct weft__gate *gate)
 
 void weft__gate_release(struct weft__gate *gate)
 {
-    uint32_t others = atomic_load_explicit(&gate->asked, memory_order_relaxed) & GATE_FENCES;
+    uint32_t others =
+        atomic_load_explicit(&gate->asked, memory_order_relaxed) & ~(uint32_t)GATE_ASKED;
     weft__perturb();
     /* release [GATE-IN] */
     atomic_store_explicit(&gate->asked, others, memory_order_release);

@@ -7,6 +7,8 @@
  *           GATE_WAITS   the owner is out, and stays so as long as somebody asks
  *   asked   GATE_ASKED   somebody else wants in, and is in as soon as the owner is out
  *           GATE_FENCES  membarrier() is refused to the others: the owner fences itself
+ *           GATE_CALLED  the coroutine that runs shall give way at its next call that may wait: a
+ *                        hint, which is forgotten at the next poll, and may be lost
  *
  *   owner                             somebody else
  *   1 inside = GATE_IN                1 asked |= GATE_ASKED, by compare-exchange
@@ -47,6 +49,7 @@ enum {
 enum {
     GATE_ASKED = 1,
     GATE_FENCES = 2,
+    GATE_CALLED = 4,
 };
 
 struct weft__gate {
@@ -133,6 +136,21 @@ static inline void weft__gate_note_end(struct weft__gate *gate)
     int32_t balance = atomic_load_explicit(&gate->balance, memory_order_relaxed);
     atomic_store_explicit(&gate->balance, balance - WEFT__GATE_END_COST, memory_order_relaxed);
 }
+
+/* By any thread: call upon the coroutine that runs on the owner. */
+static inline void weft__gate_call(struct weft__gate *gate)
+{
+    atomic_fetch_or_explicit(&gate->asked, GATE_CALLED, memory_order_relaxed);
+}
+
+/* By the owner. */
+static inline bool weft__gate_is_called(const struct weft__gate *gate)
+{
+    return (atomic_load_explicit(&gate->asked, memory_order_relaxed) & GATE_CALLED) != 0;
+}
+
+/* By the owner: nobody has called. */
+void weft__gate_uncall(struct weft__gate *gate);
 
 /* By any other thread, which holds no gate: keep the owner out. */
 void weft__gate_seize(struct weft__gate *gate);

@@ -121,6 +121,9 @@ static WEFT__NOINLINE int send_any(struct weft_chan *ch, const void *value, cons
     if (WEFT__UNLIKELY(!may_use(ch))) {
         return -EXDEV;
     }
+    if (WEFT__LIKELY(ch->capacity != WEFT_CHAN_UNBOUNDED)) {
+        weft__park_give_way();
+    }
     int rc = send_now(ch, value, true);
     if (rc != -EAGAIN) {
         return rc;
@@ -136,6 +139,7 @@ static WEFT__NOINLINE int recv_any(struct weft_chan *ch, void *value, const void
     if (WEFT__UNLIKELY(!may_use(ch))) {
         return -EXDEV;
     }
+    weft__park_give_way();
     int rc = recv_now(ch, value, true);
     if (rc != -EAGAIN) {
         return rc;

@@ -33,6 +33,15 @@ bool weft__park_may_spin(void)
     return m == NULL || m->rt->procs > 1;
 }
 
+/* To all that waits here, in the global queue, and for a poll. */
+WEFT__COLD void weft__park_give_way_slow(void)
+{
+    struct weft__m *m = weft__m_self();
+    weft__gate_uncall(m->p->gate);
+    m->p->poll_tick = m->p->tick;
+    weft__switch_yield(m, m->cur);
+}
+
 uint64_t weft__park_random(void)
 {
     return weft__random_next(&weft__m_self()->p->random);

@@ -165,6 +165,20 @@ bool weft__park_has_ended(void);
 /* Is there another P, or for a plain thread any, on which whoever is waited for may run now? */
 bool weft__park_may_spin(void);
 
+/*
+ * A coroutine that has run for some ms gives way, if the look-out has called upon it: in a call
+ * that may wait, before that has taken or locked anything.  May return on another thread.
+ */
+void weft__park_give_way_slow(void);
+
+static inline void weft__park_give_way(void)
+{
+    const struct weft__gate *gate = weft__gate_self();
+    if (gate != NULL && WEFT__UNLIKELY(weft__gate_is_called(gate))) {
+        weft__park_give_way_slow();
+    }
+}
+
 /* A random seed for one decision of the calling coroutine. */
 uint64_t weft__park_random(void);
 

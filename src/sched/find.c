@@ -160,6 +160,9 @@ static struct weft__g *look_around(struct weft__p *p)
         weft__p_poll(p, 0);
     }
     plan_next_poll(p, last_ns);
+    if (weft__gate_is_called(p->gate)) {
+        weft__gate_uncall(p->gate); /* whoever was meant has left */
+    }
     if (weft__p_must_trim(p)) {
         weft__p_trim(p);
     }

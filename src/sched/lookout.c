@@ -40,6 +40,8 @@ static void restart(struct weft__p *p, uint64_t turns, bool is_busy, int64_t now
     look->since_ns = now_ns;
     look->cpu_ns = is_busy && id != 0 ? weft__sys_thread_cpu_ns(id) : 0;
     look->is_hogged = false;
+    look->was_called = false;
+    look->is_deaf = false;
     look->was_counted = false;
 }
 
@@ -70,6 +72,17 @@ static void note_stall(struct weft__p *p, struct weft__g *g, int64_t now_ns)
     weft__count(p->rt->stalls);
 }
 
+/* Most of those that compute come by now and then, to lock or to send something, and give way
+ * there: then all stays on this P. */
+static void call_upon(struct weft__p *p)
+{
+    p->look.is_deaf = p->look.was_called;
+    if (atomic_load_explicit(&weft__lookout_serves, memory_order_relaxed)) {
+        p->look.was_called = true;
+        weft__gate_call(p->gate);
+    }
+}
+
 /* Has one and the same coroutine kept p since the last look?  A switch or a sleep would show.
  * Returns whether p is busy. */
 static bool look_at(struct weft__p *p, int64_t now_ns)
@@ -85,6 +98,7 @@ static bool look_at(struct weft__p *p, int64_t now_ns)
         look->is_hogged = is_kept(p, now_ns);
     }
     if (look->is_hogged) {
+        call_upon(p);
         note_stall(p, g, now_ns);
     }
     return is_busy;
@@ -150,7 +164,8 @@ static bool look_at_runtime(struct weft_runtime *rt, int64_t now_ns)
     for (int i = 0; i < weft__p_count(rt); i++) {
         struct weft__p *p = weft__p_at(rt, i);
         is_busy = look_at(p, now_ns) || is_busy;
-        if (!p->look.is_hogged || now_ns - p->look.since_ns < WEFT__RELIEF_NS) {
+        if (!p->look.is_hogged || !p->look.is_deaf ||
+            now_ns - p->look.since_ns < WEFT__RELIEF_NS) {
             has_free = has_free || i < n_standing; /* the others run what is bound to them alone */
         }
         if (p->look.is_hogged && serves) {

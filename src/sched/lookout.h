@@ -15,9 +15,13 @@
  * From the global queue another P takes them.  Where all of them are hogged, a relief P does: one
  * more than the runtime was started with, with a thread of its own, made when it is first needed.
  *
+ * But first a hog is called upon, by its gate (base/gate.h): one that comes by, in
+ * weft_mutex_lock(), weft_chan_send(), weft_chan_recv() or weft_select() without a default, gives
+ * way.  Only one that had not at the next look is deaf, and calls for a relief P.
+ *
  *   a relief P is   because                               and
- *   called          all others are hogged, for some       takes and steals work as any other
- *                   ms by now, and something waits
+ *   called          all others are hogged by deaf ones,  takes and steals work as any other
+ *                   and something waits
  *   resting         one of the others was free at         takes none; what its own timers and
  *                   WEFT__FREE_LOOKS looks in a row       operations wake it gives away
  *

@@ -86,6 +86,8 @@ struct weft__p_look {
     int64_t since_ns; /* since when they have not changed, or the P was idle */
     int64_t cpu_ns;   /* what its thread had used then; 0: not known */
     bool is_hogged;
+    bool was_called;  /* upon to give way */
+    bool is_deaf;     /* and had not at the look after that */
     bool was_counted; /* as a stall */
     bool is_started;  /* a relief P that has an M */
 };

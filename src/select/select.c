@@ -305,6 +305,9 @@ static int select_with(struct weft__select *s, const void *caller)
     if (rc != 0) {
         return rc;
     }
+    if (s->default_case < 0) {
+        weft__park_give_way();
+    }
     shuffle(s);
     if (s->n_fds > 0) {
         weft__select_poll_fds(s);

@@ -168,6 +168,7 @@ static WEFT__COLD int lock_slow(struct weft_mutex *m, uintptr_t mark, bool is_fo
 
 static WEFT__NOINLINE int lock_any(struct weft_mutex *m, bool is_for_ever, const void *caller)
 {
+    weft__park_give_way();
     struct weft__g *g = weft__g_self();
     uintptr_t mark = weft__holder_mark(g);
     if (!try_take(m, mark)) {

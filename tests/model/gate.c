@@ -54,6 +54,21 @@ static void thief(void)
     weft__gate_release(&gate);
 }
 
+/* The look-out, which calls upon the coroutine that runs on the owner. */
+static void caller(void)
+{
+    weft__gate_call(&gate);
+}
+
+static void owner_who_hears(void)
+{
+    come_by();
+    if (weft__gate_is_called(&gate)) {
+        weft__gate_uncall(&gate);
+    }
+    come_by();
+}
+
 static void all_were_in(void)
 {
     MODEL_CHECK(model_get(&data) % 10 == 2);
@@ -81,3 +96,13 @@ MODEL_TEST(real_fences_keep_an_owner_and_a_thief_apart, .begin = begin_with_real
 
 MODEL_TEST(real_fences_keep_an_owner_and_two_thieves_apart, .begin = begin_with_real_fences,
            .thread = {owner, thief, thief}, .end = all_were_in, .preemptions = 2, .late = 2)
+
+/* Goal: a call upon the owner lets nobody in, keeps nobody out, and changes nothing of what whoever
+ * seizes the gate says there. */
+MODEL_TEST(a_call_changes_nothing_for_a_thief, .begin = begin,
+           .thread = {owner_who_hears, thief, caller}, .end = all_were_in, .preemptions = 4,
+           .late = 2)
+
+MODEL_TEST(a_call_changes_nothing_where_the_owner_fences, .begin = begin_with_real_fences,
+           .thread = {owner_who_hears, thief, caller}, .end = all_were_in, .preemptions = 3,
+           .late = 2)
