@@ -133,6 +133,15 @@ void weft__sys_yield_cpu(void)
     sched_yield();
 }
 
+void weft__sys_yield_while(const _Atomic uint32_t *word, uint32_t expected, int64_t ns)
+{
+    int64_t until_ns = weft__clock_ns() + ns;
+    while (atomic_load_explicit(word, memory_order_relaxed) == expected &&
+           weft__clock_ns() < until_ns) {
+        sched_yield();
+    }
+}
+
 void weft__sys_nap(int64_t ns)
 {
     struct timespec ts = weft__clock_timespec(ns);

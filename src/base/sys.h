@@ -88,6 +88,9 @@ void *weft__sys_peek(void *const *word);
 int weft__sys_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns);
 void weft__sys_futex_wake(_Atomic uint32_t *word, int count);
 void weft__sys_yield_cpu(void);
+/* As a wait for a word that is about to change: while it is `expected`, and for so long at most,
+ * others may have this CPU.  A thread that slept would be woken later than it changes. */
+void weft__sys_yield_while(const _Atomic uint32_t *word, uint32_t expected, int64_t ns);
 void weft__sys_nap(int64_t ns);
 /* membarrier(2), private and expedited: ask for it; then, a fence in all running threads. */
 int weft__sys_membarrier_register(void);

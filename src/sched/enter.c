@@ -18,6 +18,10 @@
 #define RUN_END_NS ((int64_t)100000000)
 /* A thread on its way has some calls to make: so a nap is the exception. */
 #define SETTLE_NS 100000
+/* What a program takes that does next to nothing. */
+#define SHORT_RUN_NS 200000
+/* When no thread can be had to watch, it is asked for again. */
+#define WATCH_AGAIN_NS 10000000
 
 static bool in_coroutine(void)
 {
@@ -113,10 +117,34 @@ static void block_wait_next(struct weft_runtime *rt, struct weft__block_wait *b,
     unlock_and_look(rt);
 }
 
+static void wait_for_word(_Atomic uint32_t *word)
+{
+    /* acquire [WAIT-THREAD] */
+    while (atomic_load_explicit(word, memory_order_acquire) == 0) {
+        weft__sys_futex_wait(word, 0, INT64_MAX);
+    }
+}
+
+/* The same in weft_run(), which need not have gone to sleep when a short program is over, and sees
+ * to it that a longer one has a watch thread. */
+static void wait_for_end(_Atomic uint32_t *word)
+{
+    int64_t until_ns = weft__clock_after(weft__clock_ns(), WEFT__WATCH_LATER_NS);
+    weft__sys_yield_while(word, 0, SHORT_RUN_NS);
+    /* acquire [WAIT-THREAD] */
+    while (atomic_load_explicit(word, memory_order_acquire) == 0) {
+        if (weft__sys_futex_wait(word, 0, until_ns) == -ETIMEDOUT) {
+            until_ns = weft__watch_now() == 0
+                           ? INT64_MAX
+                           : weft__clock_after(weft__clock_ns(), WATCH_AGAIN_NS);
+        }
+    }
+}
+
 /* Wait on a plain thread until co is done; 0, or -EDEADLK if the watch thread says that it never
  * will be. */
 static int wait_until_done(struct weft_runtime *rt, struct weft_co *co,
-                           struct weft__block_wait *entry)
+                           struct weft__block_wait *entry, bool is_whole)
 {
     struct weft__wait *w = entry->wait;
     struct weft__waiter waiter = {.wait = w, .index = 0};
@@ -130,9 +158,10 @@ static int wait_until_done(struct weft_runtime *rt, struct weft_co *co,
         return 0;
     }
     block_wait_rest(rt, entry);
-    /* acquire [WAIT-THREAD] */
-    while (atomic_load_explicit(&w->thread_word, memory_order_acquire) == 0) {
-        weft__sys_futex_wait(&w->thread_word, 0, INT64_MAX);
+    if (is_whole) {
+        wait_for_end(&w->thread_word);
+    } else {
+        wait_for_word(&w->thread_word);
     }
     weft__lock(&co->lock);
     weft__waitq_remove(&co->waiters, &waiter);
@@ -195,7 +224,7 @@ static int run_in(struct weft_runtime *rt, int (*fn)(void *), void *arg, bool is
         rc = weft__runtime_begin(rt);
     }
     if (rc == 0) {
-        rc = wait_until_done(rt, co, &entry);
+        rc = wait_until_done(rt, co, &entry, is_whole);
     }
     block_wait_remove(rt, &entry);
     if (rc == 0 && co->was_abandoned) {

@@ -225,7 +225,7 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
             goto out_reactors;
         }
     }
-    if ((rc = weft__watch_begin(rt)) != 0) {
+    if ((rc = weft__watch_begin(rt, exits_on_deadlock)) != 0) {
         goto out_reactors;
     }
     if ((rc = start_ms(rt)) != 0) {

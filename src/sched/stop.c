@@ -9,12 +9,14 @@
 #include "watch.h"
 
 #define NAG_NS ((int64_t)1000000000)
+#define LEAVE_NS 50000 /* what the last thread takes to leave, if nothing keeps it */
 
 /* Wait until *n_threads is 0, and name once a second those who keep us waiting; false at the
  * deadline. */
 static bool wait_for_threads(_Atomic uint32_t *n_threads, int64_t deadline_ns, const char *head)
 {
     int64_t nag_ns = weft__clock_ns() + NAG_NS;
+    weft__sys_yield_while(n_threads, 1, LEAVE_NS);
     for (;;) {
         /* acquire [M-LEFT]: all that the threads did is visible. */
         uint32_t left = atomic_load_explicit(n_threads, memory_order_acquire);

@@ -21,6 +21,7 @@ struct weft_runtime *weft__runtimes;
 
 static _Atomic uint32_t posted; /* a futex: what there is to do */
 static uint64_t thread;
+static bool has_thread;
 static uint32_t n_runtimes;
 static _Atomic uint32_t is_leaving; /* a futex: the last thread has been told to leave */
 
@@ -138,7 +139,23 @@ static void watch_forks(void)
     }
 }
 
-int weft__watch_begin(struct weft_runtime *rt)
+/* Under the lock of the runtimes. */
+static int start_thread(void)
+{
+    int rc = has_thread ? 0 : weft__sys_thread_start(&thread, WATCH_STACK_BYTES, watch_main, NULL);
+    has_thread = rc == 0;
+    return rc;
+}
+
+int weft__watch_now(void)
+{
+    weft__lock(&weft__runtimes_lock);
+    int rc = start_thread();
+    weft__unlock(&weft__runtimes_lock);
+    return rc;
+}
+
+int weft__watch_begin(struct weft_runtime *rt, bool starts_later)
 {
     int rc = 0;
     weft__lock(&weft__runtimes_lock);
@@ -155,7 +172,9 @@ int weft__watch_begin(struct weft_runtime *rt)
         weft__unwind_prime();
         watch_forks();
         atomic_store_explicit(&posted, 0, memory_order_relaxed);
-        rc = weft__sys_thread_start(&thread, WATCH_STACK_BYTES, watch_main, NULL);
+    }
+    if (!starts_later) {
+        rc = start_thread();
     }
     if (rc == 0) {
         n_runtimes++;
@@ -186,14 +205,18 @@ bool weft__watch_end(struct weft_runtime *rt)
         weft__watch_post(WATCH_DEADLOCK); /* a look at another may have waited for this one */
     }
     bool is_last = --n_runtimes == 0;
+    bool must_join = is_last && has_thread;
     if (is_last) {
         weft__fault_handlers_remove();
         weft__trace_handler_remove();
+    }
+    if (must_join) {
+        has_thread = false;
         atomic_store_explicit(&is_leaving, 1, memory_order_relaxed);
         weft__watch_post(WATCH_LEAVE);
     }
     weft__unlock(&weft__runtimes_lock);
-    return is_last;
+    return must_join;
 }
 
 void weft__watch_join(void)

@@ -30,9 +30,17 @@ enum {
     WATCH_SIGNALS = 64, /* other signals are asked for (signals.h) */
 };
 
-/* A runtime has started or is about to end.  begin starts the thread and the signal handlers with
- * the first runtime; 0 or -errno. */
-int weft__watch_begin(struct weft_runtime *rt);
+/*
+ * A runtime has started or is about to end.  begin starts the thread and the signal handlers with
+ * the first runtime; 0 or -errno.
+ *
+ * A thread costs a program as much as all the rest that it does in its first millisecond.  So
+ * weft_run(), whose caller waits anyhow, begins without (starts_later) and calls weft__watch_now()
+ * when it has lasted WEFT__WATCH_LATER_NS; what is posted before waits for the thread.
+ */
+#define WEFT__WATCH_LATER_NS 1000000
+int weft__watch_begin(struct weft_runtime *rt, bool starts_later);
+int weft__watch_now(void);
 /* True: that was the last one, and the thread has been told to leave: weft__watch_join(). */
 bool weft__watch_end(struct weft_runtime *rt);
 void weft__watch_join(void);
