@@ -10,6 +10,7 @@
  * matrix: once
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <pthread.h>
 
 /* No C library need bear that there is no such thread. */
@@ -26,22 +27,27 @@ static int detach(pthread_t th)
 #include "base/sys_fd.c"
 
 #include <sched/sched.h>
+#include <sched/watch.h>
 
 #include "co_test.h"
 
 static atomic_int n_allowed; /* threads that can still be had */
+static atomic_int n_refused;
 
 static int refuse_threads(enum weft__call call)
 {
     if (call != WEFT__CALL_THREAD || atomic_fetch_sub(&n_allowed, 1) > 0)
         return 0;
     atomic_fetch_add(&n_allowed, 1);
+    atomic_fetch_add(&n_refused, 1);
     return -EAGAIN;
 }
 
-/* From now on. */
+/* From now on; in a coroutine, of those that it asks for: the one that watches is there before. */
 static void allow(int n)
 {
+    if (weft_in_coroutine())
+        CHECK_EQ(weft__watch_now(), 0);
     atomic_store(&n_allowed, n);
     weft__sys_fault = refuse_threads;
 }
@@ -230,12 +236,67 @@ static int note(void *n)
 TEST(nothing_begins_before_all_threads_are_there)
 {
     for (int procs = 1; procs <= 2; procs++)
-        for (int n = 0; n <= procs + 1; n++) { /* a thread that watches is the first */
+        for (int n = 0; n <= procs + 1; n++) { /* the one that watches comes later */
             atomic_int n_runs = 0;
             allow(n);
-            CHECK_EQ(weft_run_with(note, &n_runs, .procs = procs), n > procs ? 0 : 125);
-            CHECK_EQ(atomic_load(&n_runs), n > procs);
+            CHECK_EQ(weft_run_with(note, &n_runs, .procs = procs), n >= procs ? 0 : 125);
+            CHECK_EQ(atomic_load(&n_runs), n >= procs);
         }
+}
+
+/* The same of one that is started for others, which has a thread that watches from the start. */
+TEST(nothing_is_started_before_all_threads_are_there)
+{
+    for (int procs = 1; procs <= 2; procs++)
+        for (int n = 0; n <= procs + 1; n++) {
+            struct weft_config config = WEFT_CONFIG_INIT;
+            struct weft_runtime *rt;
+            config.procs = procs;
+            allow(n);
+            CHECK_EQ(weft_runtime_start(&rt, &config), n > procs ? 0 : -EAGAIN);
+            if (n > procs)
+                CHECK_EQ(weft_runtime_stop(rt), 0);
+        }
+}
+
+static bool has_thread(const char *name)
+{
+    bool is_there = false;
+    struct dirent *entry;
+    DIR *dir = opendir("/proc/self/task");
+
+    CHECK(dir != NULL);
+    while ((entry = readdir(dir)) != NULL) {
+        char path[300], comm[32] = "";
+        snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
+        FILE *f = fopen(path, "r");
+        if (f == NULL)
+            continue;
+        is_there |= fgets(comm, sizeof comm, f) != NULL && strcmp(comm, name) == 0;
+        CHECK_EQ(fclose(f), 0);
+    }
+    CHECK_EQ(closedir(dir), 0);
+    return is_there;
+}
+
+static int wait_until_watched(void *unused)
+{
+    (void)unused;
+    while (atomic_load(&n_refused) < 3)
+        CHECK_EQ(weft_sleep(WEFT_MS), 0);
+    CHECK(!has_thread("weft-watch\n"));
+    atomic_store(&n_allowed, 1);
+    while (!has_thread("weft-watch\n"))
+        CHECK_EQ(weft_sleep(WEFT_MS), 0);
+    return 0;
+}
+
+/* Goal: weft_run() that can have no thread to watch asks for it until it can. */
+TEST(a_thread_that_watches_is_asked_for_again)
+{
+    atomic_store(&n_refused, 0);
+    allow(1);
+    CHECK_EQ(weft_run_with(wait_until_watched, NULL, .procs = 1), 0);
 }
 
 static _Atomic(struct weft_runtime *) to_be_stopped; /* the watch thread looks at it, too */

@@ -421,7 +421,8 @@ MODEL_TEST(a_wake_is_not_lost_to_the_look_out, .begin = begin_none,
 static void look_until_all_are_taken(void)
 {
     for (;;) {
-        look_once();
+        look_once(); /* calls upon the hog, */
+        look_once(); /* which is deaf */
         if (atomic_load_explicit(&n_taken, memory_order_relaxed) == ITEMS)
             return;
         model_spin(MODEL_AT("until the next look"));
