@@ -59,6 +59,16 @@ static inline void unlock(struct weft_chan *ch)
     }
 }
 
+/* The wait was ended by a scope, or a deadline: rc says by which. */
+static WEFT__COLD int leave_queue(struct weft_chan *ch, struct weft__waitq *q,
+                                  struct weft__waiter *waiter, int rc)
+{
+    weft__lock(&ch->lock);
+    weft__waitq_remove(q, waiter);
+    unlock(ch);
+    return rc;
+}
+
 /* Wait in one of the queues, under the lock, which is released.  Returns 0, -EPIPE if the channel
  * was closed meanwhile, or -ETIMEDOUT: then nothing was transferred. */
 static WEFT__NOINLINE int wait_in(struct weft_chan *ch, struct weft__waitq *q,
@@ -73,13 +83,8 @@ static WEFT__NOINLINE int wait_in(struct weft_chan *ch, struct weft__waitq *q,
     weft__waitq_add(q, &waiter);
     unlock(ch);
     int rc = weft__park_wait(&w);
-    if (rc == 0) {
-        return waiter.rc; /* whoever claimed it has unlinked it */
-    }
-    weft__lock(&ch->lock);
-    weft__waitq_remove(q, &waiter);
-    unlock(ch);
-    return rc;
+    /* Whoever claimed it has unlinked it. */
+    return rc == 0 ? waiter.rc : leave_queue(ch, q, &waiter, rc);
 }
 
 /* Send without waiting: 0, -EPIPE, -ENOMEM, or -EAGAIN with the lock still held if wants_lock. */
@@ -162,8 +167,8 @@ static WEFT__ALWAYS_INLINE int wait_ours(const struct weft__ours *o, struct weft
     }
     struct weft__waiter waiter;
     waiter.value = value;
-    weft__ours_wait(o, &ch->lock, q, &waiter, reason, ch, caller);
-    return waiter.rc;
+    int rc = weft__ours_wait(o, &ch->lock, q, &waiter, reason, ch, caller);
+    return WEFT__LIKELY(rc == 0) ? waiter.rc : leave_queue(ch, q, &waiter, rc);
 }
 
 /* In a channel that is ours, and locked. */

@@ -90,6 +90,35 @@ static WEFT__COLD bool end_at_once(struct weft__wait *w)
     return false; /* somebody was faster and is about to wake us */
 }
 
+/* What whoever waited is told. */
+static inline int outcome(const struct weft__wait *w)
+{
+    if (WEFT__UNLIKELY(w->value == -ETIMEDOUT || w->value == -ECANCELED)) {
+        int answer = weft__scope_answer(w->g);
+        return answer != 0 ? answer : w->value;
+    }
+    return w->value;
+}
+
+int weft__park_wait_scoped(struct weft__wait *w, struct weft__m *m, struct weft__gate *gate)
+{
+    struct weft__g *g = w->g;
+    atomic_init(&w->claimed, 0);
+    w->is_contested = true;
+    g->is_contested = true;
+    if (WEFT__LIKELY(!weft__scope_wait_begin(g, w, NULL))) {
+        weft__switch_park_inside(m, g, gate);
+    } else {
+        weft__gate_leave(gate);
+        if (!end_at_once(w)) {
+            weft__switch_park(m, g);
+        }
+    }
+    g->is_contested = false;
+    weft__scope_wait_end(g);
+    return outcome(w);
+}
+
 int weft__park_wait_slow(struct weft__wait *w)
 {
     struct weft__g *g = w->g;
@@ -110,11 +139,7 @@ int weft__park_wait_slow(struct weft__wait *w)
     if (is_scoped) {
         weft__scope_wait_end(g);
     }
-    if (WEFT__UNLIKELY(w->value == -ETIMEDOUT || w->value == -ECANCELED)) {
-        int answer = weft__scope_answer(g);
-        return answer != 0 ? answer : w->value;
-    }
-    return w->value;
+    return outcome(w);
 }
 
 void weft__park_wake(struct weft__wait *w)

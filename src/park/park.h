@@ -139,6 +139,13 @@ static inline void weft__park_abandon(struct weft__wait *w)
 int weft__park_wait_slow(struct weft__wait *w);
 
 /*
+ * The short way (ours.h): inside the gate, which is left, after the waiters were linked.  w has a
+ * coroutine under a scope, no deadline, and nothing is set in it but what reports need and
+ * `waiters`.
+ */
+int weft__park_wait_scoped(struct weft__wait *w, struct weft__m *m, struct weft__gate *gate);
+
+/*
  * Wait until somebody has claimed w and woken it.  Returns the value that the winner gave, or
  * -ETIMEDOUT or -ECANCELED when a scope ended the wait; then the scopes have been told.  May return
  * on another thread.

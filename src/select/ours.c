@@ -179,7 +179,7 @@ static inline void unlink_all(struct weft__select_ours *s, int but)
     }
 }
 
-/* In the gate, which is left.  The index of the case that was chosen. */
+/* In the gate, which is left.  The index of the case that was chosen, or what a scope says. */
 static inline int wait_for_one(struct weft__select_ours *s, const void *caller)
 {
     struct weft__g *g = s->way.m->cur;
@@ -188,12 +188,20 @@ static inline int wait_for_one(struct weft__select_ours *s, const void *caller)
     atomic_init(&s->wait.claimed, 0);
     weft__park_publish(&s->wait, g, WAIT_SELECT, s->cases, caller);
     link_all(s);
-    g->is_contested = true;
-    weft__switch_park_inside(s->way.m, g, s->way.gate);
-    g->is_contested = false;
-    int chosen = s->wait.value;
-    if (s->n_objects > 1) {
+    int chosen;
+    if (g->scope == NULL) {
+        g->is_contested = true;
+        weft__switch_park_inside(s->way.m, g, s->way.gate);
+        g->is_contested = false;
+        chosen = s->wait.value;
+    } else {
+        chosen = weft__park_wait_scoped(&s->wait, s->way.m, s->way.gate);
+    }
+    if (s->n_objects > 1 || chosen < 0) {
         unlink_all(s, chosen);
+    }
+    if (WEFT__UNLIKELY(chosen < 0)) {
+        return chosen;
     }
     struct weft_case *c = &s->cases[chosen];
     if (!s->has_others) {

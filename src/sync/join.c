@@ -35,6 +35,15 @@ static int give(int taken, int *result)
     return 0;
 }
 
+/* A scope has ended the wait. */
+static WEFT__COLD int leave_queue(struct weft_co *co, struct weft__waiter *waiter, int rc)
+{
+    weft__lock(&co->lock);
+    weft__waitq_remove(&co->waiters, waiter);
+    weft__unlock(&co->lock);
+    return rc;
+}
+
 /* Whoever wakes us has taken the handle back, and written its result to `taken`. */
 static WEFT__NOINLINE int join_any(struct weft_co *co, int *result, const void *caller)
 {
@@ -59,13 +68,7 @@ static WEFT__NOINLINE int join_any(struct weft_co *co, int *result, const void *
     weft__waitq_add(&co->waiters, &waiter);
     weft__unlock(&co->lock);
     int rc = weft__park_wait(&w);
-    if (rc == 0) {
-        return give(taken, result);
-    }
-    weft__lock(&co->lock);
-    weft__waitq_remove(&co->waiters, &waiter);
-    weft__unlock(&co->lock);
-    return rc;
+    return rc == 0 ? give(taken, result) : leave_queue(co, &waiter, rc);
 }
 
 int weft_join(struct weft_co *co, int *result)
@@ -86,9 +89,9 @@ int weft_join(struct weft_co *co, int *result)
     int taken;
     struct weft__waiter waiter;
     waiter.value = &taken;
-    weft__ours_wait(&o, &co->lock, &co->waiters, &waiter, WAIT_JOIN, co,
-                    __builtin_return_address(0));
-    return give(taken, result);
+    int rc = weft__ours_wait(&o, &co->lock, &co->waiters, &waiter, WAIT_JOIN, co,
+                             __builtin_return_address(0));
+    return WEFT__LIKELY(rc == 0) ? give(taken, result) : leave_queue(co, &waiter, rc);
 }
 
 void weft_detach(struct weft_co *co)

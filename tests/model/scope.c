@@ -12,14 +12,27 @@ static struct weft_scope scope; /* of the first thread's coroutine, for the whol
 static struct model_cell data;  /* what goes with a value */
 static int n_received, n_cancelled;
 
+static void begin_with(struct weft_chan *made)
+{
+    model_cell_init(&data);
+    n_received = n_cancelled = 0;
+    chan = made;
+    rig_be(0);
+    weft_scope_begin_until(&scope, INT64_MAX);
+}
+
 static void begin(void)
 {
     rig_begin(3);
-    model_cell_init(&data);
-    n_received = n_cancelled = 0;
-    chan = weft_chan_make_shared(sizeof(int), 2);
+    begin_with(weft_chan_make_shared(sizeof(int), 2));
+}
+
+/* A channel that is biased to the P of the first thread, which waits in it the short way. */
+static void begin_biased(void)
+{
+    rig_begin(3);
     rig_be(0);
-    weft_scope_begin_until(&scope, INT64_MAX);
+    begin_with(weft_chan_make(sizeof(int), 2));
 }
 
 static void receive(void)
@@ -106,6 +119,22 @@ MODEL_TEST(a_cancel_meets_the_next_wait, .begin = begin,
 /* Goal: of two cancellers one ends the wait, and the other does not look at it afterwards. */
 MODEL_TEST(two_cancels_meet, .begin = begin, .thread = {receiver, canceller, plain_canceller},
            .end = was_cancelled, .preemptions = 3, .late = 2)
+
+/* The same of a wait by the short way (park/ours.h). */
+MODEL_TEST(a_cancel_ends_a_short_wait, .begin = begin_biased, .thread = {receiver, canceller},
+           .end = was_cancelled, .preemptions = 4, .late = 3)
+
+MODEL_TEST(a_cancel_loses_no_value_of_a_short_wait, .begin = begin_biased,
+           .thread = {receiver, canceller, sender}, .end = nothing_is_lost, .preemptions = 2,
+           .late = 2)
+
+MODEL_TEST(a_cancel_meets_the_wait_after_a_short_one, .begin = begin_biased,
+           .thread = {receiver_twice, canceller, sender}, .end = nothing_is_lost, .preemptions = 2,
+           .late = 2)
+
+MODEL_TEST(two_cancels_meet_in_a_short_wait, .begin = begin_biased,
+           .thread = {receiver, canceller, plain_canceller}, .end = was_cancelled,
+           .preemptions = 3, .late = 2)
 
 /* ---- cancellers of several coroutines ---- */
 

@@ -39,6 +39,95 @@ CO_TEST(a_cancelled_scope_ends_a_wait)
     return 0;
 }
 
+/* ---- waits in what is of one processor alone, under scopes without a deadline ---- */
+
+enum short_wait { RECV, SEND, JOIN, SELECT_ONE, SELECT_TWO, SELECT_JOIN, SHORT_WAITS };
+
+struct shorts {
+    enum short_wait what;
+    chan *empty, *other, *full;
+    struct weft_co *long_lived;
+};
+
+static int wait_short(void *arg)
+{
+    struct shorts *s = arg;
+    int value = 7;
+    struct weft_case two[] = {weft_case_recv(s->empty, &value), weft_case_recv(s->other, &value)};
+    struct weft_case join_case[] = {weft_case_join(s->long_lived, NULL)};
+
+    switch (s->what) {
+    case RECV:
+        return chan_recv(s->empty, &value);
+    case SEND:
+        return chan_send(s->full, &value);
+    case JOIN:
+        return weft_join(s->long_lived, NULL);
+    case SELECT_ONE:
+        return weft_select(two, 1);
+    case SELECT_TWO:
+        return weft_select(two, 2);
+    default:
+        return weft_select(join_case, 1);
+    }
+}
+
+static int recv_one(void *ch)
+{
+    int value;
+
+    return chan_recv(ch, &value) == 0 ? value : -1;
+}
+
+/* Who was cancelled is in no queue any more: what comes afterwards goes to others. */
+static void check_others(const struct shorts *s)
+{
+    chan *const empty[] = {s->empty, s->other};
+    int value = 5;
+
+    for (int i = 0; i < COUNT(empty); i++) {
+        CHECK_EQ(weft_chan_try_send(empty[i], &value), -EAGAIN);
+        struct weft_co *co = weft_go_with(recv_one, empty[i]);
+        CHECK_EQ(chan_send(empty[i], &value), 0);
+        CHECK_EQ(weft_join(co, &value), 0);
+        CHECK_EQ(value, 5);
+    }
+    CHECK_EQ(chan_recv(s->full, &value), 0);
+    CHECK_EQ(weft_chan_try_recv(s->full, &value), -EAGAIN);
+    CHECK_EQ(chan_send(s->full, &value), 0);
+}
+
+static int cancel_short_waits(void *unused)
+{
+    struct shorts s = {.empty = chan_make(sizeof(int), 0), .other = chan_make(sizeof(int), 0),
+                       .full = chan_make(sizeof(int), 1)};
+    chan *end = chan_make(sizeof(int), 0);
+    int value = 3;
+
+    (void)unused;
+    CHECK_EQ(chan_send(s.full, &value), 0);
+    s.long_lived = weft_go_with(recv_one, end);
+    for (s.what = 0; s.what < SHORT_WAITS; s.what++) {
+        struct weft_co *co = weft_go_with(wait_short, &s);
+        weft_yield(); /* it waits */
+        weft_cancel(co);
+        CHECK_EQ(weft_join(co, &value), 0);
+        CHECK_EQ(value, -ECANCELED);
+        check_others(&s);
+    }
+    CHECK_EQ(chan_send(end, &value), 0);
+    CHECK_EQ(weft_join(s.long_lived, &value), 0); /* nobody else has joined it */
+    chan_unref(end), chan_unref(s.empty), chan_unref(s.other), chan_unref(s.full);
+    return 0;
+}
+
+/* Goal: a wait on the short way (park/ours.h) that is cancelled says so, and leaves nothing behind.
+ * Method: one processor, which all objects are biased to; each of them is used afterwards. */
+TEST(a_cancelled_wait_in_what_is_of_one_processor_leaves_no_trace)
+{
+    CHECK_EQ(weft_run_with(cancel_short_waits, NULL, .procs = 1), 0);
+}
+
 static void *cancel_on_a_thread(void *arg)
 {
     weft_scope_cancel(arg);
