@@ -157,18 +157,32 @@ static WEFT__ALWAYS_INLINE bool lock_ours(struct weft__ours *o, struct weft_chan
     return weft__ours_begin(o) && o->m->rt == ch->rt && weft__ours_lock(o, &ch->lock);
 }
 
+/* Wait in a channel that is ours, under a scope. */
+static WEFT__NOINLINE int wait_scoped(struct weft__ours o, struct weft_chan *ch,
+                                      struct weft__waitq *q, enum weft__wait_reason reason,
+                                      void *value, const void *caller)
+{
+    if (!weft__ours_has_no_deadline(&o)) {
+        return wait_in(ch, q, reason, value, INT64_MAX, caller);
+    }
+    struct weft__waiter waiter;
+    waiter.value = value;
+    int rc = weft__ours_wait_scoped(&o, &ch->lock, q, &waiter, reason, ch, caller);
+    return WEFT__LIKELY(rc == 0) ? waiter.rc : leave_queue(ch, q, &waiter, rc);
+}
+
 /* Wait in a channel that is ours. */
 static WEFT__ALWAYS_INLINE int wait_ours(const struct weft__ours *o, struct weft_chan *ch,
                                          struct weft__waitq *q, enum weft__wait_reason reason,
                                          void *value, const void *caller)
 {
-    if (WEFT__UNLIKELY(!weft__ours_may_wait(o))) {
-        return wait_in(ch, q, reason, value, INT64_MAX, caller);
+    if (WEFT__UNLIKELY(!weft__ours_is_free(o))) {
+        return wait_scoped(*o, ch, q, reason, value, caller);
     }
     struct weft__waiter waiter;
     waiter.value = value;
-    int rc = weft__ours_wait(o, &ch->lock, q, &waiter, reason, ch, caller);
-    return WEFT__LIKELY(rc == 0) ? waiter.rc : leave_queue(ch, q, &waiter, rc);
+    weft__ours_wait(o, &ch->lock, q, &waiter, reason, ch, caller);
+    return waiter.rc;
 }
 
 /* In a channel that is ours, and locked. */

@@ -56,6 +56,7 @@ struct weft__g *weft__queue_take_bound(struct weft__p *p);
 
 /* One that waits for a stack, for this P to try. */
 struct weft__g *weft__starved_take(struct weft__p *p);
+void weft__starved_pass_on(struct weft__p *p, struct weft__stack *stack); /* which p has got */
 
 /* Work was made visible: does a P sleep, and is none looking around already? */
 static inline bool weft__queue_must_tell(const struct weft__p *p)

@@ -56,32 +56,10 @@ static inline bool has_starved(const struct weft__p *p)
         atomic_load_explicit(&p->rt->inject.starved_count, memory_order_relaxed) != 0);
 }
 
-/* A stack has become free while somebody waits for one. */
-static WEFT__COLD void pass_on(struct weft__p *p, struct weft__stack *stack)
-{
-    struct weft__g *starved = weft__starved_take(p);
-    if (starved != NULL && starved->stack_shift == stack->shift) {
-        starved->stack = stack;
-        weft__g_bind_stack(p, starved);
-        weft__queue_woken(starved, false);
-        return;
-    }
-    weft__stack_put(&p->rt->stacks, &p->stack_cache, stack);
-    if (starved == NULL) {
-        return;
-    }
-    /* Let it find a place and try again. */
-    if ((starved->flags & G_FLAG_PINNED) != 0) {
-        weft__queue_bound(p, starved);
-    } else {
-        weft__inject_add(p->inject, starved);
-    }
-}
-
 static inline void give_stack(struct weft__p *p, struct weft__stack *stack)
 {
     if (has_starved(p)) {
-        pass_on(p, stack);
+        weft__starved_pass_on(p, stack);
     } else if (!weft__stack_put_hot(&p->rt->stacks, &p->stack_cache, stack)) {
         weft__stack_put(&p->rt->stacks, &p->stack_cache, stack);
     }
@@ -256,10 +234,28 @@ static inline bool is_short(const struct weft__g *from, const struct weft__g *to
            WEFT__LIKELY(atomic_load_explicit(&to->ctx.sp, memory_order_acquire) != NULL);
 }
 
+/* Leave `from` for `to`, which has not begun, if that is all there is to it. */
+static inline bool begin_next(struct weft__m *m, struct weft__g *from, struct weft__g *to)
+{
+#if defined(WEFT__ASAN) || defined(WEFT__TSAN)
+    return false; /* they keep books about the stack */
+#endif
+    if (to->stack != NULL || has_checks(m) || !is_plain(from, to) || !can_begin(m->p, to)) {
+        return false;
+    }
+    (void)take_fresh(to);
+    weft__ctx_enter((void **)&from->ctx.sp, begin_run(m, to));
+    arrive(&from->ctx);
+    return true;
+}
+
 /* The rest of a park.  `next` was taken out of a queue; NULL: find one. */
 static WEFT__NOINLINE void park_slow(struct weft__m *m, struct weft__g *g, struct weft__g *next)
 {
     struct weft__p *p = m->p;
+    if (next != NULL && begin_next(m, g, next)) {
+        return;
+    }
     check(m, g);
     if (next == NULL) {
         next = successor(p);

@@ -247,7 +247,8 @@ bool weft__select_ours(struct weft_case *cases, int n, const void *caller, int *
         *chosen = s.default_case;
         return true;
     }
-    if (ready < 0 || s.n_objects == 0 || !weft__ours_may_wait(&s.way)) {
+    if (ready < 0 || s.n_objects == 0 ||
+        !(weft__ours_is_free(&s.way) || weft__ours_has_no_deadline(&s.way))) {
         weft__gate_leave(s.way.gate);
         return false;
     }

@@ -71,6 +71,21 @@ static WEFT__NOINLINE int join_any(struct weft_co *co, int *result, const void *
     return rc == 0 ? give(taken, result) : leave_queue(co, &waiter, rc);
 }
 
+/* The handle's lock is held, and ours. */
+static WEFT__NOINLINE int join_scoped(struct weft__ours o, struct weft_co *co, int *result,
+                                      const void *caller)
+{
+    if (!weft__ours_has_no_deadline(&o)) {
+        weft__ours_unlock(&o, &co->lock);
+        return join_any(co, result, caller);
+    }
+    int taken;
+    struct weft__waiter waiter;
+    waiter.value = &taken;
+    int rc = weft__ours_wait_scoped(&o, &co->lock, &co->waiters, &waiter, WAIT_JOIN, co, caller);
+    return WEFT__LIKELY(rc == 0) ? give(taken, result) : leave_queue(co, &waiter, rc);
+}
+
 int weft_join(struct weft_co *co, int *result)
 {
     struct weft__ours o;
@@ -82,16 +97,19 @@ int weft_join(struct weft_co *co, int *result)
         return join_any(co, result, __builtin_return_address(0));
     }
     if (WEFT__UNLIKELY(weft__handle_has_ended(co) || co->g == o.m->cur ||
-                       co->waiters.first != NULL || !weft__ours_may_wait(&o))) {
+                       co->waiters.first != NULL)) {
         weft__ours_unlock(&o, &co->lock);
         return join_any(co, result, __builtin_return_address(0));
+    }
+    if (!weft__ours_is_free(&o)) {
+        return join_scoped(o, co, result, __builtin_return_address(0));
     }
     int taken;
     struct weft__waiter waiter;
     waiter.value = &taken;
-    int rc = weft__ours_wait(&o, &co->lock, &co->waiters, &waiter, WAIT_JOIN, co,
-                             __builtin_return_address(0));
-    return WEFT__LIKELY(rc == 0) ? give(taken, result) : leave_queue(co, &waiter, rc);
+    weft__ours_wait(&o, &co->lock, &co->waiters, &waiter, WAIT_JOIN, co,
+                    __builtin_return_address(0));
+    return give(taken, result);
 }
 
 void weft_detach(struct weft_co *co)
