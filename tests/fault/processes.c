@@ -158,3 +158,43 @@ CO_TEST(no_failing_call_on_children_or_signals_leaves_anything)
     }
     return 0;
 }
+
+/* ---- an fd is closed while a copy begins ---- */
+
+static int closed_at_the_pipe; /* -1: nothing */
+
+static int close_at_the_pipe(enum weft__call call)
+{
+    const int fd = closed_at_the_pipe;
+
+    if (call == WEFT__CALL_PIPE && fd >= 0) {
+        closed_at_the_pipe = -1;
+        CHECK_EQ(weft_close(fd), 0);
+    }
+    return 0;
+}
+
+/* Goal: a copy whose fd is closed just before it makes its pipe does not take that for the fd: it
+ * would wait for itself.
+ * Method: the call for the pipe closes it first, so that the pipe gets its number. */
+CO_TEST(a_copy_does_not_take_its_own_pipe_for_what_was_closed)
+{
+    for (int closed = 0; closed < 2; closed++) {
+        int in[2], out[2];
+        ssize_t n = 0;
+        unix_pair(in);
+        unix_pair(out);
+        closed_at_the_pipe = closed == 0 ? in[0] : out[0];
+        weft__sys_fault = close_at_the_pipe;
+        CHECK_EQ(weft_write(in[1], "abc", 3), 3);
+        WEFT_DEADLINE(s, LONG_NS)
+            n = weft_copy(out[0], in[0], 3);
+        CHECK_EQ(n, -EBADF);
+        CHECK_EQ(closed_at_the_pipe, -1);
+        weft__sys_fault = NULL;
+        CHECK_EQ(weft_close(in[1]), 0);
+        CHECK_EQ(weft_close(out[1]), 0);
+        CHECK_EQ(weft_close(closed == 0 ? out[0] : in[0]), 0);
+    }
+    return 0;
+}
