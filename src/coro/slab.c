@@ -6,8 +6,8 @@
 
 #include "../base/sys.h"
 
-#define CACHE_MAX 256 /* a P keeps so many free descriptors; half of them go when it has more */
-#define BATCH (CACHE_MAX / 2)
+/* A P keeps so many free descriptors; half of them go when it has more. */
+#define CACHE_MAX (2 * WEFT__G_BATCH)
 #define NAMES_PER_BLOCK 64
 
 struct weft__name_block {
@@ -67,11 +67,24 @@ static struct weft__g *slab_cut(struct weft__slabs *s, struct weft__slab *slab)
     return &slab->g[i];
 }
 
-/* Take up to n free descriptors into the cache, or a slab to cut; false for lack of memory. */
-static WEFT__COLD bool refill(struct weft__slabs *s, struct weft__g_cache *cache, int n)
+/* Under the lock.  NULL if there is no whole batch. */
+static struct weft__g *take_batch(struct weft__slabs *s)
+{
+    struct weft__g *head = s->batches;
+    if (head != NULL) {
+        s->batches = head->next_batch;
+    }
+    return head;
+}
+
+/* Free descriptors into a cache that has none, or a slab to cut; false for lack of memory.  A batch
+ * is taken as it is: to walk through it would fetch each line from the P that has ended them. */
+static WEFT__COLD bool refill(struct weft__slabs *s, struct weft__g_cache *cache)
 {
     weft__lock(&s->lock);
-    while (n-- > 0 && s->free != NULL) {
+    cache->first = take_batch(s);
+    cache->count = cache->first != NULL ? WEFT__G_BATCH : 0;
+    while (cache->count < WEFT__G_BATCH && s->free != NULL) {
         struct weft__g *g = s->free;
         s->free = g->next;
         g->next = cache->first;
@@ -102,22 +115,26 @@ struct weft__g *weft__g_get(struct weft__slabs *s, struct weft__g_cache *cache)
             }
             return g;
         }
-        if (!refill(s, cache, BATCH)) {
+        if (!refill(s, cache)) {
             return NULL;
         }
     }
 }
 
-static WEFT__COLD void spill(struct weft__slabs *s, struct weft__g_cache *cache, uint32_t n)
+/* The batch that was put there last, of a cache that has more. */
+static WEFT__COLD void spill(struct weft__slabs *s, struct weft__g_cache *cache)
 {
-    weft__lock(&s->lock);
-    while (n-- > 0 && cache->first != NULL) {
-        struct weft__g *g = cache->first;
-        cache->first = g->next;
-        cache->count--;
-        g->next = s->free;
-        s->free = g;
+    struct weft__g *head = cache->first;
+    struct weft__g *last = head;
+    for (int i = 1; i < WEFT__G_BATCH; i++) {
+        last = last->next;
     }
+    cache->first = last->next;
+    cache->count -= WEFT__G_BATCH;
+    last->next = NULL;
+    weft__lock(&s->lock);
+    head->next_batch = s->batches;
+    s->batches = head;
     weft__unlock(&s->lock);
 }
 
@@ -126,21 +143,29 @@ void weft__g_put(struct weft__slabs *s, struct weft__g_cache *cache, struct weft
     g->next = cache->first;
     cache->first = g;
     if (WEFT__UNLIKELY(++cache->count > CACHE_MAX)) {
-        spill(s, cache, BATCH);
+        spill(s, cache);
     }
 }
 
 void weft__g_cache_flush(struct weft__slabs *s, struct weft__g_cache *cache)
 {
-    spill(s, cache, cache->count);
+    weft__lock(&s->lock);
+    while (cache->first != NULL) {
+        struct weft__g *g = cache->first;
+        cache->first = g->next;
+        g->next = s->free;
+        s->free = g;
+    }
+    weft__unlock(&s->lock);
+    cache->count = 0;
 }
 
 struct weft__g *weft__g_get_shared(struct weft__slabs *s)
 {
     weft__lock(&s->lock);
-    struct weft__g *g = s->free;
+    struct weft__g *g = s->free != NULL ? s->free : take_batch(s);
     if (g != NULL) {
-        s->free = g->next;
+        s->free = g->next; /* or the rest of the batch */
     } else if (s->slab != NULL || (s->slab = slab_make(s)) != NULL) {
         g = slab_cut(s, s->slab);
         if (g == &s->slab->g[WEFT__SLAB_COUNT - 1]) {

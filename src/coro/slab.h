@@ -13,6 +13,7 @@
 #include "g.h"
 
 #define WEFT__SLAB_COUNT 512 /* descriptors a slab: 64 KiB */
+#define WEFT__G_BATCH 128    /* as many a P gives and takes at once, if it has or needs them */
 
 struct weft__slab {
     struct weft__slab *next;
@@ -25,7 +26,8 @@ struct weft__slab {
 struct weft__slabs {
     struct weft__lock lock;           /* RANK_G; protects the free lists */
     _Atomic(struct weft__slab *) all; /* every slab, newest first; grows under the lock */
-    struct weft__g *free;
+    struct weft__g *batches;  /* heads of chains of WEFT__G_BATCH each, linked by next_batch */
+    struct weft__g *free;     /* others */
     struct weft__slab *empty; /* to be cut anew */
     struct weft__slab *slab;  /* for plain threads: what is left of it is cut one by one */
     _Atomic uint32_t trims; /* asked for since somebody began, himself included; 0: nobody trims */
@@ -53,7 +55,7 @@ struct weft__g *weft__g_get_shared(struct weft__slabs *s);
 void weft__g_put_shared(struct weft__slabs *s, struct weft__g *g);
 void weft__g_cache_flush(struct weft__slabs *s, struct weft__g_cache *cache);
 
-/* Give back the memory of slabs whose descriptors all are in the shared list; how much.  Whoever is
+/* Give back the memory of slabs whose descriptors all are in the shared lists; how much.  Whoever is
  * at it when this is called does it once more, and then it is 0 here. */
 uint64_t weft__slabs_trim(struct weft__slabs *s);
 

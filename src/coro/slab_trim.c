@@ -2,7 +2,7 @@
 /*
  * slab_trim.c - slabs whose descriptors are all free lose their memory.
  *
- * The shared list is taken away, so that what is in it is ours alone, and marked by an id that no
+ * The shared lists are taken away, so that what is in them is ours, and marked by an id that no
  * coroutine has.  A slab in which all are marked is empty: its descriptors are left out of the list
  * when that is put back, and are cut anew when they are needed.  Its first page stays, which has
  * the links.  One at a time does this, since another's marks would be taken for ours, and goes on
@@ -95,13 +95,31 @@ static uint64_t give_back(struct weft__slabs *s, struct weft__slab *slab)
     return given;
 }
 
+/* All that is in the shared lists, as one. */
+static struct weft__g *take_all(struct weft__slabs *s)
+{
+    weft__lock(&s->lock);
+    struct weft__g *list = s->free;
+    struct weft__g *batch = s->batches;
+    s->free = NULL;
+    s->batches = NULL;
+    weft__unlock(&s->lock);
+    for (struct weft__g *next; batch != NULL; batch = next) {
+        struct weft__g *last = batch;
+        while (last->next != NULL) {
+            last = last->next;
+        }
+        next = batch->next_batch;
+        last->next = list;
+        list = batch;
+    }
+    return list;
+}
+
 static uint64_t trim_once(struct weft__slabs *s)
 {
     uint64_t given = 0;
-    weft__lock(&s->lock);
-    struct weft__g *list = s->free;
-    s->free = NULL;
-    weft__unlock(&s->lock);
+    struct weft__g *list = take_all(s);
     for (struct weft__g *g = list; g != NULL; g = g->next) {
         set_id(g, ID_MARKED);
     }
