@@ -55,7 +55,7 @@ struct weft__g *weft__g_get_shared(struct weft__slabs *s);
 void weft__g_put_shared(struct weft__slabs *s, struct weft__g *g);
 void weft__g_cache_flush(struct weft__slabs *s, struct weft__g_cache *cache);
 
-/* Give back the memory of slabs whose descriptors all are in the shared lists; how much.  Whoever is
+/* Give back the memory of slabs whose descriptors all are in the shared lists; how much.  Who is
  * at it when this is called does it once more, and then it is 0 here. */
 uint64_t weft__slabs_trim(struct weft__slabs *s);
 
