@@ -18,6 +18,15 @@
     }                                                                                              \
     static int in_##id(void *unused __attribute__((unused)))
 
+/* On one processor, whatever the environment says: on several, others would do the work. */
+#define CO_TEST_ON_ONE(id)                                                                         \
+    static int in_##id(void *unused);                                                              \
+    TEST(id)                                                                                       \
+    {                                                                                              \
+        CHECK_EQ(weft_run_with(in_##id, NULL, .procs = 1), 0);                                     \
+    }                                                                                              \
+    static int in_##id(void *unused __attribute__((unused)))
+
 /* One that goes on for test_stress_ms(): its limit grows by that. */
 #define STRESS_TEST(id)                                                                            \
     TEST_PROLONG(id)                                                                               \

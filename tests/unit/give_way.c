@@ -2,21 +2,11 @@
 /*
  * give_way.c - a coroutine that is called upon lets the others of its processor go on, by its next
  * call that may wait.
- *
- * On one processor, whatever the environment says: on several, others would do the work.
  */
 #include <sched/sched.h>
 
 #include "co_test.h"
 #include "no_lookout.h" /* nobody calls, and nobody serves, but who is asked to here */
-
-#define GIVE_WAY_TEST(id)                                                                          \
-    static int in_##id(void *unused);                                                              \
-    TEST(id)                                                                                       \
-    {                                                                                              \
-        CHECK_EQ(weft_run_with(in_##id, NULL, .procs = 1), 0);                                     \
-    }                                                                                              \
-    static int in_##id(void *unused __attribute__((unused)))
 
 static struct weft__gate *gate(void)
 {
@@ -106,7 +96,7 @@ static void select_one_or_nothing(void *ch)
 /* Goal: calls that may wait give way when that is asked for, and at no other time; calls that never
  * wait do not.
  * Method: each of them could go on at once; another coroutine has yet to begin. */
-GIVE_WAY_TEST(calls_that_may_wait_give_way)
+CO_TEST_ON_ONE(calls_that_may_wait_give_way)
 {
     for (int is_called = 0; is_called < 2; is_called++) {
         struct weft_mutex *m = weft_mutex_make();
@@ -131,7 +121,7 @@ GIVE_WAY_TEST(calls_that_may_wait_give_way)
 }
 
 /* Goal: sending into a channel that always has room never gives the processor away. */
-GIVE_WAY_TEST(a_send_that_never_waits_gives_no_way)
+CO_TEST_ON_ONE(a_send_that_never_waits_gives_no_way)
 {
     chan *ch = chan_make(sizeof(int64_t), WEFT_CHAN_UNBOUNDED);
 
@@ -148,7 +138,7 @@ static struct weft_runtime *own_runtime(void)
 
 /* Goal: who is called upon gives way to what lies in the global queue, too: there the look-out puts
  * what waits behind a hog. */
-GIVE_WAY_TEST(what_was_taken_away_runs)
+CO_TEST_ON_ONE(what_was_taken_away_runs)
 {
     struct weft_mutex *m = weft_mutex_make();
     int n_runs = 0;
@@ -165,7 +155,7 @@ GIVE_WAY_TEST(what_was_taken_away_runs)
 
 /* Goal: a call that nobody has heard is forgotten, or all that comes by would go the long way.
  * Method: turns of a coroutine that makes none of those calls. */
-GIVE_WAY_TEST(a_call_is_forgotten)
+CO_TEST_ON_ONE(a_call_is_forgotten)
 {
     weft__gate_call(gate());
     for (int i = 0; i < 2 * (int)WEFT__TURNS_GLOBAL && weft__gate_is_called(gate()); i++) {

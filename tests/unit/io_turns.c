@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * io_turns.c - a coroutine whose I/O never has to wait does not keep its processor to itself.
- *
- * On one processor, whatever the environment says: on several, others would do the work.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -14,14 +12,6 @@
 #define STARVED_NS (5 * WEFT_SEC * test_scale())
 /* What others may do to a loaded machine; a turn takes microseconds. */
 #define LATE_NS (5 * WEFT_SEC * test_scale()) /* what waits for the busy one waits for ever */
-
-#define TURN_TEST(id)                                                                              \
-    static int in_##id(void *unused);                                                              \
-    TEST(id)                                                                                       \
-    {                                                                                              \
-        CHECK_EQ(weft_run_with(in_##id, NULL, .procs = 1), 0);                                     \
-    }                                                                                              \
-    static int in_##id(void *unused __attribute__((unused)))
 
 /* ---- coroutines that are always in luck ---- */
 
@@ -137,7 +127,7 @@ static void sleep_often(void)
 }
 
 /* Goal: sleeps end in time beside a coroutine whose I/O never waits. */
-TURN_TEST(sleeps_end_beside_io_that_never_waits)
+CO_TEST_ON_ONE(sleeps_end_beside_io_that_never_waits)
 {
     check_beside_busy(sleep_often);
     return 0;
@@ -177,7 +167,7 @@ static void talk(void)
 }
 
 /* Goal: a pair that talks through channels goes on, and a new coroutine starts. */
-TURN_TEST(channels_go_on_beside_io_that_never_waits)
+CO_TEST_ON_ONE(channels_go_on_beside_io_that_never_waits)
 {
     check_beside_busy(talk);
     return 0;
@@ -206,7 +196,7 @@ static void use_timers(void)
 }
 
 /* Goal: a ticker, a select's timeout and a deadline come in time. */
-TURN_TEST(timers_fire_beside_io_that_never_waits)
+CO_TEST_ON_ONE(timers_fire_beside_io_that_never_waits)
 {
     check_beside_busy(use_timers);
     return 0;
@@ -243,7 +233,7 @@ static void read_slowly(void)
 }
 
 /* Goal: who waits for a socket or a pipe is told when bytes come. */
-TURN_TEST(events_arrive_beside_io_that_never_waits)
+CO_TEST_ON_ONE(events_arrive_beside_io_that_never_waits)
 {
     check_beside_busy(read_slowly);
     return 0;
@@ -260,7 +250,7 @@ static int sleep_and_say(void *arg)
 
 /* Goal: timers are looked at although the only coroutine that could run never waits and never
  * finds anybody to give way to. */
-TURN_TEST(timers_fire_where_the_only_one_to_run_never_waits)
+CO_TEST_ON_ONE(timers_fire_where_the_only_one_to_run_never_waits)
 {
     for (int luck = 0; luck < LUCKS; luck++) {
         const int64_t start = weft_now();
@@ -278,7 +268,7 @@ TURN_TEST(timers_fire_where_the_only_one_to_run_never_waits)
 }
 
 /* Goal: several who are always in luck get about as much each. */
-TURN_TEST(those_whose_io_never_waits_share)
+CO_TEST_ON_ONE(those_whose_io_never_waits_share)
 {
     enum { N = 4 };
     struct busy b[N];
