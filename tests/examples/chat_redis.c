@@ -5,6 +5,7 @@
  *
  * link: none
  */
+#define _GNU_SOURCE
 #include "chat_peer.h"
 
 /* ---- a Redis, of either kind ---- */
@@ -41,40 +42,29 @@ static struct program redis_start(int port)
     return server_start("redis_server", "--port", text);
 }
 
-static bool answers(int port)
-{
-    const struct sockaddr_in addr = {
-        .sin_family = AF_INET,
-        .sin_port = htons((uint16_t)port),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-    };
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const int rc = connect(fd, (const struct sockaddr *)&addr, sizeof(addr));
-
-    close(fd);
-    return rc == 0;
-}
-
+/* It says so when it is ready. */
 static struct program real_redis_start(int port)
 {
     struct program p = {.in = -1, .out = -1, .err = -1, .port = port};
-    const int64_t start_ms = test_now_ms();
-    char text[16];
+    char text[16], line[4096];
+    int said[2];
 
     snprintf(text, sizeof(text), "%d", port);
+    CHECK_EQ(pipe2(said, O_CLOEXEC), 0);
     fflush(NULL);
     p.pid = fork();
     CHECK_GE(p.pid, 0);
     if (p.pid == 0) {
-        dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), 1);
+        dup2(said[1], 1);
         execlp("redis-server", "redis-server", "--port", text, "--bind", "127.0.0.1", "--save", "",
                "--appendonly", "no", (char *)NULL);
         TEST_FAIL("exec redis-server: %s", strerror(errno));
     }
-    while (!answers(port)) {
-        CHECK_LT(test_now_ms() - start_ms, PATIENCE_MS * test_scale());
-        usleep(10000);
-    }
+    close(said[1]);
+    p.out = said[0]; /* for good: it may say more */
+    do {
+        CHECK(read_line(p.out, line, sizeof(line), PATIENCE_MS));
+    } while (strstr(line, "eady to accept connections") == NULL);
     return p;
 }
 
