@@ -77,6 +77,9 @@ WEFT_API void weft_chan_unref(struct weft_chan *ch);
  *         in Go.
  * @value  elem_bytes bytes, copied before the call returns.
  *
+ * A coroutine that has run for some ms without ever waiting may give way to others here, but in an
+ * unbounded channel.
+ *
  * Returns    0: the value is buffered or was received.
  * Errors     -EPIPE      the channel is closed; the value was not sent
  *            -ETIMEDOUT  the deadline of a surrounding scope passed first; not sent
@@ -96,7 +99,8 @@ WEFT_API_MUST int weft_chan_send(struct weft_chan *ch, const void *value);
  * @value  receives elem_bytes bytes; untouched unless 0 is returned; NULL drops the value.
  *
  * Values arrive in the order in which the sends completed.  Values buffered before
- * weft_chan_close() can still be received after it.
+ * weft_chan_close() can still be received after it.  A coroutine that has run for some ms without
+ * ever waiting may give way to others here.
  *
  * Returns    0.
  * Errors     -EPIPE      closed, and nothing is buffered any more

@@ -87,6 +87,8 @@ struct weft_case {
  * If several can go on, one is chosen at random, each with the same chance.  A default case is
  * chosen if no other can go on at once.  A channel may stand in several cases.  Exactly one case
  * is carried out; the others leave no trace.  A join case that was chosen has released its handle.
+ * Without a default, a coroutine that has run for some ms without ever waiting may give way to
+ * others first.
  *
  * Returns    the index of the chosen case.
  * Errors     -ETIMEDOUT  the deadline of a surrounding scope passed first
