@@ -5,20 +5,22 @@
  *
  * The contract with C is src/arch/context.h.
  *
- * Save area, in bytes from the stack pointer that weft__ctx_switch() stores:
+ * Save area, in bytes from the stack pointer that weft__ctx_wait() stores:
  *
- *     0  x19    16  x21    32  x23    48  x25    64  x27    80  x29 (frame pointer)
- *     8  x20    24  x22    40  x24    56  x26    72  x28    88  x30 (the pc)
- *    96  d8    112  d10   128  d12   144  d14
- *   104  d9    120  d11   136  d13   152  d15
- *   160  the caller's stack pointer = the CFA of every instruction below
+ *     0  d8     16  d10    32  d12    48  d14
+ *     8  d9     24  d11    40  d13    56  d15
+ *    64  x19    80  x21    96  x23   112  x25   128  x27   144  x29 (frame pointer)
+ *    72  x20    88  x22   104  x24   120  x26   136  x28   152  x30 (the pc)
+ *   160  where the result is       168  not used
+ *   176  the caller's stack pointer = the CFA of every instruction below
  *
- * Registers of weft__ctx_switch():
- *   in         x0 = where to store the stack pointer, x1 = the stack pointer to take
- *   out        nothing
+ * Registers of weft__ctx_wait():
+ *   in         x0 = where to store the stack pointer, x1 = the stack pointer to take, x2 = where
+ *              the result will be
+ *   out        w0 = the result
  *   kept       x19..x29, sp, the low halves of v8..v15, each context its own
- *   clobbered  x9, x30; the C caller counts all caller-saved registers as lost, as it does for
- *              any call
+ *   clobbered  x2, x9, x30; the C caller counts all caller-saved registers as lost, as it does
+ *              for any call
  *
  * Not saved, and why:
  *   x0..x17, v0..v7, v16..v31, the high halves of v8..v15, z, p, flags: caller-saved.
@@ -43,8 +45,8 @@
  */
 #include "../src/arch/context.h"
 
-#if WEFT__CTX_X19 != 0 || WEFT__CTX_X29 != 10 || WEFT__CTX_PC != 11 || WEFT__CTX_D8 != 12 ||     \
-    WEFT__CTX_WORDS != 20
+#if WEFT__CTX_D8 != 0 || WEFT__CTX_X19 != 8 || WEFT__CTX_X29 != 18 || WEFT__CTX_PC != 19 ||       \
+    WEFT__CTX_RESULT != 20 || WEFT__CTX_WORDS != 22
 #error "the offsets below are not the ones that context.h promises"
 #endif
 
@@ -99,6 +101,32 @@ _\name:
         .cfi_restore \second
 .endm
 
+/* What an unwinder finds where the stack pointer is that of a context which is to go on: from here
+ * on this is the last part of its weft__ctx_switch(). */
+.macro gone_over
+        .cfi_def_cfa sp, AREA_BYTES
+        .cfi_rel_offset d8, 0
+        .cfi_rel_offset d9, 8
+        .cfi_rel_offset d10, 16
+        .cfi_rel_offset d11, 24
+        .cfi_rel_offset d12, 32
+        .cfi_rel_offset d13, 40
+        .cfi_rel_offset d14, 48
+        .cfi_rel_offset d15, 56
+        .cfi_rel_offset x19, 64
+        .cfi_rel_offset x20, 72
+        .cfi_rel_offset x21, 80
+        .cfi_rel_offset x22, 88
+        .cfi_rel_offset x23, 96
+        .cfi_rel_offset x24, 104
+        .cfi_rel_offset x25, 112
+        .cfi_rel_offset x26, 120
+        .cfi_rel_offset x27, 128
+        .cfi_rel_offset x28, 136
+        .cfi_rel_offset x29, 144
+        .cfi_rel_offset x30, 152
+.endm
+
         .text
 
 /* All callee-saved registers to a new area below the stack pointer, then to the stack in x1, then
@@ -107,16 +135,17 @@ _\name:
 .macro leave_stack
         sub     sp, sp, AREA_BYTES
         .cfi_adjust_cfa_offset AREA_BYTES
-        save    x19, x20, 0
-        save    x21, x22, 16
-        save    x23, x24, 32
-        save    x25, x26, 48
-        save    x27, x28, 64
-        save    x29, x30, 80
-        save    d8,  d9,  96
-        save    d10, d11, 112
-        save    d12, d13, 128
-        save    d14, d15, 144
+        save    d8,  d9,  0
+        save    d10, d11, 16
+        save    d12, d13, 32
+        save    d14, d15, 48
+        save    x19, x20, 64
+        save    x21, x22, 80
+        save    x23, x24, 96
+        save    x25, x26, 112
+        save    x27, x28, 128
+        save    x29, x30, 144
+        str     x2, [sp, 160]
         mov     x9, sp
         mov     sp, x1
         stlr    x9, [x0]                /* after the registers */
@@ -124,32 +153,43 @@ _\name:
 
 /* And back, from the area at the stack pointer. */
 .macro load_all
-        load    x29, x30, 80
-        load    x19, x20, 0
-        load    x21, x22, 16
-        load    x23, x24, 32
-        load    x25, x26, 48
-        load    x27, x28, 64
-        load    d8,  d9,  96
-        load    d10, d11, 112
-        load    d12, d13, 128
-        load    d14, d15, 144
+        ldr     x2, [sp, 160]
+        ldr     w0, [x2]
+        load    x29, x30, 144
+        load    x19, x20, 64
+        load    x21, x22, 80
+        load    x23, x24, 96
+        load    x25, x26, 112
+        load    x27, x28, 128
+        load    d8,  d9,  0
+        load    d10, d11, 16
+        load    d12, d13, 32
+        load    d14, d15, 48
         add     sp, sp, AREA_BYTES
         .cfi_adjust_cfa_offset -AREA_BYTES
 .endm
 
-/* void weft__ctx_switch(void **save, void *load) */
+/* void weft__ctx_switch(void **save, void *load): the result is anything that can be read. */
 function weft__ctx_switch
+        mov     x2, x0
         leave_stack
         load_all
         ret
 end_function weft__ctx_switch
 
+/* int weft__ctx_wait(void **save, void *load, const int *result) */
+function weft__ctx_wait
+        leave_stack
+        load_all
+        ret
+end_function weft__ctx_wait
+
 /*
- * weft__ctx_start: where a new context begins: entry in x28, its argument in x27, sp 16-aligned.
- * There is no caller, which is what `undefined x30` tells the unwinder.  The first switch comes
- * to the second instruction: an unwinder looks for a return address one byte before it, and
- * that byte must belong to this function, too.  It comes by ret, which needs no landing pad.
+ * weft__ctx_start: where a new context begins: entry in x28, its argument in x27, what is to be
+ * called after it in x26, sp 16-aligned.  There is no caller, which is what `undefined x30` tells
+ * the unwinder.  The first switch comes to the second instruction: an unwinder looks for a return
+ * address one byte before it, and that byte must belong to this function, too.  It comes by ret,
+ * which needs no landing pad.
  *
  * What entry returns is the stack pointer of the context to go on with; nothing is saved here.
  */
@@ -161,49 +201,43 @@ LOCAL(start):
         mov     x0, x27
         blr     x28
         mov     sp, x0
-        /* From here on this is the last part of the other context's weft__ctx_switch(). */
-        .cfi_def_cfa sp, AREA_BYTES
-        .cfi_rel_offset x19, 0
-        .cfi_rel_offset x20, 8
-        .cfi_rel_offset x21, 16
-        .cfi_rel_offset x22, 24
-        .cfi_rel_offset x23, 32
-        .cfi_rel_offset x24, 40
-        .cfi_rel_offset x25, 48
-        .cfi_rel_offset x26, 56
-        .cfi_rel_offset x27, 64
-        .cfi_rel_offset x28, 72
-        .cfi_rel_offset x29, 80
-        .cfi_rel_offset x30, 88
-        .cfi_rel_offset d8, 96
-        .cfi_rel_offset d9, 104
-        .cfi_rel_offset d10, 112
-        .cfi_rel_offset d11, 120
-        .cfi_rel_offset d12, 128
-        .cfi_rel_offset d13, 136
-        .cfi_rel_offset d14, 144
-        .cfi_rel_offset d15, 152
+        gone_over
+LOCAL(over):
+        cbz     x26, LOCAL(load)
+        blr     x26
+LOCAL(load):
         load_all
         ret
 end_function weft__ctx_start
 
+/* void weft__ctx_end(void *load, void (*after)(void)): the caller's x26 goes with its stack. */
+function weft__ctx_end
+        mov     sp, x0
+        gone_over
+        mov     x26, x1
+        b       LOCAL(over)
+end_function weft__ctx_end
+
 /* void weft__ctx_enter(void **save, void *load): as weft__ctx_switch() to a new context. */
 function weft__ctx_enter
+        mov     x2, x0
         leave_stack
         load_all
         b       LOCAL(start)
 end_function weft__ctx_enter
 
 /*
- * void *weft__ctx_make(void *top, void *(*entry)(void *), void *arg)
+ * void *weft__ctx_make(void *top, void *(*entry)(void *), void *arg, void (*after)(void))
  *
  *   top & -16
  *     -8, -16       0, where a walk by hand finds no return address
- *    -24 .. -80     d15 .. d8, not written
- *         -88       x30 = .Lstart
- *         -96       x29 = 0, the end of a chain of frame pointers
- *   -104, -112      x28 = entry, x27 = arg
- *   -120 .. -176    x26 .. x19, not written
+ *         -32       a result that can be read
+ *         -40       x30 = .Lstart
+ *         -48       x29 = 0, the end of a chain of frame pointers
+ *    -56, -64       x28 = entry, x27 = arg
+ *         -72       x26 = after
+ *    -80 .. -128    x25 .. x19, not written
+ *   -136 .. -192    d15 .. d8, not written
  *
  * What is not written may be anything: entry does not read those registers before it writes them.
  */
@@ -212,8 +246,11 @@ function weft__ctx_make
         sub     x0, x0, 16 + AREA_BYTES
         adr     x9, LOCAL(start)
         stp     x2, x1, [x0, 8 * (WEFT__CTX_X29 - 2)]
+        str     x3, [x0, 8 * (WEFT__CTX_X29 - 3)]
         stp     xzr, x9, [x0, 8 * WEFT__CTX_X29]
         stp     xzr, xzr, [x0, AREA_BYTES]
+        add     x9, x0, AREA_BYTES
+        str     x9, [x0, 8 * WEFT__CTX_RESULT]
         ret
 end_function weft__ctx_make
 

@@ -5,15 +5,17 @@
  *
  * The contract with C is src/arch/context.h.
  *
- * Save area, in bytes from the stack pointer that weft__ctx_switch() stores:
+ * Save area, in bytes from the stack pointer that weft__ctx_wait() stores:
  *
- *     0  r15     8  r14     16  r13     24  r12     32  rbx     40  rbp
- *    48  the pc, pushed by the caller's call instruction
- *    56  the caller's stack pointer after the return = the CFA of every instruction below
+ *     0  where the result is
+ *     8  r15    16  r14     24  r13     32  r12     40  rbx     48  rbp
+ *    56  the pc, pushed by the caller's call instruction
+ *    64  the caller's stack pointer after the return = the CFA of every instruction below
  *
- * Registers of weft__ctx_switch():
- *   in         rdi = where to store the stack pointer, rsi = the stack pointer to take
- *   out        nothing
+ * Registers of weft__ctx_wait():
+ *   in         rdi = where to store the stack pointer, rsi = the stack pointer to take, rdx = where
+ *              the result will be
+ *   out        eax = the result
  *   kept       rbx, rbp, rsp, r12..r15, each context its own
  *   clobbered  the C caller counts all caller-saved registers as lost, as it does for any call
  *
@@ -25,8 +27,8 @@
  *   The red zone: a leaf that uses it makes no call, hence no switch.
  *   fs, gs, pkru, signal mask: the thread's.
  *
- * Alignment: rsp % 16 == 8 at the entry of each function, as after any call; the save area itself
- * need not be aligned, since only words go there.
+ * Alignment: rsp % 16 == 8 at the entry of each function, as after any call, and 0 at the save
+ * area: so from there a function may be called.
  *
  * The way back is a ret.  The processor predicts that a ret goes to the last call that it has not
  * seen returned from.  Coroutines that park do so at the same places in Weft, so the prediction
@@ -34,6 +36,10 @@
  * jump instead leaves one call too many behind, after which each of those returns is predicted
  * wrongly.  For the same reason a new context is entered by a jump (nothing was called) and its
  * entry returns at its end: what it was entered from then finds its own calls on top.
+ *
+ * It fails for two coroutines that were left at two places, as two who talk to each other are if
+ * they return to their own code from here: then the way back is a jump, which is predicted by what
+ * came before, and not by a call of the other one's.
  *
  * CFI: exact at each instruction, so that gdb, profilers and backtrace() walk out from anywhere.
  * `movq %rsi, %rsp` needs no directive: both stacks have the same layout, so the same rules that
@@ -44,8 +50,9 @@
  */
 #include "../src/arch/context.h"
 
-#if WEFT__CTX_R15 != 0 || WEFT__CTX_R14 != 1 || WEFT__CTX_R13 != 2 || WEFT__CTX_R12 != 3 ||      \
-    WEFT__CTX_RBX != 4 || WEFT__CTX_RBP != 5 || WEFT__CTX_PC != 6 || WEFT__CTX_WORDS != 7
+#if WEFT__CTX_RESULT != 0 || WEFT__CTX_R15 != 1 || WEFT__CTX_R14 != 2 || WEFT__CTX_R13 != 3 ||   \
+    WEFT__CTX_R12 != 4 || WEFT__CTX_RBX != 5 || WEFT__CTX_RBP != 6 || WEFT__CTX_PC != 7 ||       \
+    WEFT__CTX_WORDS != 8
 #error "the order of the pushes below is not the one that context.h promises"
 #endif
 
@@ -108,6 +115,8 @@ _\name:
         save    r13
         save    r14
         save    r15
+        pushq   %rdx
+        .cfi_adjust_cfa_offset 8
         movq    %rsp, %rax
         movq    %rsi, %rsp
         movq    %rax, (%rdi)            /* stores stay in order: a release */
@@ -115,6 +124,9 @@ _\name:
 
 /* And back, from the stack pointer on. */
 .macro load_all
+        popq    %rdx
+        .cfi_adjust_cfa_offset -8
+        movl    (%rdx), %eax
         load    r15
         load    r14
         load    r13
@@ -123,20 +135,50 @@ _\name:
         load    rbp
 .endm
 
+/* What an unwinder finds where the stack pointer is that of a context which is to go on: from here
+ * on this is the last part of its weft__ctx_switch(). */
+.macro gone_over
+        .cfi_def_cfa rsp, 8 * WEFT__CTX_WORDS
+        .cfi_offset rip, -8
+        .cfi_offset rbp, -16
+        .cfi_offset rbx, -24
+        .cfi_offset r12, -32
+        .cfi_offset r13, -40
+        .cfi_offset r14, -48
+        .cfi_offset r15, -56
+.endm
+
         .text
 
-/* void weft__ctx_switch(void **save, void *load) */
-function weft__ctx_switch
+/* From one to the other, both of which have run before. */
+.macro switch_over
+        movq    (%rsp), %rcx            /* where the one that is left will go on */
         leave_stack
         load_all
+        cmpq    (%rsp), %rcx
+        jne     1f
         ret
+1:      addq    $8, %rsp
+        .cfi_adjust_cfa_offset -8
+        notrack jmp *-8(%rsp)           /* in the red zone, which no signal frame touches */
+.endm
+
+/* void weft__ctx_switch(void **save, void *load): the result is anything that can be read. */
+function weft__ctx_switch
+        movq    %rdi, %rdx
+        switch_over
 end_function weft__ctx_switch
 
+/* int weft__ctx_wait(void **save, void *load, const int *result) */
+function weft__ctx_wait
+        switch_over
+end_function weft__ctx_wait
+
 /*
- * weft__ctx_start: where a new context begins: entry in rbx, its argument in r12, rsp 16-aligned.
- * There is no caller, which is what `undefined rip` tells the unwinder.  The first switch comes
- * to the second instruction: an unwinder looks for a return address one byte before it, and
- * that byte must belong to this function, too.
+ * weft__ctx_start: where a new context begins: entry in rbx, its argument in r12, what is to be
+ * called after it in r13, rsp 16-aligned.  There is no caller, which is what `undefined rip` tells
+ * the unwinder.  The first switch comes to the second instruction: an unwinder looks for a return
+ * address one byte before it, and that byte must belong to this function, too.
  *
  * What entry returns is the stack pointer of the context to go on with; nothing is saved here.
  */
@@ -148,21 +190,27 @@ LOCAL(start):
         movq    %r12, %rdi
         call    *%rbx
         movq    %rax, %rsp
-        /* From here on this is the last part of the other context's weft__ctx_switch(). */
-        .cfi_def_cfa rsp, 8 * WEFT__CTX_WORDS
-        .cfi_offset rip, -8
-        .cfi_offset rbp, -16
-        .cfi_offset rbx, -24
-        .cfi_offset r12, -32
-        .cfi_offset r13, -40
-        .cfi_offset r14, -48
-        .cfi_offset r15, -56
+        gone_over
+LOCAL(over):
+        testq   %r13, %r13
+        je      LOCAL(load)
+        call    *%r13
+LOCAL(load):
         load_all
         ret
 end_function weft__ctx_start
 
+/* void weft__ctx_end(void *load, void (*after)(void)): the caller's r13 goes with its stack. */
+function weft__ctx_end
+        movq    %rdi, %rsp
+        gone_over
+        movq    %rsi, %r13
+        jmp     LOCAL(over)
+end_function weft__ctx_end
+
 /* void weft__ctx_enter(void **save, void *load): as weft__ctx_switch() to a new context. */
 function weft__ctx_enter
+        movq    %rdi, %rdx
         leave_stack
         load_all
         addq    $8, %rsp                /* over the pc, which is .Lstart */
@@ -171,28 +219,30 @@ function weft__ctx_enter
 end_function weft__ctx_enter
 
 /*
- * void *weft__ctx_make(void *top, void *(*entry)(void *), void *arg)
+ * void *weft__ctx_make(void *top, void *(*entry)(void *), void *arg, void (*after)(void))
  *
  *   top & -16
  *     -8, -16  0, where a walk by hand finds no return address
  *         -24  pc = .Lstart
  *         -32  rbp = 0, the end of a chain of frame pointers
- *   -40 .. -72  rbx = entry, r12 = arg, r13 = r14 = r15 = 0
+ *   -40 .. -72  rbx = entry, r12 = arg, r13 = after, r14 = r15 = 0
+ *         -80  a result that can be read
  */
 function weft__ctx_make
         andq    $-16, %rdi
         leaq    -16 - 8 * WEFT__CTX_WORDS(%rdi), %rax
         leaq    LOCAL(start)(%rip), %r8
-        xorl    %ecx, %ecx
-        movq    %rcx, -8(%rdi)
-        movq    %rcx, -16(%rdi)
+        xorl    %r9d, %r9d
+        movq    %r9,  -8(%rdi)
+        movq    %r9,  -16(%rdi)
         movq    %r8,  8 * WEFT__CTX_PC(%rax)
-        movq    %rcx, 8 * WEFT__CTX_RBP(%rax)
+        movq    %r9,  8 * WEFT__CTX_RBP(%rax)
         movq    %rsi, 8 * WEFT__CTX_RBX(%rax)
         movq    %rdx, 8 * WEFT__CTX_R12(%rax)
         movq    %rcx, 8 * WEFT__CTX_R13(%rax)
-        movq    %rcx, 8 * WEFT__CTX_R14(%rax)
-        movq    %rcx, 8 * WEFT__CTX_R15(%rax)
+        movq    %r9,  8 * WEFT__CTX_R14(%rax)
+        movq    %r9,  8 * WEFT__CTX_R15(%rax)
+        movq    %rax, 8 * WEFT__CTX_RESULT(%rax)
         ret
 end_function weft__ctx_make
 

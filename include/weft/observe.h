@@ -30,7 +30,7 @@ struct weft_stats {
     size_t size;               /* sizeof(struct weft_stats), set by the caller */
     uint64_t live;             /* coroutines that have not ended */
     uint64_t spawned;          /* coroutines started so far */
-    uint64_t switches;         /* times a coroutine was switched to */
+    uint64_t switches;         /* times a coroutine was left: it parked, yielded or ended */
     uint64_t parks;            /* times a coroutine waited */
     uint64_t steals;           /* coroutines taken from another processor */
     uint64_t sleeps;           /* times a thread went to sleep for lack of work */

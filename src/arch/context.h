@@ -25,14 +25,23 @@ void weft__ctx_switch(void **save, void *load);
  * does; this one spares the processor a wrong guess. */
 void weft__ctx_enter(void **save, void *load);
 
+/* The same, as the last act of a function: what it returns is *result, read when somebody has
+ * switched back.  (The other calls read *save then, for something.) */
+int weft__ctx_wait(void **save, void *load, const int *result);
+
 /*
  * Build the first frame on a fresh stack that ends (exclusively) at `top`: a switch to the pointer
  * returned enters entry(arg) with the stack aligned as the ABI wants it and with no caller, so
  * that unwinders stop there.  Touches at most 128 bytes below `top`.
  *
  * When `entry` returns, its context is over: it returns the pointer of the context to go on with.
+ * There, below what is saved, after() is called first: the stack that was left is nobody's.  NULL:
+ * nothing is called.
  */
-void *weft__ctx_make(void *top, void *(*entry)(void *), void *arg);
+void *weft__ctx_make(void *top, void *(*entry)(void *), void *arg, void (*after)(void));
+
+/* The end of a context, from any depth, in the same way. */
+_Noreturn void weft__ctx_end(void *load, void (*after)(void));
 
 /* The floating-point control words: MXCSR and the x87 control word, or FPCR. */
 struct weft__fp_control {
@@ -58,20 +67,22 @@ struct weft__frame {
 
 #if defined(__x86_64__)
 /* What weft__ctx_switch() leaves at the saved stack pointer, in words from there. */
-#define WEFT__CTX_R15 0
-#define WEFT__CTX_R14 1
-#define WEFT__CTX_R13 2
-#define WEFT__CTX_R12 3
-#define WEFT__CTX_RBX 4
-#define WEFT__CTX_RBP 5
-#define WEFT__CTX_PC 6
-#define WEFT__CTX_WORDS 7
+#define WEFT__CTX_RESULT 0
+#define WEFT__CTX_R15 1
+#define WEFT__CTX_R14 2
+#define WEFT__CTX_R13 3
+#define WEFT__CTX_R12 4
+#define WEFT__CTX_RBX 5
+#define WEFT__CTX_RBP 6
+#define WEFT__CTX_PC 7
+#define WEFT__CTX_WORDS 8
 #elif defined(__aarch64__)
-#define WEFT__CTX_X19 0 /* x19 .. x28 */
-#define WEFT__CTX_X29 10
-#define WEFT__CTX_PC 11 /* x30 */
-#define WEFT__CTX_D8 12 /* d8 .. d15 */
-#define WEFT__CTX_WORDS 20
+#define WEFT__CTX_D8 0  /* d8 .. d15 */
+#define WEFT__CTX_X19 8 /* x19 .. x28 */
+#define WEFT__CTX_X29 18
+#define WEFT__CTX_PC 19 /* x30 */
+#define WEFT__CTX_RESULT 20
+#define WEFT__CTX_WORDS 22
 #else
 #error "Weft: no context switch for this architecture; see asm/ for what one must provide"
 #endif

@@ -28,6 +28,11 @@ void __tsan_destroy_fiber(void *fiber);
 void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 #endif
 
+/* They keep books about each stack, and close them at each switch. */
+#if defined(WEFT__ASAN) || defined(WEFT__TSAN)
+#define WEFT__KEEPS_BOOKS 1
+#endif
+
 /* A context that can be switched to: a coroutine's or an M's own. */
 struct weft__ctx {
     _Atomic(void *) sp; /* while it does not run (context.h); of a coroutine that runs, NULL */

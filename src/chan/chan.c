@@ -179,10 +179,7 @@ static WEFT__ALWAYS_INLINE int wait_ours(const struct weft__ours *o, struct weft
     if (WEFT__UNLIKELY(!weft__ours_is_free(o))) {
         return wait_scoped(*o, ch, q, reason, value, caller);
     }
-    struct weft__waiter waiter;
-    waiter.value = value;
-    weft__ours_wait(o, &ch->lock, q, &waiter, reason, ch, caller);
-    return waiter.rc;
+    return weft__ours_wait(o, &ch->lock, q, value, reason, ch, caller);
 }
 
 /* In a channel that is ours, and locked. */
@@ -199,10 +196,7 @@ static WEFT__ALWAYS_INLINE int send_ours(const struct weft__ours *o, struct weft
     if (WEFT__UNLIKELY(rc != 0)) {
         return rc == -EAGAIN ? send_any(ch, value, caller) : rc;
     }
-    if (wake != NULL) {
-        weft__ours_wake(o, wake);
-    }
-    return 0;
+    return wake != NULL ? weft__ours_wake_last(o, wake) : 0;
 }
 
 static WEFT__ALWAYS_INLINE int recv_ours(const struct weft__ours *o, struct weft_chan *ch,
@@ -214,10 +208,7 @@ static WEFT__ALWAYS_INLINE int recv_ours(const struct weft__ours *o, struct weft
         return wait_ours(o, ch, &ch->receivers, WAIT_CHAN_RECV, value, caller);
     }
     weft__ours_unlock(o, &ch->lock);
-    if (wake != NULL) {
-        weft__ours_wake(o, wake);
-    }
-    return rc;
+    return wake != NULL ? weft__ours_wake_last(o, wake) : rc;
 }
 
 /* Kept apart from the short form, which is as fast as it is because it makes no calls. */
@@ -316,6 +307,7 @@ int weft_chan_close(struct weft_chan *ch)
     weft__lock(&ch->lock);
     bool was_closed = ch->is_closed;
     ch->is_closed = true;
+    ch->word_bytes = 0;
     end_all(&ch->receivers);
     end_all(&ch->senders);
     weft__unlock(&ch->lock);

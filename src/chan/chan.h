@@ -24,7 +24,7 @@ struct weft_chan {
     struct weft__lock lock; /* RANK_CHAN; protects all below but elem_bytes, capacity, rt, refs */
     bool is_closed;
     bool is_shared;
-    bool is_of_words; /* values are 4 or 8 bytes long */
+    uint8_t word_bytes; /* of a value, if it is 4 or 8, until the close; else 0 */
     uint32_t elem_bytes;
     size_t capacity; /* as asked for */
     size_t slots;    /* of the buffer: capacity, or for an unbounded channel what it grew to */

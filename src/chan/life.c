@@ -35,7 +35,7 @@ static struct weft_chan *make(size_t elem_bytes, size_t capacity, struct weft_ru
     weft__waitq_init(&ch->receivers, &ch->lock);
     weft__waitq_init(&ch->senders, &ch->lock);
     ch->elem_bytes = (uint32_t)elem_bytes;
-    ch->is_of_words = elem_bytes == 8 || elem_bytes == 4;
+    ch->word_bytes = elem_bytes == 8 || elem_bytes == 4 ? (uint8_t)elem_bytes : 0;
     ch->capacity = capacity;
     ch->slots = slots;
     ch->rt = rt;

@@ -10,8 +10,8 @@
 
 /*
  * A transfer is compiled twice.  The short form knows that values are 4 or 8 bytes long, which is
- * what most channels carry, and that nobody else can end the wait of whom it meets: so it makes no
- * call, and need not keep anything over one.
+ * what most channels carry, that the channel is open, and that nobody else can end the wait of whom
+ * it meets: so it makes no call, and need not keep anything over one.
  */
 enum weft__chan_form {
     CHAN_FORM_ANY,
@@ -21,18 +21,18 @@ enum weft__chan_form {
 /* May a value be handed to, or taken from, whoever waits in q by the short form? */
 static inline bool weft__chan_is_short(const struct weft_chan *ch, const struct weft__waitq *q)
 {
-    return ch->is_of_words && weft__waitq_is_plain(q);
+    return ch->word_bytes != 0 && weft__waitq_is_plain(q);
 }
 
-static WEFT__ALWAYS_INLINE void weft__chan_copy(void *to, const void *from, size_t bytes,
-                                                enum weft__chan_form form)
+static WEFT__ALWAYS_INLINE void weft__chan_copy(const struct weft_chan *ch, void *to,
+                                                const void *from, enum weft__chan_form form)
 {
-    if (bytes == 8) {
+    if (ch->word_bytes == 8) {
         memcpy(to, from, 8);
-    } else if (form == CHAN_FORM_SHORT || bytes == 4) {
+    } else if (form == CHAN_FORM_SHORT || ch->word_bytes == 4) {
         memcpy(to, from, 4);
-    } else if (bytes != 0) {
-        memcpy(to, from, bytes);
+    } else if (ch->elem_bytes != 0) {
+        memcpy(to, from, ch->elem_bytes);
     }
 }
 
@@ -77,20 +77,20 @@ static inline bool weft__chan_can_send(const struct weft_chan *ch)
 static WEFT__ALWAYS_INLINE int weft__chan_put(struct weft_chan *ch, const void *value,
                                               enum weft__chan_form form, struct weft__wait **wake)
 {
-    if (WEFT__UNLIKELY(ch->is_closed)) {
+    if (form != CHAN_FORM_SHORT && WEFT__UNLIKELY(ch->is_closed)) {
         return -EPIPE;
     }
     struct weft__waiter *r = weft__chan_claim(&ch->receivers, form);
     if (r != NULL) {
         if (r->value != NULL) {
-            weft__chan_copy(r->value, value, ch->elem_bytes, form);
+            weft__chan_copy(ch, r->value, value, form);
         }
         r->rc = 0;
         *wake = r->wait;
         return 0;
     }
     if (ch->count < ch->slots) {
-        weft__chan_copy(weft__chan_slot(ch, ch->count), value, ch->elem_bytes, form);
+        weft__chan_copy(ch, weft__chan_slot(ch, ch->count), value, form);
         ch->count++;
         return 0;
     }
@@ -104,20 +104,20 @@ static WEFT__ALWAYS_INLINE int weft__chan_take(struct weft_chan *ch, void *value
     struct weft__waiter *s = NULL;
     if (ch->count > 0) {
         if (value != NULL) {
-            weft__chan_copy(value, weft__chan_slot(ch, 0), ch->elem_bytes, form);
+            weft__chan_copy(ch, value, weft__chan_slot(ch, 0), form);
         }
         ch->head = ch->head + 1 == ch->slots ? 0 : ch->head + 1;
         ch->count--;
         if ((s = weft__chan_claim(&ch->senders, form)) != NULL) {
-            weft__chan_copy(weft__chan_slot(ch, ch->count), s->value, ch->elem_bytes, form);
+            weft__chan_copy(ch, weft__chan_slot(ch, ch->count), s->value, form);
             ch->count++;
         }
     } else if ((s = weft__chan_claim(&ch->senders, form)) != NULL) {
         if (value != NULL) {
-            weft__chan_copy(value, s->value, ch->elem_bytes, form);
+            weft__chan_copy(ch, value, s->value, form);
         }
     } else {
-        return ch->is_closed ? -EPIPE : -EAGAIN;
+        return form != CHAN_FORM_SHORT && ch->is_closed ? -EPIPE : -EAGAIN;
     }
     if (s != NULL) {
         s->rc = 0;

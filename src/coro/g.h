@@ -123,6 +123,7 @@ struct weft_runtime;
 struct weft__scope_frame;
 struct weft__held;
 struct weft__wait;
+struct weft__own_wait;
 struct weft__end;
 struct weft_co;
 
@@ -143,10 +144,12 @@ struct weft__g {
     };
     struct weft_runtime *rt;         /* whose it is, for ever: slabs belong to one runtime */
     union {
-        void (*plain)(void *);
-        int (*with_result)(void *);
-        int exit_result; /* after weft_exit() */
-    } entry;
+        union {
+            void (*plain)(void *);
+            int (*with_result)(void *);
+        } entry;                    /* until it begins */
+        struct weft__own_wait *own; /* from then on: what it mostly waits with (sched/wait.h) */
+    };
     union {
         void *arg;               /* until it begins */
         struct weft__held *held; /* from then on: the locks that it holds */

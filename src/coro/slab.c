@@ -6,8 +6,6 @@
 
 #include "../base/sys.h"
 
-/* A P keeps so many free descriptors; half of them go when it has more. */
-#define CACHE_MAX (2 * WEFT__G_BATCH)
 #define NAMES_PER_BLOCK 64
 
 struct weft__name_block {
@@ -121,8 +119,7 @@ struct weft__g *weft__g_get(struct weft__slabs *s, struct weft__g_cache *cache)
     }
 }
 
-/* The batch that was put there last, of a cache that has more. */
-static WEFT__COLD void spill(struct weft__slabs *s, struct weft__g_cache *cache)
+WEFT__COLD void weft__g_spill(struct weft__slabs *s, struct weft__g_cache *cache)
 {
     struct weft__g *head = cache->first;
     struct weft__g *last = head;
@@ -136,15 +133,6 @@ static WEFT__COLD void spill(struct weft__slabs *s, struct weft__g_cache *cache)
     head->next_batch = s->batches;
     s->batches = head;
     weft__unlock(&s->lock);
-}
-
-void weft__g_put(struct weft__slabs *s, struct weft__g_cache *cache, struct weft__g *g)
-{
-    g->next = cache->first;
-    cache->first = g;
-    if (WEFT__UNLIKELY(++cache->count > CACHE_MAX)) {
-        spill(s, cache);
-    }
 }
 
 void weft__g_cache_flush(struct weft__slabs *s, struct weft__g_cache *cache)

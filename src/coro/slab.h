@@ -14,6 +14,7 @@
 
 #define WEFT__SLAB_COUNT 512 /* descriptors a slab: 64 KiB */
 #define WEFT__G_BATCH 128    /* as many a P gives and takes at once, if it has or needs them */
+#define WEFT__G_CACHE_MAX (2 * WEFT__G_BATCH) /* and so many it keeps */
 
 struct weft__slab {
     struct weft__slab *next;
@@ -48,7 +49,19 @@ void weft__slabs_free(struct weft__slabs *s);
 
 /* A descriptor: FREE, no stack, no name, no handle; NULL for lack of memory. */
 struct weft__g *weft__g_get(struct weft__slabs *s, struct weft__g_cache *cache);
-void weft__g_put(struct weft__slabs *s, struct weft__g_cache *cache, struct weft__g *g);
+
+/* The batch that was put there last goes to all, from a cache that has more. */
+void weft__g_spill(struct weft__slabs *s, struct weft__g_cache *cache);
+
+static inline void weft__g_put(struct weft__slabs *s, struct weft__g_cache *cache,
+                               struct weft__g *g)
+{
+    g->next = cache->first;
+    cache->first = g;
+    if (WEFT__UNLIKELY(++cache->count > WEFT__G_CACHE_MAX)) {
+        weft__g_spill(s, cache);
+    }
+}
 
 /* For plain threads, which have no cache: both take the lock. */
 struct weft__g *weft__g_get_shared(struct weft__slabs *s);

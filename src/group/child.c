@@ -56,7 +56,7 @@ static void end(struct weft__child *c, int result)
 static void leave_by_exit(void *child)
 {
     struct weft__g *self = weft__park_self("");
-    int result = self->entry.exit_result;
+    int result = self->own->exit_result;
     weft__ends_run(self, false); /* the locals are left */
     end(child, result);
 }

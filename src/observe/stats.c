@@ -41,7 +41,7 @@ int weft_runtime_stats(const struct weft_runtime *rt, struct weft_stats *stats)
         .live = weft__live_count(rt),
         .spawned =
             SUM(rt, spawned) + atomic_load_explicit(&rt->foreign_spawned, memory_order_relaxed),
-        .switches = SUM(rt, switches),
+        .switches = SUM(rt, parks) + SUM(rt, yields) + SUM(rt, ended),
         .parks = SUM(rt, parks),
         .steals = SUM(rt, steals),
         .sleeps = SUM(rt, sleeps),

@@ -33,17 +33,22 @@ static WEFT__ALWAYS_INLINE void weft__ours_link(const struct weft__ours *o, stru
 
 /*
  * Wait in q, which is protected by l, until somebody claims the waiter, takes it out and wakes it:
- * nobody else can end this wait, of one who is free.  Gives the lock back.
+ * nobody else can end this wait, of one who is free.  Gives the lock back, returns the rc of the
+ * waiter.
  */
-static WEFT__ALWAYS_INLINE void weft__ours_wait(const struct weft__ours *o, struct weft__lock *l,
-                                                struct weft__waitq *q, struct weft__waiter *waiter,
-                                                enum weft__wait_reason reason, const void *object,
-                                                const void *caller)
+static WEFT__ALWAYS_INLINE int weft__ours_wait(const struct weft__ours *o, struct weft__lock *l,
+                                               struct weft__waitq *q, void *value,
+                                               enum weft__wait_reason reason, const void *object,
+                                               const void *caller)
 {
-    struct weft__wait w;
-    weft__ours_link(o, q, waiter, &w, reason, object, caller);
+    struct weft__g *g = o->m->cur;
+    struct weft__own_wait *own = g->own;
+    weft__park_publish(&own->wait, g, reason, object, caller);
+    own->waiter.value = value;
+    own->waiter.queue = q;
+    weft__waitq_append(q, &own->waiter);
     weft__lock_note(l, false);
-    weft__switch_park_inside(o->m, w.g, o->gate);
+    return weft__switch_wait_inside(o->m, g, o->gate);
 }
 
 /* The same of one under scopes without a deadline: 0, or the -ECANCELED of one that was cancelled;

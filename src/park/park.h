@@ -62,6 +62,7 @@ static inline void weft__park_init(struct weft__wait *w)
     atomic_init(&w->claimed, 0);
     w->is_contested = false;
     w->is_bounded = false;
+    w->value = 0;
     w->timer_won = false;
     w->timer_p = NULL;
     w->deadline_ns = INT64_MAX;

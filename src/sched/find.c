@@ -173,10 +173,10 @@ static struct weft__g *look_around(struct weft__p *p)
 /* Does the P not switch for a while? */
 static bool is_stuck(const struct weft__p *victim)
 {
-    uint64_t switches = atomic_load_explicit(&victim->counts.switches, memory_order_relaxed);
+    uint64_t turns = weft__p_turns(victim);
     for (int i = 0; i < STUCK_PAUSES; i++) {
         weft__cpu_relax();
-        if (atomic_load_explicit(&victim->counts.switches, memory_order_relaxed) != switches) {
+        if (weft__p_turns(victim) != turns) {
             return false;
         }
     }

@@ -17,33 +17,61 @@ static struct weft_co *take_oldest(struct weft__handle_cache *c)
     return co;
 }
 
+static struct weft_co *set_up(struct weft_co *co)
+{
+    atomic_init(&co->state, 0);
+    co->was_abandoned = false;
+    co->ends_runtime = false;
+    co->g = NULL;
+    weft__lock_init_biased(&co->lock, RANK_CHAN);
+    weft__waitq_init(&co->waiters, &co->lock);
+    weft__scope_init(&co->scope, NULL, INT64_MAX, SCOPE_BASE);
+    return co;
+}
+
+/* Is one that has rested as it was set up, but for the state and whose scope it is?  Mostly only
+ * the coroutine and who joined it, both on one P, had to do with it.  Nobody waits in it, and g is
+ * NULL. */
+static inline bool is_as_set_up(const struct weft_co *co, struct weft__gate *gate)
+{
+    /* relaxed [LOCK-BIAS]: the handle is ours alone. */
+    return atomic_load_explicit(&co->lock.gate, memory_order_relaxed) == gate &&
+           weft__gate_is_worth_it(gate) && !co->was_abandoned && !co->ends_runtime &&
+           weft__scope_is_as_set_up(&co->scope);
+}
+
 struct weft_co *weft__handle_make(struct weft__p *p)
 {
-    struct weft_co *co;
-    if (p != NULL && p->handles.count > REST_COUNT) {
-        co = take_oldest(&p->handles);
-    } else {
-        co = weft__alloc(sizeof *co);
+    if (p == NULL || p->handles.count <= REST_COUNT) {
+        struct weft_co *co = weft__alloc(sizeof *co);
+        return co != NULL ? set_up(co) : NULL;
     }
-    if (co != NULL) {
-        atomic_init(&co->state, 0);
-        co->was_abandoned = false;
-        co->ends_runtime = false;
-        co->g = NULL;
-        weft__lock_init_biased(&co->lock, RANK_CHAN);
-        weft__waitq_init(&co->waiters, &co->lock);
-        weft__scope_init(&co->scope, NULL, INT64_MAX, SCOPE_BASE);
+    struct weft_co *co = take_oldest(&p->handles);
+    if (WEFT__UNLIKELY(!is_as_set_up(co, p->gate))) {
+        return set_up(co);
     }
+    atomic_init(&co->state, 0);
+    co->scope.g = NULL; /* it has not begun */
     return co;
+}
+
+static inline bool is_full(const struct weft__handle_cache *c)
+{
+    return c->count == WEFT__HANDLES_MAX;
+}
+
+static inline void add(struct weft__handle_cache *c, struct weft_co *co)
+{
+    c->ring[(c->first + c->count) % WEFT__HANDLES_MAX] = co;
+    c->count++;
 }
 
 static void put(struct weft__handle_cache *c, struct weft_co *co)
 {
-    if (c->count == WEFT__HANDLES_MAX) {
+    if (is_full(c)) {
         weft__free(take_oldest(c));
     }
-    c->ring[(c->first + c->count) % WEFT__HANDLES_MAX] = co;
-    c->count++;
+    add(c, co);
 }
 
 /* On a plain thread, released handles rest here. */
@@ -109,6 +137,7 @@ static uint32_t end_waits(struct weft_co *co)
     while ((w = weft__waitq_claim_first(&co->waiters)) != NULL) {
         if (w->value != NULL) {
             *(int *)w->value = co->result;
+            w->rc = 0;
             released = CO_RELEASED;
         }
         weft__wait_wake(w->wait);
@@ -142,7 +171,9 @@ void weft__handle_finish(struct weft_co *co, int result)
         return;
     }
     struct weft__waiter *w = co->waiters.first;
-    if (w == NULL || w->value == NULL || !weft__wait_claim(w->wait, w->index)) {
+    struct weft__handle_cache *cache = &o.m->p->handles;
+    if (w == NULL || w->value == NULL || WEFT__UNLIKELY(is_full(cache)) ||
+        !weft__wait_claim(w->wait, w->index)) {
         weft__ours_unlock(&o, &co->lock);
         finish_any(co, result);
         return;
@@ -150,11 +181,12 @@ void weft__handle_finish(struct weft_co *co, int result)
     /* Mostly there is one who joins, and nobody else has anything to do with it any more. */
     weft__waitq_take(&co->waiters, w);
     *(int *)w->value = result;
+    w->rc = 0;
     co->g = NULL;
     (void)set_bit(co, CO_DONE | CO_RELEASED);
     weft__ours_unlock(&o, &co->lock);
-    put(&o.m->p->handles, co);
-    weft__ours_wake(&o, w->wait);
+    add(cache, co);
+    (void)weft__ours_wake_last(&o, w->wait);
 }
 
 void weft__handle_abandon(struct weft_co *co, int result)

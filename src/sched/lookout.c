@@ -88,8 +88,7 @@ static void call_upon(struct weft__p *p)
 static bool look_at(struct weft__p *p, int64_t now_ns)
 {
     struct weft__p_look *look = &p->look;
-    uint64_t turns = atomic_load_explicit(&p->counts.switches, memory_order_relaxed) +
-                     atomic_load_explicit(&p->counts.sleeps, memory_order_relaxed);
+    uint64_t turns = weft__p_turns(p);
     bool is_busy = !weft__idle_is_set(p);
     struct weft__g *g = is_busy && turns == look->turns ? running_on(p) : NULL;
     if (g == NULL) {

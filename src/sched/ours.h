@@ -47,4 +47,14 @@ static WEFT__ALWAYS_INLINE void weft__ours_wake(const struct weft__ours *o, stru
     weft__queue_ready_here(o->m->p, w->g);
 }
 
+/* The same as the last act of a call that returns 0: what takes a call here is the last one, too,
+ * so that nothing has to be kept over it. */
+static WEFT__ALWAYS_INLINE int weft__ours_wake_last(const struct weft__ours *o,
+                                                    const struct weft__wait *w)
+{
+    struct weft__g *g = w->g;
+    struct weft__p *p = o->m->p;
+    return WEFT__LIKELY(weft__queue_ready_short(p, g)) ? 0 : weft__queue_woken_last(p, g);
+}
+
 #endif

@@ -65,35 +65,20 @@ WEFT__COLD struct weft__g *weft__queue_take_bound(struct weft__p *p)
     return g;
 }
 
-/* In the gate, and with something in run-next that has used up its turns at the front: it goes
- * behind all others. */
-static struct weft__g *pick_fairly(struct weft__p *p, struct weft__g *next)
-{
-    struct weft__g *g = weft__runq_pop(&p->woken);
-    p->run_next_streak = 0;
-    atomic_store_explicit(&p->run_next, NULL, memory_order_relaxed);
-    if (g == NULL) {
-        return next;
-    }
-    (void)weft__runq_push(&p->woken, next); /* there is room: one was taken out */
-    return g;
-}
-
 /* In the gate. */
 static struct weft__g *pick(struct weft__p *p)
 {
+    struct weft__g *g = weft__queue_pick_inside(p);
     struct weft__g *next = atomic_load_explicit(&p->run_next, memory_order_relaxed);
-    if (next != NULL && p->run_next_streak < WEFT__RUN_NEXT_MAX) {
-        p->run_next_streak++;
-        atomic_store_explicit(&p->run_next, NULL, memory_order_relaxed);
-        return next;
+    if (g != NULL || next == NULL) {
+        return g;
     }
-    if (next != NULL) {
-        return pick_fairly(p, next);
-    }
+    /* It has used up its turns at the front: it goes behind all others. */
+    g = weft__runq_pop(&p->woken);
     p->run_next_streak = 0;
-    struct weft__g *g = weft__runq_pop(&p->woken);
-    return g != NULL ? g : weft__deque_pop(&p->unstarted);
+    atomic_store_explicit(&p->run_next, NULL, memory_order_relaxed);
+    (void)weft__runq_push(&p->woken, next); /* there is room: one was taken out */
+    return g;
 }
 
 struct weft__g *weft__queue_pick(struct weft__p *p)

@@ -125,16 +125,45 @@ static WEFT__ALWAYS_INLINE void weft__queue_woken_here(struct weft__p *p, struct
     weft__queue_woken(g, true);
 }
 
-/* Make a parked coroutine runnable, as weft__g_ready() does, and next; g is of the runtime of p,
- * which is the caller's P. */
-static WEFT__ALWAYS_INLINE void weft__queue_ready_here(struct weft__p *p, struct weft__g *g)
+/* The same where it is all but certain: false if it was not, and nothing was done. */
+static WEFT__ALWAYS_INLINE bool weft__queue_woken_short(struct weft__p *p, struct weft__g *g)
+{
+    if (WEFT__UNLIKELY(!weft__queue_is_here(g)) ||
+        atomic_load_explicit(&p->run_next, memory_order_relaxed) != NULL ||
+        WEFT__UNLIKELY(weft__queue_may_hint(p))) {
+        return false;
+    }
+    p->hint_tick = p->tick;
+    /* release [RUN-NEXT] */
+    atomic_store_explicit(&p->run_next, g, memory_order_release);
+    return true;
+}
+
+static WEFT__ALWAYS_INLINE void weft__queue_note_ready(struct weft__g *g)
 {
     if (WEFT__UNLIKELY(atomic_load_explicit(&g->state, memory_order_relaxed) != G_PARKED)) {
         weft__g_did_not_wait();
     }
     weft__perturb();
     atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_relaxed);
+}
+
+/* ready.c: weft__queue_woken_here() for the last act of a call that returns 0. */
+int weft__queue_woken_last(struct weft__p *p, struct weft__g *g);
+
+/* Make a parked coroutine runnable, as weft__g_ready() does, and next; g is of the runtime of p,
+ * which is the caller's P. */
+static WEFT__ALWAYS_INLINE void weft__queue_ready_here(struct weft__p *p, struct weft__g *g)
+{
+    weft__queue_note_ready(g);
     weft__queue_woken_here(p, g);
+}
+
+/* The same without a call: false if weft__queue_woken_here() is left to be done. */
+static WEFT__ALWAYS_INLINE bool weft__queue_ready_short(struct weft__p *p, struct weft__g *g)
+{
+    weft__queue_note_ready(g);
+    return weft__queue_woken_short(p, g);
 }
 
 /*
@@ -150,12 +179,7 @@ static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_inside(struct weft__
         p->run_next_streak = 0;
         g = weft__runq_pop(&p->woken);
         g = g != NULL ? g : weft__deque_pop(&p->unstarted);
-    } else if (p->run_next_streak < WEFT__RUN_NEXT_MAX) {
-        p->run_next_streak++;
-        atomic_store_explicit(&p->run_next, NULL, memory_order_relaxed);
-        g = next;
-    } else if (weft__runq_count(&p->woken) == 0) {
-        p->run_next_streak = 0; /* it was before nobody */
+    } else if (weft__runq_is_empty(&p->woken) || p->run_next_streak++ < WEFT__RUN_NEXT_MAX) {
         atomic_store_explicit(&p->run_next, NULL, memory_order_relaxed);
         g = next;
     }

@@ -78,6 +78,12 @@ void weft__g_ready(struct weft__g *g, bool run_next)
     }
 }
 
+WEFT__NOINLINE int weft__queue_woken_last(struct weft__p *p, struct weft__g *g)
+{
+    weft__queue_woken_here(p, g);
+    return 0;
+}
+
 /* End a wait whose claim the caller has won.  Afterwards nothing of it may be touched. */
 void weft__wait_wake(struct weft__wait *w)
 {

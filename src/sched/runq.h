@@ -52,7 +52,17 @@ static inline struct weft__g *weft__runq_pop(struct weft__runq *q)
     struct weft__g *g = atomic_load_explicit(&q->slot[head % WEFT__RUNQ_CAP], memory_order_relaxed);
     /* relaxed: only we overwrite the slot. */
     atomic_store_explicit(&q->head, head + 1, memory_order_relaxed);
+    if (g == NULL) {
+        __builtin_unreachable(); /* nobody pushes that: spares who takes it a look */
+    }
     return g;
+}
+
+/* Owner, in the gate. */
+static inline bool weft__runq_is_empty(const struct weft__runq *q)
+{
+    return atomic_load_explicit(&q->head, memory_order_relaxed) ==
+           atomic_load_explicit(&q->tail, memory_order_relaxed);
 }
 
 /* Anyone: how many there are; old at once. */

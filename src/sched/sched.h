@@ -68,8 +68,9 @@ enum weft__checks {
 struct weft__p_counts {
     _Atomic uint64_t spawned;
     _Atomic uint64_t ended;
-    _Atomic uint64_t switches;
     _Atomic uint64_t parks;
+    _Atomic uint64_t yields; /* and other ways to leave but to park and to end */
+    _Atomic uint64_t begun;  /* turns that began on an M's own context */
     _Atomic uint64_t steals;
     _Atomic uint64_t sleeps;
     _Atomic uint64_t rests; /* begun: sleeps, and those that it thought better of */
@@ -161,6 +162,22 @@ struct weft__p {
 static inline bool weft__p_must_poll(const struct weft__p *p)
 {
     return (int32_t)(p->tick - p->poll_tick) >= 0;
+}
+
+/* How often a coroutine has left p, parked, runnable or ended: so often one was switched to. */
+static inline uint64_t weft__p_switches(const struct weft__p *p)
+{
+    const struct weft__p_counts *c = &p->counts;
+    return atomic_load_explicit(&c->parks, memory_order_relaxed) +
+           atomic_load_explicit(&c->yields, memory_order_relaxed) +
+           atomic_load_explicit(&c->ended, memory_order_relaxed);
+}
+
+/* Does not change while one and the same coroutine runs on p, or nothing does. */
+static inline uint64_t weft__p_turns(const struct weft__p *p)
+{
+    return weft__p_switches(p) + atomic_load_explicit(&p->counts.begun, memory_order_relaxed) +
+           atomic_load_explicit(&p->counts.sleeps, memory_order_relaxed);
 }
 
 /* A plain thread in weft_block_on(): woken with -EDEADLK when nothing else can. */

@@ -78,6 +78,14 @@ static inline void weft__scope_init(struct weft__scope_frame *s, struct weft__sc
     s->cause = 0;
 }
 
+/* Has nothing come of a root since it was set up, but that its coroutine was inside? */
+static inline bool weft__scope_is_as_set_up(const struct weft__scope_frame *s)
+{
+    /* relaxed: nobody else has it any more. */
+    return !atomic_load_explicit(&s->has_cancelled, memory_order_relaxed) &&
+           !s->has_ended_calls && s->cause == 0;
+}
+
 /* g, the caller, goes into s, which was set up with its innermost frame as the parent. */
 static inline void weft__scope_push(struct weft__g *g, struct weft__scope_frame *s)
 {

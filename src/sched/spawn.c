@@ -159,7 +159,9 @@ static WEFT__ALWAYS_INLINE struct weft_co *spawn_opts(int (*fn)(void *), void *a
     co->g = g;
     g->flags |= (uint16_t)(G_FLAG_RESULT | G_FLAG_SCOPED | (opts->pinned ? G_FLAG_PINNED : 0) |
                            (opts->own_fp ? G_FLAG_OWN_FP : 0));
-    g->fp = p->m->fp;
+    if (opts->own_fp) {
+        g->fp = p->m->fp;
+    }
     atomic_store_explicit(&g->name, name, memory_order_relaxed);
     if (opts->stack_bytes != 0) {
         g->stack_shift = (uint8_t)weft__stack_shift(opts->stack_bytes);

@@ -78,6 +78,18 @@ struct weft__waiter {
     int rc;      /* the outcome, written by the winner */
 };
 
+/*
+ * What a coroutine waits with in one queue, where nobody but who takes it out there ends the wait:
+ * it lies in the first frame on its stack, so that the call that waits needs no frame, and most of
+ * it is the same in each wait.  Its name is `own` in the descriptor.
+ */
+struct weft__own_wait {
+    struct weft__wait wait;
+    struct weft__waiter waiter; /* `rc` is what the call returns */
+    int exit_result;            /* after weft_exit() */
+    int unwanted;               /* a result that nobody asked for goes here */
+} WEFT__ALIGNED_LINE;
+
 struct weft__waitq {
     struct weft__waiter *first, **last;
     struct weft__lock *lock; /* the object's, which protects the queue */
@@ -106,6 +118,17 @@ static inline void weft__waiter_note(struct weft__waitq *q, struct weft__waiter 
     w->wait->waiters = w;
 }
 
+/* For the coroutines that begin in the frame where it is, one after the other. */
+static inline void weft__own_wait_init(struct weft__own_wait *own)
+{
+    own->wait.waiters = &own->waiter;
+    own->wait.is_contested = false;
+    own->wait.value = 0;
+    own->waiter.wait = &own->wait;
+    own->waiter.sibling = NULL;
+    own->waiter.index = 0;
+}
+
 static inline void weft__waitq_append(struct weft__waitq *q, struct weft__waiter *w)
 {
     w->next = NULL;
@@ -120,7 +143,7 @@ static inline void weft__waitq_add(struct weft__waitq *q, struct weft__waiter *w
     weft__waitq_append(q, w);
 }
 
-/* The same where it is the only waiter of its wait, both of which are new. */
+/* The same for the only waiter of a wait, both of which are new. */
 static inline void weft__waitq_add_only(struct weft__waitq *q, struct weft__waiter *w,
                                         struct weft__wait *wait)
 {
@@ -209,13 +232,12 @@ static inline bool weft__waitq_is_plain(const struct weft__waitq *q)
     return q->first == NULL || !q->first->wait->is_contested;
 }
 
-/* weft__waitq_claim_first() of a queue that is plain. */
+/* weft__waitq_claim_first() of a queue that is plain; the wait's value is what it began with. */
 static inline struct weft__waiter *weft__waitq_claim_plain(struct weft__waitq *q)
 {
     struct weft__waiter *w = q->first;
     if (w != NULL) {
         weft__waitq_take(q, w);
-        w->wait->value = w->index;
     }
     return w;
 }

@@ -104,12 +104,9 @@ int weft_join(struct weft_co *co, int *result)
     if (!weft__ours_is_free(&o)) {
         return join_scoped(o, co, result, __builtin_return_address(0));
     }
-    int taken;
-    struct weft__waiter waiter;
-    waiter.value = &taken;
-    weft__ours_wait(&o, &co->lock, &co->waiters, &waiter, WAIT_JOIN, co,
-                    __builtin_return_address(0));
-    return give(taken, result);
+    int *to = result != NULL ? result : &o.m->cur->own->unwanted;
+    return weft__ours_wait(&o, &co->lock, &co->waiters, to, WAIT_JOIN, co,
+                           __builtin_return_address(0));
 }
 
 void weft_detach(struct weft_co *co)

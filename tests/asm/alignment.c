@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* alignment.c - the first frame: where it lies, what it hands over, how the stack is aligned. */
+/* alignment.c - the first frame: where it lies, what it hands over, how the stack is aligned; and
+ * how it is after an end. */
 #include "asm_test.h"
 
 typedef float vector __attribute__((vector_size(16)));
 
 static void *main_sp, *co_sp;
-static struct test_stack co_stack;
+static struct test_stack co_stack, other_stack;
 
 struct report {
     void *arg;
@@ -33,28 +34,38 @@ static NOINLINE float spill_vectors(void)
     return sum[0] + sum[1] + sum[2] + sum[3];
 }
 
-static void *co_reports(void *arg)
+static NOINLINE void look_around(void *frame)
 {
-    report.arg = arg;
-    report.frame = (uintptr_t)__builtin_frame_address(0);
+    report.frame = (uintptr_t)frame;
     report.sum = spill_vectors();
     snprintf(report.text, sizeof report.text, "%.3f", 1.0 / 8);
     report.is_filled = true;
+}
+
+static void *co_reports(void *arg)
+{
+    report.arg = arg;
+    look_around(__builtin_frame_address(0));
     return main_sp;
+}
+
+static void check_report(const struct test_stack *stack)
+{
+    CHECK(report.is_filled);
+    CHECK_EQ(report.frame % 16, 0);
+    CHECK_EQ(report.vector_at % 16, 0);
+    CHECK(stack_has(stack, report.frame));
+    CHECK_EQ((long)report.sum, 120 + 16 * 6);
+    CHECK_STR(report.text, "0.125");
 }
 
 static void check_entry(uintptr_t down, leave_fn *way)
 {
     memset(&report, 0, sizeof report);
-    co_sp = weft__ctx_make(co_stack.top - down, co_reports, (void *)(down + 5));
+    co_sp = weft__ctx_make(co_stack.top - down, co_reports, (void *)(down + 5), NULL);
     way(&main_sp, co_sp);
-    CHECK(report.is_filled);
+    check_report(&co_stack);
     CHECK_EQ(report.arg, down + 5);
-    CHECK_EQ(report.frame % 16, 0);
-    CHECK_EQ(report.vector_at % 16, 0);
-    CHECK(stack_has(&co_stack, report.frame));
-    CHECK_EQ((long)report.sum, 120 + 16 * 6);
-    CHECK_STR(report.text, "0.125");
 }
 
 /* Goal: entry finds the stack as the ABI wants it, whatever the alignment of top and whichever
@@ -69,6 +80,46 @@ TEST(the_stack_is_aligned_at_entry)
             check_entry(down, ways[w]);
 }
 
+static void after_reports(void)
+{
+    look_around(__builtin_frame_address(0));
+}
+
+/* Leaves first, to go on at the end of another one. */
+static void *co_goes_on(void *is_left)
+{
+    if (is_left != NULL)
+        weft__ctx_switch(&co_sp, main_sp);
+    return main_sp;
+}
+
+static void *co_ends_with_co(void *by_call)
+{
+    if (by_call != NULL)
+        ctx_end(co_sp, after_reports);
+    return co_sp;
+}
+
+/* Goal: what is called after an end finds the stack as the ABI wants it, too, on the stack of the
+ * one that goes on.
+ * Method: as above, in what is called after a return and after a call of weft__ctx_end(), with one
+ * that has been left and one that has not begun, for each residue of its top. */
+TEST(the_stack_is_aligned_after_an_end)
+{
+    co_stack = stack_make();
+    other_stack = stack_make();
+    for (uintptr_t i = 0; i < 32 * 4; i++) {
+        void *const is_left = (void *)(i & 1), *const by_call = (void *)(i & 2);
+        memset(&report, 0, sizeof report);
+        co_sp = weft__ctx_make(co_stack.top - i / 4, co_goes_on, is_left, NULL);
+        if (is_left != NULL)
+            weft__ctx_switch(&main_sp, co_sp);
+        weft__ctx_enter(&main_sp, weft__ctx_make(other_stack.top - i / 4, co_ends_with_co, by_call,
+                                                 after_reports));
+        check_report(&co_stack);
+    }
+}
+
 /* Goal: weft__ctx_make() writes at most 128 bytes below top and nothing at or above it.
  * Method: fill the stack with a pattern, make a context for each residue of top, compare. */
 TEST(making_a_context_touches_128_bytes_at_most)
@@ -77,7 +128,7 @@ TEST(making_a_context_touches_128_bytes_at_most)
     for (uintptr_t down = 64; down < 64 + 32; down++) {
         char *top = co_stack.top - down;
         memset(co_stack.low, 0xa5, STACK_BYTES);
-        char *sp = weft__ctx_make(top, co_reports, NULL);
+        char *sp = weft__ctx_make(top, co_reports, NULL, NULL);
         CHECK(sp < top);
         CHECK(sp >= top - 256);
         for (char *at = co_stack.low; at < co_stack.top; at++)
@@ -92,7 +143,7 @@ TEST(the_chain_of_frame_pointers_ends_at_entry)
 {
     co_stack = stack_make();
     memset(co_stack.low, 0xa5, STACK_BYTES);
-    const uintptr_t *area = weft__ctx_make(co_stack.top, co_reports, NULL);
+    const uintptr_t *area = weft__ctx_make(co_stack.top, co_reports, NULL, NULL);
 #if defined(__x86_64__)
     CHECK_EQ(area[WEFT__CTX_RBP], 0);
 #else

@@ -27,43 +27,80 @@
 #define HIDDEN __attribute__((visibility("hidden")))
 #define NOINLINE __attribute__((noinline))
 
+/* For those who end by a call: ThreadSanitizer remembers each that was called until it returns. */
+#if defined(__clang__) && __has_attribute(disable_sanitizer_instrumentation)
+#define NEVER_RETURNS __attribute__((disable_sanitizer_instrumentation))
+#else
+#define NEVER_RETURNS __attribute__((no_sanitize("thread")))
+#endif
+
 /* Keeps the call before it from becoming a tail call, so that the caller stays on the stack. */
 #define STAY_ON_STACK() __asm__ volatile("" ::: "memory")
 
 #define STACK_BYTES (256 * 1024)
 
-/* Where a new context begins; asm/ has the code in the order switch, start, enter, make. */
+/* Where a new context begins.  The order in asm/ is switch, wait, start, end, enter, make. */
 HIDDEN void weft__ctx_start(void);
 
-/* In weft__ctx_start: where entry returns to, and the last part, which belongs to the context that
- * entry returned. */
+/* In weft__ctx_start: where entry returns to; the last part, which belongs to the context that
+ * entry returned; and where what is called after the end returns to.  In weft__ctx_end: the part
+ * that belongs to the context that goes on. */
 #if defined(__x86_64__)
 #define START_RETURNED 6
 #define START_TAIL 9
+#define START_CALLED 17
+#define END_TAIL 7
 #else
 #define START_RETURNED 12
 #define START_TAIL 16
+#define START_CALLED 24
+#define END_TAIL 8
 #endif
 
-/* The two ways to leave a context.  Either will do where the other one has not run yet. */
+/* The ways to leave a context.  Any will do where the other one has not run yet, all but
+ * weft__ctx_enter() where it has.  The first two can be called as they are; weft__ctx_wait() takes
+ * a result beside, so it and weft__ctx_end() are for test_switch_registers(). */
 typedef void leave_fn(void **save, void *load);
 #define WAY_COUNT 2
+#define WAY_COUNT_ALL 3
+#define WAIT ((leave_fn *)(void (*)(void))weft__ctx_wait)
+#define END ((leave_fn *)(void (*)(void))weft__ctx_end)
 static __attribute__((unused))
-leave_fn *const ways[WAY_COUNT] = {weft__ctx_switch, weft__ctx_enter};
+leave_fn *const ways[WAY_COUNT_ALL] = {weft__ctx_switch, weft__ctx_enter, WAIT};
+
+/* What is called after an end. */
+typedef void after_fn(void);
+
+/* weft__ctx_end(), by a pointer of which no compiler knows where it leads: before what never
+ * returns, AddressSanitizer clears a stack of which it would have to know the ends. */
+static __attribute__((unused)) void (*volatile ctx_end)(void *load, after_fn *after) =
+    weft__ctx_end;
 
 TEST_FN bool is_in_switch(uintptr_t pc)
 {
-    return pc >= (uintptr_t)weft__ctx_switch && pc < (uintptr_t)weft__ctx_start;
+    return pc >= (uintptr_t)weft__ctx_switch && pc < (uintptr_t)weft__ctx_wait;
+}
+
+TEST_FN bool is_in_wait(uintptr_t pc)
+{
+    return pc >= (uintptr_t)weft__ctx_wait && pc < (uintptr_t)weft__ctx_start;
 }
 
 TEST_FN bool is_in_start(uintptr_t pc)
 {
-    return pc >= (uintptr_t)weft__ctx_start && pc < (uintptr_t)weft__ctx_enter;
+    return pc >= (uintptr_t)weft__ctx_start && pc < (uintptr_t)weft__ctx_end;
 }
 
+TEST_FN bool is_in_end(uintptr_t pc)
+{
+    return pc >= (uintptr_t)weft__ctx_end && pc < (uintptr_t)weft__ctx_enter;
+}
+
+/* In the part of an end that belongs to the context that goes on. */
 TEST_FN bool is_in_tail(uintptr_t pc)
 {
-    return is_in_start(pc) && pc >= (uintptr_t)weft__ctx_start + START_TAIL;
+    return (is_in_start(pc) && pc >= (uintptr_t)weft__ctx_start + START_TAIL) ||
+           (is_in_end(pc) && pc >= (uintptr_t)weft__ctx_end + END_TAIL);
 }
 
 TEST_FN bool is_in_enter(uintptr_t pc)
@@ -71,10 +108,10 @@ TEST_FN bool is_in_enter(uintptr_t pc)
     return pc >= (uintptr_t)weft__ctx_enter && pc < (uintptr_t)weft__ctx_make;
 }
 
-/* In any of the three. */
+/* In any of them. */
 TEST_FN bool is_in_code(uintptr_t pc)
 {
-    return is_in_switch(pc) || is_in_start(pc) || is_in_enter(pc);
+    return pc >= (uintptr_t)weft__ctx_switch && pc < (uintptr_t)weft__ctx_make;
 }
 
 struct test_stack {
@@ -96,11 +133,17 @@ TEST_FN bool stack_has(const struct test_stack *stack, uintptr_t address)
 }
 
 /*
- * way(save, load) with every callee-saved register loaded from in[]; what they hold after the
- * return goes to out[].  Register i has the DWARF number register_dwarf(i).
+ * way(save, load, result) with every callee-saved register loaded from in[]; what they hold after
+ * the return goes to out[], and behind them the place: the function that it returned to, which is
+ * either of two that are the same.  Register i has the DWARF number register_dwarf(i).
  */
-HIDDEN void test_switch_registers(void **save, void *load, const uint64_t *in, uint64_t *out,
-                                  leave_fn *way);
+typedef int place_fn(void **save, void *load, const uint64_t *in, uint64_t *out, leave_fn *way,
+                     const int *result);
+HIDDEN place_fn test_switch_registers, test_switch_elsewhere;
+#define PLACE_COUNT 2
+static __attribute__((unused))
+place_fn *const places[PLACE_COUNT] = {test_switch_registers, test_switch_elsewhere};
+#define OUT_COUNT (REGISTER_COUNT + 1)
 
 #if defined(__x86_64__)
 
@@ -114,10 +157,11 @@ TEST_FN int register_dwarf(int i)
 /* clang-format off */
 __asm__(
     ".pushsection .text\n"
-    ".globl test_switch_registers\n"
-    ".hidden test_switch_registers\n"
-    ".type test_switch_registers, @function\n"
-    "test_switch_registers:\n"
+    ".macro test_switch_at name\n"
+    ".globl \\name\n"
+    ".hidden \\name\n"
+    ".type \\name, @function\n"
+    "\\name:\n"
     ".cfi_startproc\n"
     "    endbr64\n"
     "    pushq %rbx\n    .cfi_adjust_cfa_offset 8\n    .cfi_rel_offset rbx, 0\n"
@@ -129,8 +173,10 @@ __asm__(
     "    pushq %rcx\n    .cfi_adjust_cfa_offset 8\n"
     "    movq 0(%rdx), %rbx\n    movq 8(%rdx), %rbp\n    movq 16(%rdx), %r12\n"
     "    movq 24(%rdx), %r13\n    movq 32(%rdx), %r14\n    movq 40(%rdx), %r15\n"
+    "    movq %r9, %rdx\n"
     "    call *%r8\n"
     "    popq %rcx\n    .cfi_adjust_cfa_offset -8\n"
+    "    leaq \\name(%rip), %rdx\n    movq %rdx, 48(%rcx)\n"
     "    movq %rbx, 0(%rcx)\n    movq %rbp, 8(%rcx)\n    movq %r12, 16(%rcx)\n"
     "    movq %r13, 24(%rcx)\n    movq %r14, 32(%rcx)\n    movq %r15, 40(%rcx)\n"
     "    popq %r15\n    .cfi_adjust_cfa_offset -8\n    .cfi_restore r15\n"
@@ -141,7 +187,11 @@ __asm__(
     "    popq %rbx\n    .cfi_adjust_cfa_offset -8\n    .cfi_restore rbx\n"
     "    ret\n"
     ".cfi_endproc\n"
-    ".size test_switch_registers, . - test_switch_registers\n"
+    ".size \\name, . - \\name\n"
+    ".endm\n"
+    "test_switch_at test_switch_registers\n"
+    "test_switch_at test_switch_elsewhere\n"
+    ".purgem test_switch_at\n"
     ".popsection\n");
 /* clang-format on */
 
@@ -159,11 +209,12 @@ TEST_FN int register_dwarf(int i)
 #define RESTORED(a, b) ".cfi_restore " a "\n.cfi_restore " b "\n"
 __asm__(
     ".pushsection .text\n"
-    ".globl test_switch_registers\n"
-    ".hidden test_switch_registers\n"
-    ".type test_switch_registers, %function\n"
+    ".macro test_switch_at name\n"
+    ".globl \\name\n"
+    ".hidden \\name\n"
+    ".type \\name, %function\n"
     ".p2align 2\n"
-    "test_switch_registers:\n"
+    "\\name:\n"
     ".cfi_startproc\n"
     "    hint #34\n" /* bti c */
     "    sub sp, sp, 176\n"
@@ -184,8 +235,10 @@ __asm__(
     PAIR("ldp", "x27", "x28", "x2, 64")  "    ldr x29, [x2, 80]\n"
     PAIR("ldp", "d8", "d9", "x2, 88")    PAIR("ldp", "d10", "d11", "x2, 104")
     PAIR("ldp", "d12", "d13", "x2, 120") PAIR("ldp", "d14", "d15", "x2, 136")
+    "    mov x2, x5\n"
     "    blr x4\n"
     "    ldr x3, [sp, 160]\n"
+    "    adr x9, \\name\n    str x9, [x3, 152]\n"
     PAIR("stp", "x19", "x20", "x3, 0")   PAIR("stp", "x21", "x22", "x3, 16")
     PAIR("stp", "x23", "x24", "x3, 32")  PAIR("stp", "x25", "x26", "x3, 48")
     PAIR("stp", "x27", "x28", "x3, 64")  "    str x29, [x3, 80]\n"
@@ -205,7 +258,11 @@ __asm__(
     ".cfi_adjust_cfa_offset -176\n"
     "    ret\n"
     ".cfi_endproc\n"
-    ".size test_switch_registers, . - test_switch_registers\n"
+    ".size \\name, . - \\name\n"
+    ".endm\n"
+    "test_switch_at test_switch_registers\n"
+    "test_switch_at test_switch_elsewhere\n"
+    ".purgem test_switch_at\n"
     ".popsection\n");
 /* clang-format on */
 
@@ -236,7 +293,7 @@ TEST_FN void area_registers(const void *sp, uint64_t *regs)
 #endif
 }
 
-/* Whether the area at sp is that of a context which left by test_switch_registers() with these. */
+/* Whether the area at sp is that of a context which left with these, from either place. */
 TEST_FN bool area_holds(const void *sp, const uint64_t *regs)
 {
     const uintptr_t pc = ((const uintptr_t *)sp)[WEFT__CTX_PC];

@@ -50,7 +50,7 @@ TEST(backtrace_stops_at_the_entry)
 {
     co_stack[0] = stack_make();
     for (int w = 0; w < WAY_COUNT; w++) {
-        co_sp[0] = weft__ctx_make(co_stack[0].top, co_backtraces, NULL);
+        co_sp[0] = weft__ctx_make(co_stack[0].top, co_backtraces, NULL, NULL);
         for (int i = 1; i <= 2; i++)
             ((uintptr_t *)co_stack[0].top)[-i] = (uintptr_t)backtrace_at_depth + 16;
         ways[w](&main_sp, co_sp[0]);
@@ -83,15 +83,20 @@ static void on_tick(int sig)
     CHECK_EQ(is_in_start((uintptr_t)storm_frames[n - 1]), is_in_co);
 }
 
-/* Each coroutine switches to the next, the last one to main.  Reading the clock now and then is
- * also when a sanitizer that holds signals back lets them through. */
+/* Each coroutine leaves for the next, the last one for main; every second one waits.  Reading the
+ * clock now and then is also when a sanitizer that holds signals back lets them through. */
 static NOINLINE void switch_on(intptr_t i)
 {
+    static const int result = 0;
     static unsigned n_turns;
+    void *const to = i + 1 < CO_COUNT ? co_sp[i + 1] : main_sp;
 
     if (++n_turns % 1024 == 0)
         storm_now_ms = test_now_ms();
-    weft__ctx_switch(&co_sp[i], i + 1 < CO_COUNT ? co_sp[i + 1] : main_sp);
+    if (i % 2 == 0)
+        weft__ctx_switch(&co_sp[i], to);
+    else
+        (void)weft__ctx_wait(&co_sp[i], to, &result);
     STAY_ON_STACK();
 }
 
@@ -102,26 +107,33 @@ static void *co_storms(void *arg)
     return NULL; /* not reached */
 }
 
-static void *co_ends(void *arg)
+static void after_end(void)
 {
-    (void)arg;
+    __asm__ volatile("" ::: "memory");
+}
+
+static NEVER_RETURNS void *co_ends(void *by_call)
+{
+    if (by_call != NULL)
+        ctx_end(main_sp, after_end);
     return main_sp;
 }
 
 /* Goal: a profiler may sample at any instant of a switch storm.
  * Method: SIGPROF at 1 kHz of processor time with backtrace() in the handler, while main and four
- * coroutines switch without pause, and main enters contexts that end at once; each walk ends where
- * its stack begins.  It lasts until both the time and the number of samples suffice, since the
- * kernel may tick at 100 Hz only. */
+ * coroutines switch without pause, and main enters contexts that end at once, in either way, with
+ * something to be called after it; each walk ends where its stack begins.  It lasts until both the
+ * time and the number of samples suffice, since the kernel may tick at 100 Hz only. */
 TEST_LIMIT(a_profiler_walks_at_any_instant, 60)
 {
     const struct itimerval each_ms = {{0, 1000}, {0, 1000}}, off = {{0, 0}, {0, 0}};
     struct sigaction action = {.sa_handler = on_tick};
+    unsigned n_lives = 0;
 
     CHECK_GT(backtrace(storm_frames, FRAMES_MAX), 0); /* loads and allocates at its first call */
     for (intptr_t i = 0; i < CO_COUNT; i++) {
         co_stack[i] = stack_make();
-        co_sp[i] = weft__ctx_make(co_stack[i].top, co_storms, (void *)i);
+        co_sp[i] = weft__ctx_make(co_stack[i].top, co_storms, (void *)i, NULL);
     }
     co_stack[CO_COUNT] = stack_make();
     const int64_t end_ms = test_now_ms() + test_stress_ms();
@@ -129,7 +141,8 @@ TEST_LIMIT(a_profiler_walks_at_any_instant, 60)
     CHECK_EQ(setitimer(ITIMER_PROF, &each_ms, NULL), 0);
     for (int w = 0; n_ticks < TICKS_MIN || n_ticks_in_co == 0 || storm_now_ms < end_ms; w = !w) {
         weft__ctx_switch(&main_sp, co_sp[0]);
-        ways[w](&main_sp, weft__ctx_make(co_stack[CO_COUNT].top, co_ends, NULL));
+        void *const by_call = ++n_lives / 2 % 2 ? &main_sp : NULL;
+        ways[w](&main_sp, weft__ctx_make(co_stack[CO_COUNT].top, co_ends, by_call, after_end));
     }
     CHECK_EQ(setitimer(ITIMER_PROF, &off, NULL), 0);
 }

@@ -113,7 +113,7 @@ TEST(a_switch_does_not_touch_the_control_words)
     need_real_arithmetic();
     co_stack = stack_make();
     for (int w = 0; w < WAY_COUNT; w++) {
-        co_sp = weft__ctx_make(co_stack.top, co_rounds_up, NULL);
+        co_sp = weft__ctx_make(co_stack.top, co_rounds_up, NULL, NULL);
         CHECK(!is_rounding_up());
         ways[w](&main_sp, co_sp);
         CHECK(is_rounding_up());
@@ -152,7 +152,7 @@ TEST(owners_keep_their_control_words)
 {
     need_real_arithmetic();
     co_stack = stack_make();
-    co_sp = weft__ctx_make(co_stack.top, co_owns_its_environment, NULL);
+    co_sp = weft__ctx_make(co_stack.top, co_owns_its_environment, NULL, NULL);
     for (int i = 0; i < 1000; i++) {
         owner_switch(&main_sp, co_sp);
         CHECK(!is_rounding_up());

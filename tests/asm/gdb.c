@@ -10,7 +10,8 @@
 /* What gdb looks at by name: kept, though nothing here reads them, and two functions that no
  * compiler folds into one. */
 #define FOR_GDB __attribute__((used))
-static FOR_GDB void *gdb_main_sp, *gdb_parked_sp, *gdb_fresh_sp;
+static FOR_GDB void *gdb_main_sp, *gdb_parked_sp, *gdb_fresh_sp, *gdb_waiter_sp;
+static const int gdb_result = 1;
 
 static char output[OUTPUT_BYTES];
 
@@ -45,38 +46,64 @@ static void *gdb_short_entry(void *arg)
     return gdb_main_sp;
 }
 
-/* The program that gdb runs: one coroutine that runs and parks, one that ends at once, and one
- * that has never run. */
+static FOR_GDB NOINLINE void gdb_after(void)
+{
+    __asm__ volatile("" ::"r"(3) : "memory");
+}
+
+static NOINLINE void gdb_waits(void)
+{
+    (void)weft__ctx_wait(&gdb_waiter_sp, gdb_main_sp, &gdb_result);
+    STAY_ON_STACK();
+}
+
+static NOINLINE void gdb_ends(void)
+{
+    ctx_end(gdb_main_sp, gdb_after);
+    STAY_ON_STACK();
+}
+
+static void *gdb_wait_entry(void *arg)
+{
+    (void)arg;
+    gdb_waits();
+    gdb_ends();
+    return NULL; /* not reached */
+}
+
+/* The program that gdb runs: one coroutine that runs and parks, one that ends at once, one that
+ * waits and ends at a depth, and one that has never run. */
 static NOINLINE void target(void)
 {
     const struct test_stack parked = stack_make(), ended = stack_make(), fresh = stack_make();
+    const struct test_stack waiter = stack_make();
 
-    gdb_parked_sp = weft__ctx_make(parked.top, gdb_entry, NULL);
-    gdb_fresh_sp = weft__ctx_make(fresh.top, gdb_entry, NULL);
+    gdb_parked_sp = weft__ctx_make(parked.top, gdb_entry, NULL, NULL);
+    gdb_fresh_sp = weft__ctx_make(fresh.top, gdb_entry, NULL, NULL);
     weft__ctx_enter(&gdb_main_sp, gdb_parked_sp);
-    weft__ctx_switch(&gdb_main_sp, weft__ctx_make(ended.top, gdb_short_entry, NULL));
+    weft__ctx_switch(&gdb_main_sp, weft__ctx_make(ended.top, gdb_short_entry, NULL, NULL));
+    gdb_waiter_sp = weft__ctx_make(waiter.top, gdb_wait_entry, NULL, NULL);
+    (void)weft__ctx_wait(&gdb_main_sp, gdb_waiter_sp, &gdb_result);
+    (void)weft__ctx_wait(&gdb_main_sp, gdb_waiter_sp, &gdb_result);
     gdb_stop_in_main();
     STAY_ON_STACK();
 }
 
 /* Takes the registers of a parked context from its save area, as a gdb script for users does. */
+#define STRING_OF(number) #number
+#define STRING(number) STRING_OF(number)
 #if defined(__x86_64__)
-#define GDB_ENTER                                                                                  \
-    "define enter\n"                                                                               \
-    "  set $area = (unsigned long *)$arg0\n"                                                       \
-    "  set $rbp = $area[5]\n"                                                                      \
-    "  set $rsp = (unsigned long)($area + 7)\n"                                                    \
-    "  set $pc = $area[6]\n"                                                                       \
-    "end\n"
+#define GDB_FP "$rbp = $area[" STRING(WEFT__CTX_RBP) "]\n"
 #else
+#define GDB_FP "$x29 = $area[" STRING(WEFT__CTX_X29) "]\n"
+#endif
 #define GDB_ENTER                                                                                  \
     "define enter\n"                                                                               \
     "  set $area = (unsigned long *)$arg0\n"                                                       \
-    "  set $x29 = $area[10]\n"                                                                     \
-    "  set $sp = (unsigned long)($area + 20)\n"                                                    \
-    "  set $pc = $area[11]\n"                                                                      \
+    "  set " GDB_FP                                                                                \
+    "  set $sp = (unsigned long)($area + " STRING(WEFT__CTX_WORDS) ")\n"                           \
+    "  set $pc = $area[" STRING(WEFT__CTX_PC) "]\n"                                                \
     "end\n"
-#endif
 
 /* Shows a backtrace at each instruction from here to where the code is left. */
 #define GDB_STEPS                                                                                  \
@@ -92,6 +119,8 @@ static const char script[] = GDB_ENTER GDB_STEPS
     "echo [running]\\n\nbt\n"
     "delete\nbreak *weft__ctx_switch\ncontinue\nsteps\ncontinue\nsteps\n"
     "delete\nfinish\nsteps\n"
+    "break *weft__ctx_wait\ncontinue\nsteps\ncontinue\nsteps\ncontinue\nsteps\n"
+    "delete\nbreak *weft__ctx_end\ncontinue\nsteps\necho [after]\\n\nbt\nfinish\nsteps\n"
     "delete\nbreak gdb_stop_in_main\ncontinue\n"
     "echo [main]\\n\nbt\n"
     "echo [parked]\\n\nenter gdb_parked_sp\nbt\n"
@@ -164,7 +193,12 @@ static void check_steps(void)
         {"weft__ctx_switch<gdb_inner<gdb_entry<weft__ctx_start", 8},
         {"weft__ctx_switch<target<*", 16},
         {"weft__ctx_switch<weft__ctx_start", 7},
-        {"weft__ctx_start<target<*", 7},
+        {"weft__ctx_wait<gdb_waits<gdb_wait_entry<weft__ctx_start", 16},
+        {"weft__ctx_wait<target<*", 16},
+        {"weft__ctx_wait<weft__ctx_start", 7},
+        {"weft__ctx_end<gdb_ends<gdb_wait_entry<weft__ctx_start", 2},
+        {"weft__ctx_end<target<*", 2},
+        {"weft__ctx_start<target<*", 16},
     };
     enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
     static char names[4096];
@@ -223,8 +257,8 @@ static bool is_emulated(void)
 }
 
 /* Goal: gdb's backtrace of a context is right while it runs, at each instruction of a switch, of
- * entering a new context and of the end of one, while it is parked, and before it ran; and it ends
- * at weft__ctx_start.
+ * entering a new context and of the end of one, in what is called after the end, while it is
+ * parked, and before it ran; and it ends at weft__ctx_start.
  * Method: this same test, run by gdb, is the program that is looked at. */
 TEST_LIMIT(gdb_walks_contexts, 60)
 {
@@ -242,6 +276,7 @@ TEST_LIMIT(gdb_walks_contexts, 60)
     CHECK_STR(backtrace_at("[running]"),
               "gdb_stop_in_coroutine<gdb_inner<gdb_entry<weft__ctx_start");
     check_steps();
+    CHECK(is_kind(backtrace_at("[after]"), "gdb_after<weft__ctx_start<target<*"));
     CHECK(ends_with(backtrace_at("[main]"), "<main"));
     CHECK_STR(backtrace_at("[parked]"), "gdb_inner<gdb_entry<weft__ctx_start");
     CHECK_STR(backtrace_at("[fresh]"), "weft__ctx_start");

@@ -23,7 +23,8 @@ void __tsan_release(void *address);
 static void *volatile main_sp;
 static struct test_stack co_stack;
 static uint64_t main_regs[REGISTER_COUNT];
-static bool has_entered;
+static const int main_result = 7;
+static bool is_waiting, has_entered;
 static int n_looks;
 
 static void *co_ends(void *arg)
@@ -40,24 +41,27 @@ static void look_at_area(uintptr_t pc, uintptr_t sp)
     if (!area_holds(main_sp, main_regs))
         TEST_FAIL("at weft__ctx_switch%+ld the pointer is stored, and not all of the registers",
                   (long)(pc - (uintptr_t)weft__ctx_switch));
+    if (is_waiting)
+        CHECK_EQ(((void **)main_sp)[WEFT__CTX_RESULT], &main_result);
     n_looks++;
 }
 
-/* Goal: the stack pointer is stored when all the registers are.
- * Method: step through both calls; as soon as the pointer is there, so are the registers. */
+/* Goal: the stack pointer is stored when all the registers are, and where the result will be.
+ * Method: step through each call; as soon as the pointer is there, so is the rest. */
 TEST(the_pointer_is_stored_last)
 {
-    uint64_t out[REGISTER_COUNT];
+    uint64_t out[OUT_COUNT];
 
     co_stack = stack_make();
-    for (int w = 0; w < WAY_COUNT; w++) {
-        void *co_sp = weft__ctx_make(co_stack.top, co_ends, (void *)&main_sp);
+    for (int w = 0; w < WAY_COUNT_ALL; w++) {
+        void *co_sp = weft__ctx_make(co_stack.top, co_ends, (void *)&main_sp, NULL);
         registers_fill(main_regs, 1, (uint64_t)w);
         main_sp = NULL;
+        is_waiting = ways[w] == WAIT;
         has_entered = false;
         n_looks = 0;
         step_begin(look_at_area);
-        test_switch_registers((void **)&main_sp, co_sp, main_regs, out, ways[w]);
+        test_switch_registers((void **)&main_sp, co_sp, main_regs, out, ways[w], &main_result);
         step_end();
         CHECK(has_entered);
         CHECK_GE(n_looks, 8); /* the other context's registers are loaded meanwhile */
@@ -69,27 +73,32 @@ TEST(the_pointer_is_stored_last)
 #define MOV_X9_SP 0x910003e9u
 #define IS_STP_SP(instruction)                                                                     \
     (((instruction)&0xffc003e0) == 0xa90003e0 || ((instruction)&0xffc003e0) == 0x6d0003e0)
+#define IS_STR_X2_SP(instruction) (((instruction)&0xffc003ff) == 0xf90003e2)
 
 /* Goal: the store of the pointer is a release: no processor lets another one see it before the
  * registers.
- * Method: the instruction is stlr; ten stores of pairs come before it, and none after it. */
+ * Method: the instruction is stlr; ten stores of pairs come before it, and that of where the result
+ * will be; none comes after it. */
 TEST(the_pointer_is_stored_with_release)
 {
-    for (int w = 0; w < WAY_COUNT; w++) {
+    for (int w = 0; w < WAY_COUNT_ALL; w++) {
         const uint32_t *code = (const uint32_t *)ways[w];
-        int n_pairs = 0, n_pairs_before = 0, n_releases = 0, n_moves = 0;
+        int n_pairs = 0, n_pairs_before = 0, n_releases = 0, n_moves = 0, n_results = 0;
         for (int i = 0; !IS_RET(code[i]) && !IS_B(code[i]); i++) {
             n_pairs += IS_STP_SP(code[i]);
+            n_results += IS_STR_X2_SP(code[i]);
             n_moves += code[i] == MOV_X9_SP;
             if (code[i] != STLR_X9_X0)
                 continue;
             CHECK_EQ(n_moves, 1);
+            CHECK_EQ(n_results, 1);
             n_pairs_before = n_pairs;
             n_releases++;
         }
         CHECK_EQ(n_releases, 1);
         CHECK_EQ(n_pairs_before, 10);
         CHECK_EQ(n_pairs, 10);
+        CHECK_EQ(n_results, 1);
     }
 }
 #endif
@@ -108,31 +117,35 @@ static struct pinger pingers[2] = {{.index = 0}, {.index = 1}};
 static struct pinger *here;         /* who runs the coroutine */
 static _Atomic(void *) shown_to[2]; /* where the coroutine is, for him whose turn it is */
 static atomic_bool is_over;
-static uint64_t n_turns, ping_in[REGISTER_COUNT], ping_out[REGISTER_COUNT];
+static uint64_t n_turns, ping_in[REGISTER_COUNT], ping_out[OUT_COUNT];
+static int ping_result;
 
 static void *co_goes_back(void *arg)
 {
     return *(void **)arg;
 }
 
-/* Leaves the one thread so that the other one may go on with it; every second time for a context
- * that is entered instead. */
+/* Leaves the one thread so that the other one may go on with it; every third time for a context
+ * that is entered instead, and every third time it waits for a result of the other one's. */
 static void *co_pings(void *arg)
 {
     (void)arg;
     for (;; n_turns++) {
         struct pinger *const from = here;
         void **save = (void **)&shown_to[!from->index];
-        leave_fn *const way = ways[n_turns / 2 % 2];
-        void *const to = way == weft__ctx_switch
-                             ? from->sp
-                             : weft__ctx_make(from->stack.top, co_goes_back, &from->sp);
+        leave_fn *const way = ways[n_turns / 2 % WAY_COUNT_ALL];
+        void *const to = way == weft__ctx_enter
+                             ? weft__ctx_make(from->stack.top, co_goes_back, &from->sp, NULL)
+                             : from->sp;
 
         registers_fill(ping_in, 4, n_turns);
         __tsan_release(save);
-        test_switch_registers(save, to, ping_in, ping_out, way);
+        const int result =
+            test_switch_registers(save, to, ping_in, ping_out, way, &ping_result);
         for (int i = 0; i < REGISTER_COUNT; i++)
             CHECK_EQ(ping_out[i], ping_in[i]);
+        if (way == WAIT)
+            CHECK_EQ(result, here->index + 1);
     }
     return NULL; /* not reached */
 }
@@ -151,6 +164,7 @@ static void *thread_pings(void *arg)
         __tsan_acquire(&shown_to[self->index]);
         atomic_store_explicit(&shown_to[self->index], NULL, memory_order_relaxed);
         here = self;
+        ping_result = self->index + 1;
         if (n_turns >= TURNS_MAX || (n_turns >= TURNS_MIN && test_now_ms() >= end_ms))
             is_over = true;
         else
@@ -162,7 +176,7 @@ static void *thread_pings(void *arg)
 /* Goal: a thread that has loaded the pointer with acquire may go on with the context, although the
  * one that left it may still be about to load its next one.
  * Method: two threads wait for the coroutine in turn; it leaves each by showing itself to the
- * other one, and compares its registers. */
+ * other one, and compares its registers and the result. */
 TEST_LIMIT(another_thread_goes_on_at_once, 30)
 {
     pthread_t thread;
@@ -170,7 +184,7 @@ TEST_LIMIT(another_thread_goes_on_at_once, 30)
     co_stack = stack_make();
     for (int i = 0; i < 2; i++)
         pingers[i].stack = stack_make();
-    shown_to[0] = weft__ctx_make(co_stack.top, co_pings, NULL);
+    shown_to[0] = weft__ctx_make(co_stack.top, co_pings, NULL, NULL);
     CHECK_EQ(pthread_create(&thread, NULL, thread_pings, &pingers[1]), 0);
     thread_pings(&pingers[0]);
     CHECK_EQ(pthread_join(thread, NULL), 0);

@@ -5,49 +5,59 @@
 #include <link.h>
 #include <sys/auxv.h>
 
+static int (*volatile ctx_wait)(void **, void *, const int *) = weft__ctx_wait;
 static void *main_sp, *co_sp;
 static struct test_stack co_stack;
-static int n_turns;
+static int n_turns, n_ends;
 
 #define TURNS 5
 
-static void *co_turns(void *arg)
+static void after_counts(void)
 {
-    (void)arg;
-    for (int i = 0; i < TURNS; i++) {
-        n_turns++;
-        weft__ctx_switch(&co_sp, main_sp);
-    }
+    n_ends++;
+}
+
+static void *co_turns(void *by_call)
+{
+    static const int result = 3;
+
+    for (int i = 0; i < TURNS; i++)
+        if (ctx_wait(&co_sp, main_sp, &result) == result)
+            n_turns++;
+    if (by_call != NULL)
+        ctx_end(main_sp, after_counts);
     return main_sp;
 }
 
 /* The life of a context, which is entered in a given way. */
-static void turn(leave_fn *way)
+static void turn(leave_fn *way, bool ends_by_call)
 {
-    co_sp = weft__ctx_make(co_stack.top, co_turns, NULL);
+    co_sp = weft__ctx_make(co_stack.top, co_turns, ends_by_call ? &co_sp : NULL, after_counts);
     way(&main_sp, co_sp);
     for (int i = 0; i < TURNS; i++)
         weft__ctx_switch(&main_sp, co_sp);
 }
 
 /* What C may call through a pointer. */
-static void *const functions[] = {(void *)weft__ctx_switch, (void *)weft__ctx_enter,
-                                  (void *)weft__ctx_make, (void *)weft__fp_save,
+static void *const functions[] = {(void *)weft__ctx_switch, (void *)weft__ctx_wait,
+                                  (void *)weft__ctx_end,    (void *)weft__ctx_enter,
+                                  (void *)weft__ctx_make,   (void *)weft__fp_save,
                                   (void *)weft__fp_load};
 #define FUNCTION_COUNT (sizeof functions / sizeof functions[0])
 
 #if defined(__x86_64__)
 
 static bool was_tracked; /* the instruction before this one was a tracked branch */
-static int n_tracked;
+static int n_tracked, n_untracked;
 
-/* Whether the instruction at pc jumps or calls by a register: (41) ff /2 or ff /4.  A notrack in
- * front of it (3e) takes it out. */
+/* Whether the instruction at pc jumps or calls by a register or by memory: (41) ff /2 or ff /4.  A
+ * notrack in front of it (3e) takes it out. */
 static bool is_tracked_branch(const unsigned char *pc)
 {
+    n_untracked += pc[0] == 0x3e && pc[1] == 0xff;
     if (*pc == 0x41)
         pc++;
-    return pc[0] == 0xff && ((pc[1] & 0xf8) == 0xd0 || (pc[1] & 0xf8) == 0xe0);
+    return pc[0] == 0xff && ((pc[1] & 0x38) == 0x10 || (pc[1] & 0x38) == 0x20);
 }
 
 /* What an IBT processor does: after a tracked indirect branch, anything but endbr64 is a fault. */
@@ -71,11 +81,17 @@ TEST(each_tracked_branch_lands_on_endbr64)
 #endif
     co_stack = stack_make();
     step_begin(track);
-    for (int w = 0; w < WAY_COUNT; w++)
-        turn(ways[w]);
+    for (int w = 0; w < WAY_COUNT; w++) {
+        turn(ways[w], false);
+        turn(ways[w], true);
+    }
     step_end();
-    CHECK_EQ(n_turns, WAY_COUNT * TURNS);
-    CHECK_EQ(n_tracked, WAY_COUNT); /* weft__ctx_start calls entry; all else goes back by ret */
+    CHECK_EQ(n_turns, 2 * WAY_COUNT * TURNS);
+    CHECK_EQ(n_ends, 2 * WAY_COUNT);
+    /* weft__ctx_start calls entry and what comes after it.  All else goes back by ret, or by jump:
+     * weft__ctx_switch() into a new context, and each time between two places. */
+    CHECK_EQ(n_tracked, 2 * 2 * WAY_COUNT);
+    CHECK_EQ(n_untracked, 2 * (1 + 2 * WAY_COUNT * TURNS));
 }
 
 /* Goal: C may call each function of the file through a pointer.
@@ -143,18 +159,18 @@ static NOINLINE int turn_guarded(int n_rounds)
 {
     leave_fn *volatile switch_fn = weft__ctx_switch;
     leave_fn *volatile enter_fn = weft__ctx_enter;
-    void *(*volatile make_fn)(void *, void *(*)(void *), void *) = weft__ctx_make;
+    void *(*volatile make_fn)(void *, void *(*)(void *), void *, after_fn *) = weft__ctx_make;
     void (*volatile save_fn)(struct weft__fp_control *) = weft__fp_save;
     void (*volatile load_fn)(const struct weft__fp_control *) = weft__fp_load;
     struct weft__fp_control control;
 
     for (int i = 0; i < n_rounds; i++) {
-        co_sp = make_fn(co_stack.top, co_turns, NULL);
+        co_sp = make_fn(co_stack.top, co_turns, NULL, after_counts);
         weft__ctx_enter(&main_sp, co_sp);
         for (int n = 0; n < TURNS; n++)
             switch_fn(&main_sp, co_sp);
-        turn(switch_fn);
-        turn(enter_fn);
+        turn(switch_fn, false);
+        turn(enter_fn, true);
         save_fn(&control);
         load_fn(&control);
     }
@@ -182,6 +198,7 @@ TEST(contexts_switch_on_guarded_pages)
     branch_badly();
     guard_program(false);
     CHECK_EQ(n_turns, 3 * 1000 * TURNS);
+    CHECK_EQ(n_ends, 3 * 1000);
     CHECK_EQ(n_caught_in_turns, 0);
     CHECK_EQ(n_caught, 1);
 }

@@ -112,8 +112,9 @@ TEST(the_object_wants_no_executable_stack)
  * Method: the symbol table of the object, by readelf. */
 TEST(the_symbols_are_hidden_sized_functions)
 {
-    static const char *const names[] = {"weft__ctx_switch", "weft__ctx_start", "weft__ctx_enter",
-                                        "weft__ctx_make",   "weft__fp_save",   "weft__fp_load"};
+    static const char *const names[] = {"weft__ctx_switch", "weft__ctx_wait",  "weft__ctx_start",
+                                        "weft__ctx_end",    "weft__ctx_enter", "weft__ctx_make",
+                                        "weft__fp_save",    "weft__fp_load"};
     const char *symbols = readelf("-sW");
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

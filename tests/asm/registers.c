@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* registers.c - what a context owns is the same after a switch away and back. */
-#include "asm_test.h"
+#include "torture.h"
 
 #include <pthread.h>
 
@@ -9,25 +9,7 @@
 static void *main_sp, *co_sp, *last_sp;
 static struct test_stack co_stack, last_stack;
 
-/* A context's registers before and after; static, since a local that lives across a switch to
- * another thread is more than the sanitizers bear from a switch they are not told of. */
-struct torture {
-    uint64_t owner, in[REGISTER_COUNT], out[REGISTER_COUNT];
-};
-
 static struct torture main_torture = {.owner = 1}, co_torture = {.owner = 2};
-
-/* Away and back with values of our own in the registers: they must come back. */
-static void leave_and_compare(struct torture *t, void **save, void **load, uint64_t round,
-                              leave_fn *way)
-{
-    registers_fill(t->in, t->owner, round);
-    test_switch_registers(save, *load, t->in, t->out, way);
-    for (int i = 0; i < REGISTER_COUNT; i++)
-        if (t->in[i] != t->out[i])
-            TEST_FAIL("register %d (DWARF) of context %d is %#llx, not %#llx", register_dwarf(i),
-                      (int)t->owner, (unsigned long long)t->out[i], (unsigned long long)t->in[i]);
-}
 
 static void switch_and_compare(struct torture *t, void **save, void **load, uint64_t round)
 {
@@ -48,7 +30,7 @@ static void *co_tortures(void *arg)
 TEST(callee_saved_registers_survive)
 {
     co_stack = stack_make();
-    co_sp = weft__ctx_make(co_stack.top, co_tortures, NULL);
+    co_sp = weft__ctx_make(co_stack.top, co_tortures, NULL, NULL);
     for (uint64_t round = 0; round < SWITCH_COUNT / 2; round++)
         switch_and_compare(&main_torture, &main_sp, &co_sp, round);
 }
@@ -61,13 +43,13 @@ static void *co_ends(void *arg)
 
 /* Goal: the context that an entry returns goes on with all its callee-saved registers, whichever
  * call the one that ended was entered by.
- * Method: leave with known registers, by both calls in turn, for a context that ends at once. */
+ * Method: leave with known registers, by each call in turn, for a context that ends at once. */
 TEST(the_context_that_an_entry_returns_goes_on)
 {
     co_stack = stack_make();
     for (uint64_t round = 0; round < SWITCH_COUNT / 2; round++) {
-        co_sp = weft__ctx_make(co_stack.top, co_ends, &main_sp);
-        leave_and_compare(&main_torture, &main_sp, &co_sp, round, ways[round % 2]);
+        co_sp = weft__ctx_make(co_stack.top, co_ends, &main_sp, NULL);
+        leave_and_compare(&main_torture, &main_sp, &co_sp, round, ways[round % WAY_COUNT_ALL]);
     }
 }
 
@@ -76,10 +58,10 @@ static void *co_chains(void *arg)
 {
     const uint64_t round = (uintptr_t)arg;
 
-    last_sp = weft__ctx_make(last_stack.top, co_ends, &co_sp);
-    leave_and_compare(&co_torture, &co_sp, &last_sp, round, ways[round / 2 % 2]);
+    last_sp = weft__ctx_make(last_stack.top, co_ends, &co_sp, NULL);
+    leave_and_compare(&co_torture, &co_sp, &last_sp, round, ways[round / 3 % WAY_COUNT_ALL]);
     switch_and_compare(&co_torture, &co_sp, &main_sp, round + 1);
-    last_sp = weft__ctx_make(last_stack.top, co_ends, &main_sp);
+    last_sp = weft__ctx_make(last_stack.top, co_ends, &main_sp, NULL);
     return last_sp;
 }
 
@@ -91,37 +73,39 @@ TEST(contexts_that_end_in_a_chain_go_on)
     co_stack = stack_make();
     last_stack = stack_make();
     for (uint64_t round = 0; round < SWITCH_COUNT / 10; round++) {
-        co_sp = weft__ctx_make(co_stack.top, co_chains, (void *)(uintptr_t)round);
-        leave_and_compare(&main_torture, &main_sp, &co_sp, round, ways[round % 2]);
+        co_sp = weft__ctx_make(co_stack.top, co_chains, (void *)(uintptr_t)round, NULL);
+        leave_and_compare(&main_torture, &main_sp, &co_sp, round, ways[round % WAY_COUNT_ALL]);
         switch_and_compare(&main_torture, &main_sp, &co_sp, round + 1);
     }
 }
 
 /* Goal: the save area has the layout of context.h, by which the unwinder reads parked contexts.
- * Method: leave with known registers, by each of the two calls, and look at the words from the
+ * Method: leave with known registers, by each of the calls, and look at the words from the
  * other context's side. */
 static uint64_t layout_regs[REGISTER_COUNT];
+static const int layout_result = 5;
 
-static void *co_looks_at_save_area(void *arg)
+static void *co_looks_at_save_area(void *way)
 {
-    (void)arg;
     CHECK(area_holds(main_sp, layout_regs));
+    if (*(leave_fn *const *)way == WAIT)
+        CHECK_EQ(((void **)main_sp)[WEFT__CTX_RESULT], &layout_result);
     return main_sp;
 }
 
 TEST(the_save_area_has_the_promised_layout)
 {
-    uint64_t out[REGISTER_COUNT];
+    uint64_t out[OUT_COUNT];
 
     co_stack = stack_make();
-    for (int w = 0; w < WAY_COUNT; w++) {
+    for (int w = 0; w < WAY_COUNT_ALL; w++) {
         registers_fill(layout_regs, 1, (uint64_t)w);
-        co_sp = weft__ctx_make(co_stack.top, co_looks_at_save_area, NULL);
+        co_sp = weft__ctx_make(co_stack.top, co_looks_at_save_area, (void *)&ways[w], NULL);
         /* An unwinder looks a return address up one byte before it: that must be ours, too. */
         const uintptr_t start_pc = ((uintptr_t *)co_sp)[WEFT__CTX_PC];
         CHECK(is_in_start(start_pc));
         CHECK(is_in_start(start_pc - 1));
-        test_switch_registers(&main_sp, co_sp, layout_regs, out, ways[w]);
+        test_switch_registers(&main_sp, co_sp, layout_regs, out, ways[w], &layout_result);
     }
 }
 
@@ -140,7 +124,7 @@ TEST(a_context_continues_on_another_thread)
     pthread_t thread;
 
     co_stack = stack_make();
-    co_sp = weft__ctx_make(co_stack.top, co_tortures, NULL);
+    co_sp = weft__ctx_make(co_stack.top, co_tortures, NULL, NULL);
     for (int i = 0; i < 10; i++) {
         switch_and_compare(&main_torture, &main_sp, &co_sp, 5);
         CHECK_EQ(pthread_create(&thread, NULL, thread_turns, &thread_torture), 0);
@@ -201,7 +185,7 @@ static void *co_uses_red_zone(void *arg)
 TEST(the_red_zone_of_a_leaf_survives)
 {
     co_stack = stack_make();
-    co_sp = weft__ctx_make(co_stack.top, co_uses_red_zone, NULL);
+    co_sp = weft__ctx_make(co_stack.top, co_uses_red_zone, NULL, NULL);
     for (uint64_t round = 0; round < SWITCH_COUNT / 2; round++)
         CHECK_EQ(test_switch_red_zone(&main_sp, co_sp, round), 0);
 }

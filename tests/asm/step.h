@@ -28,10 +28,10 @@ typedef uint32_t step_code;
 #define BREAKPOINT 0xd4200000u /* brk #0 */
 #endif
 
-/* Where breakpoints are, and what belongs there: one, or three while C runs, which may come back
- * by a call of either function or by the return of an entry. */
-static step_code *step_at[3];
-static step_code step_old[3];
+/* Where breakpoints are, and what belongs there: one, or six while C runs, which may come back by a
+ * call of any of the functions, by the return of an entry or of what is called after it. */
+static step_code *step_at[6];
+static step_code step_old[6];
 static int step_count;
 
 /* By an instruction of its own: ThreadSanitizer knows code as memory that nobody writes. */
@@ -55,8 +55,11 @@ static void step_add(uintptr_t at)
 static void step_add_all(void)
 {
     step_add((uintptr_t)weft__ctx_switch);
+    step_add((uintptr_t)weft__ctx_wait);
+    step_add((uintptr_t)weft__ctx_end);
     step_add((uintptr_t)weft__ctx_enter);
     step_add((uintptr_t)weft__ctx_start + START_RETURNED);
+    step_add((uintptr_t)weft__ctx_start + START_CALLED);
 }
 
 static void step_disarm(void)
@@ -107,6 +110,8 @@ static void step_on_trap(int sig, siginfo_t *info, void *ucontext)
 #define IS_BLR(instruction) (((instruction)&0xfffffc1f) == 0xd63f0000)
 #define IS_B(instruction) (((instruction)&0xfc000000) == 0x14000000)
 #define DISTANCE_OF_B(instruction) ((intptr_t)((int32_t)((instruction) << 6) >> 6) * 4)
+#define IS_CBZ_X(instruction) (((instruction)&0xff000000) == 0xb4000000)
+#define DISTANCE_OF_CBZ(instruction) ((intptr_t)((int32_t)((instruction) << 8) >> 13) * 4)
 
 static void step_on_trap(int sig, siginfo_t *info, void *ucontext)
 {
@@ -121,6 +126,8 @@ static void step_on_trap(int sig, siginfo_t *info, void *ucontext)
         next = m->regs[30];
     if (IS_B(instruction))
         next = m->pc + (uintptr_t)DISTANCE_OF_B(instruction);
+    if (IS_CBZ_X(instruction) && m->regs[instruction & 31] == 0)
+        next = m->pc + (uintptr_t)DISTANCE_OF_CBZ(instruction);
     step_ucontext = ucontext;
     step_hook(m->pc, m->sp);
     if (IS_BLR(instruction) || !is_in_code(next))

@@ -7,8 +7,8 @@
 #include "arch/unwind.h"
 
 #define FRAMES_MAX 64
-#define ROUNDS 20
-#define CODE_MAX 512
+#define ROUNDS (3 * 2 * 2 * 2 * 2 * 2)
+#define CODE_MAX 1024
 
 /* Callee-saved registers as a frame of the walk has them. */
 struct regs {
@@ -21,7 +21,7 @@ struct walk {
     uintptr_t from; /* the pc of that instruction; frames before it are the signal handler's */
     int n;
     uintptr_t function[FRAMES_MAX];
-    struct regs inner; /* of test_switch_registers() */
+    struct regs inner; /* of either place */
     struct regs outer; /* of weft__ctx_start where it is the outermost of several */
     uintptr_t outer_sp;
     uintptr_t end_sp; /* at the end: the CFA of the outermost frame; 0 if the unwinder has no end */
@@ -36,7 +36,12 @@ struct side {
     uint64_t regs[REGISTER_COUNT];
     uint64_t start_regs[REGISTER_COUNT]; /* in weft__ctx_start, as is the next */
     uintptr_t start_sp;
-    bool has_started;
+    place_fn *place;
+    int n_turns, result;
+    /* Of a coroutine: how it leaves, how it ends, what is called then. */
+    leave_fn *way;
+    bool ends_by_call;
+    after_fn *after;
 };
 
 int main(int argc, char **argv);
@@ -44,13 +49,18 @@ int main(int argc, char **argv);
 static struct side main_side = {.name = "main"};
 static struct side co[2] = {{.name = "the first coroutine"}, {.name = "the second coroutine"}};
 static bool was_walked[CODE_MAX]; /* by offset from weft__ctx_switch */
-static int n_walks;
+static int n_walks, n_after_walks;
 
 static void get_regs(struct _Unwind_Context *context, struct regs *to)
 {
     to->is_known = true;
     for (int i = 0; i < REGISTER_COUNT; i++)
         to->value[i] = _Unwind_GetGR(context, register_dwarf(i));
+}
+
+static bool is_place(uintptr_t function)
+{
+    return function == (uintptr_t)places[0] || function == (uintptr_t)places[1];
 }
 
 static _Unwind_Reason_Code on_frame(struct _Unwind_Context *context, void *arg)
@@ -68,7 +78,7 @@ static _Unwind_Reason_Code on_frame(struct _Unwind_Context *context, void *arg)
     const uintptr_t function =
         (uintptr_t)_Unwind_FindEnclosingFunction((void *)(ip + (is_before ? 1 : 0)));
     w->function[w->n++] = function;
-    if (function == (uintptr_t)test_switch_registers)
+    if (is_place(function))
         get_regs(context, &w->inner);
     if (function == (uintptr_t)weft__ctx_start && w->n > 1) {
         get_regs(context, &w->outer);
@@ -77,13 +87,22 @@ static _Unwind_Reason_Code on_frame(struct _Unwind_Context *context, void *arg)
     return _URC_NO_REASON;
 }
 
-/* The functions between a context's switch and its outer end; each calls the one before it. */
+/* Whom a coroutine ends with. */
+static void *successor(const struct side *self)
+{
+    return self == &co[0] ? co[1].sp : main_side.sp;
+}
+
+/* The functions between a context's switch and its outer end; each calls the one before it.  The
+ * third time a coroutine ends here. */
 static NOINLINE void co_inner(struct side *self)
 {
-    uint64_t out[REGISTER_COUNT];
+    static uint64_t out[OUT_COUNT];
 
-    self->has_started = true;
-    test_switch_registers(&self->sp, main_side.sp, self->regs, out, weft__ctx_switch);
+    if (++self->n_turns < 3)
+        self->place(&self->sp, main_side.sp, self->regs, out, self->way, &self->result);
+    else
+        self->place(successor(self), (void *)self->after, self->regs, out, END, NULL);
     STAY_ON_STACK();
 }
 
@@ -95,16 +114,20 @@ static NOINLINE void co_outer(struct side *self)
 
 static void *co_entry(void *arg)
 {
-    co_outer(arg);
-    co_outer(arg);
-    return arg == &co[0] ? co[1].sp : main_side.sp;
+    struct side *const self = arg;
+
+    co_outer(self);
+    co_outer(self);
+    if (self->ends_by_call)
+        co_outer(self);
+    return successor(self);
 }
 
 static NOINLINE void main_inner(const struct side *to, leave_fn *way)
 {
-    uint64_t out[REGISTER_COUNT];
+    uint64_t out[OUT_COUNT];
 
-    test_switch_registers(&main_side.sp, to->sp, main_side.regs, out, way);
+    main_side.place(&main_side.sp, to->sp, main_side.regs, out, way, &main_side.result);
     STAY_ON_STACK();
 }
 
@@ -121,6 +144,10 @@ static uintptr_t function_at(uintptr_t pc)
 {
     if (is_in_switch(pc))
         return (uintptr_t)weft__ctx_switch;
+    if (is_in_wait(pc))
+        return (uintptr_t)weft__ctx_wait;
+    if (is_in_end(pc))
+        return (uintptr_t)weft__ctx_end;
     return is_in_enter(pc) ? (uintptr_t)weft__ctx_enter : (uintptr_t)weft__ctx_start;
 }
 
@@ -133,13 +160,13 @@ static int expect(const struct side *on, uintptr_t pc, uintptr_t *expected)
     expected[n++] = function_at(pc);
     if (is_in_start(pc) && !is_in_tail(pc))
         return n;
-    if (on == &main_side || on->has_started)
-        expected[n++] = (uintptr_t)test_switch_registers;
+    if (on == &main_side || on->n_turns > 0)
+        expected[n++] = (uintptr_t)on->place;
     if (on == &main_side) {
         expected[n++] = (uintptr_t)main_inner;
         return n;
     }
-    if (on->has_started) {
+    if (on->n_turns > 0) {
         expected[n++] = (uintptr_t)co_inner;
         expected[n++] = (uintptr_t)co_outer;
         expected[n++] = (uintptr_t)co_entry;
@@ -187,7 +214,7 @@ static void check_walk(const struct walk *w, const struct side *on)
     check_frames(w, "by libgcc", on);
     if (on == &main_side)
         CHECK(walk_has(w, (uintptr_t)main));
-    CHECK_EQ(w->inner.is_known, walk_has(w, (uintptr_t)test_switch_registers));
+    CHECK_EQ(w->inner.is_known, walk_has(w, (uintptr_t)on->place));
     CHECK_EQ(w->outer.is_known, on != &main_side && w->n > 1);
     check_regs(w, &w->inner, on->regs);
     check_regs(w, &w->outer, on->start_regs);
@@ -197,8 +224,7 @@ static void check_walk(const struct walk *w, const struct side *on)
         CHECK_EQ(w->end_sp, on->start_sp + 16);
 }
 
-/* The same by the unwinder of Weft.  The last instruction of weft__ctx_enter on x86_64 has its
- * return address in the red zone. */
+/* The same by the unwinder of Weft.  At a jump on x86_64 the return address is in the red zone. */
 static void check_own_walk(uintptr_t pc, const struct side *on)
 {
     struct walk w = {.from = pc};
@@ -231,42 +257,91 @@ static void walk_here(uintptr_t pc, uintptr_t sp)
     n_walks++;
 }
 
+/* After an end, on the stack of the one that goes on: it is found from here, too. */
+static void co_after(void)
+{
+    struct walk w = {.from = (uintptr_t)weft__ctx_start + START_CALLED};
+
+    _Unwind_Backtrace(on_frame, &w);
+    check_walk(&w, side_at((uintptr_t)__builtin_frame_address(0)));
+    n_after_walks++;
+}
+
+static size_t offset_of(void (*function)(void))
+{
+    return (uintptr_t)function - (uintptr_t)weft__ctx_switch;
+}
+
+#define OFFSET_OF(function) offset_of((void (*)(void))(function))
+
+#if defined(__x86_64__)
+/* The last instruction walked before the next function, which has to begin with these bytes. */
+static size_t check_last(size_t next, const char *bytes, size_t n)
+{
+    const char *code = (const char *)weft__ctx_switch;
+    size_t last = next - 1;
+
+    while (!was_walked[last])
+        last--;
+    CHECK_EQ(memcmp(code + last, bytes, n), 0);
+    return last;
+}
+
+/* At the end of a function there is a ret, and beside it a jump: add $8, %rsp; notrack jmp. */
+static void check_ways_back(size_t next)
+{
+    const size_t last = check_last(next, "\x3e\xff\x64\x24\xf8", 5);
+
+    CHECK_EQ(((const unsigned char *)weft__ctx_switch)[last - 5], 0xc3);
+    CHECK(was_walked[last - 5]);
+    CHECK(was_walked[last - 4]);
+}
+
+/* There is a short jump to `target`. */
+static void check_jump(size_t next, size_t target)
+{
+    const size_t last = check_last(next, "\xeb", 1);
+
+    CHECK_EQ(last + 2 + (size_t)((const signed char *)weft__ctx_switch)[last + 1], target);
+}
+#endif
+
 /* That stepping left nothing out.  On x86_64, where instructions cannot be told apart without a
- * decoder, the first and the last are looked for; the processor stops at those between. */
+ * decoder, the first and the last are looked for, and those around a branch; the processor stops at
+ * those between. */
 static void check_every_instruction(void)
 {
-    const size_t start = (uintptr_t)weft__ctx_start - (uintptr_t)weft__ctx_switch;
-    const size_t enter = (uintptr_t)weft__ctx_enter - (uintptr_t)weft__ctx_switch;
+    const size_t wait = OFFSET_OF(weft__ctx_wait), start = OFFSET_OF(weft__ctx_start),
+                 end = OFFSET_OF(weft__ctx_end), enter = OFFSET_OF(weft__ctx_enter);
+    const size_t firsts[] = {0, wait, end, enter, start + START_RETURNED, start + START_TAIL,
+                             start + START_CALLED, end + END_TAIL};
 
-    CHECK(was_walked[0]);
-    CHECK(was_walked[start + START_RETURNED]);
-    CHECK(was_walked[start + START_TAIL]);
-    CHECK(was_walked[enter]);
+    for (size_t i = 0; i < sizeof firsts / sizeof firsts[0]; i++)
+        CHECK(was_walked[firsts[i]]);
 #if defined(__x86_64__)
-    const unsigned char *code = (const unsigned char *)weft__ctx_switch;
-    const size_t ends[3] = {start, enter, (uintptr_t)weft__ctx_make - (uintptr_t)weft__ctx_switch};
-    size_t last[3];
+    const char *code = (const char *)weft__ctx_switch;
 
-    for (int i = 0; i < 3; i++)
-        for (last[i] = ends[i] - 1; !was_walked[last[i]];)
-            last[i]--;
     CHECK(was_walked[start + 1]);
-    CHECK_EQ(memcmp(code + start + START_RETURNED, "\x48\x89\xc4", 3), 0); /* mov %rax, %rsp */
-    CHECK_EQ(code[last[0]], 0xc3);                                         /* ret */
-    CHECK_EQ(code[last[1]], 0xc3);
-    CHECK_EQ(code[last[2]], 0xeb); /* jmp .Lstart */
-    CHECK_EQ(last[2] + 2 + (size_t)(signed char)code[last[2] + 1], start + 1);
+    CHECK_EQ(memcmp(code + start + START_RETURNED, "\x48\x89\xc4", 3), 0);   /* mov %rax, %rsp */
+    CHECK_EQ(memcmp(code + start + START_CALLED - 3, "\x41\xff\xd5", 3), 0); /* call *%r13 */
+    CHECK(was_walked[start + START_CALLED - 3]);
+    check_ways_back(wait);
+    check_ways_back(start);
+    check_last(end, "\xc3", 1);
+    check_jump(enter, start + START_TAIL);
+    check_jump(OFFSET_OF(weft__ctx_make), start + 1);
 #else
     const uint32_t *code = (const uint32_t *)weft__ctx_switch;
-    const size_t begins[3] = {0, start / 4 + 1, enter / 4};
+    const size_t begins[] = {0, wait / 4, start / 4 + 1, end / 4, enter / 4};
 
-    for (int n = 0; n < 3; n++) {
+    for (size_t n = 0; n < sizeof begins / sizeof begins[0]; n++) {
         size_t i = begins[n];
         for (; !IS_RET(code[i]) && !IS_B(code[i]); i++)
             CHECK(was_walked[4 * i]);
         CHECK(was_walked[4 * i]);
     }
-    CHECK_EQ(code[(start + START_RETURNED) / 4], 0x9100001f); /* mov sp, x0 */
+    CHECK_EQ(code[(start + START_RETURNED) / 4], 0x9100001f);   /* mov sp, x0 */
+    CHECK_EQ(code[(start + START_CALLED) / 4 - 1], 0xd63f0340); /* blr x26 */
 #endif
 }
 
@@ -278,37 +353,60 @@ static void prepare(struct side *side, uint64_t owner, uint64_t round)
 
     for (uintptr_t i = 1; i <= 64; i++)
         top[-(intptr_t)i] = 0xbad0000000000000 | owner << 48 | i << 8;
-    side->sp = weft__ctx_make(top, co_entry, side);
+    side->sp = weft__ctx_make(top, co_entry, side, side->after);
     for (int i = 0; i < 2; i++)
         ((uintptr_t *)side->sp)[WEFT__CTX_WORDS + i] = (uintptr_t)co_outer + 16;
     area_registers(side->sp, side->start_regs);
     side->start_sp = (uintptr_t)side->sp + WEFT__CTX_WORDS * sizeof(uintptr_t);
     registers_fill(side->regs, owner, round);
-    side->has_started = false;
+    side->n_turns = 0;
+}
+
+/* All there is to choose from, in each combination: each round is a number of digits. */
+static unsigned digit(uint64_t *round, unsigned base)
+{
+    const unsigned value = (unsigned)(*round % base);
+
+    *round /= base;
+    return value;
 }
 
 static void run_round(uint64_t round)
 {
-    leave_fn *const way = ways[round % 2];
+    static leave_fn *const again[2] = {weft__ctx_switch, WAIT};
+    uint64_t rest = round;
+    leave_fn *const first = ways[digit(&rest, WAY_COUNT_ALL)], *const way = again[digit(&rest, 2)];
 
+    main_side.place = places[digit(&rest, 2)];
+    co[0].way = co[1].way = again[digit(&rest, 2)];
+    co[0].ends_by_call = digit(&rest, 2);
+    co[0].after = digit(&rest, 2) ? co_after : NULL;
+    CHECK_EQ(rest, 0);
+    co[1].ends_by_call = !co[0].ends_by_call;
+    co[1].after = co[0].after == NULL ? co_after : NULL;
     registers_fill(main_side.regs, 1, round);
-    prepare(&co[0], 2, round);
-    prepare(&co[1], 3, round);
+    for (unsigned i = 0; i < 2; i++) {
+        co[i].place = places[i];
+        prepare(&co[i], 2 + i, round);
+    }
     step_begin(walk_here);
+    main_inner(&co[0], first);
     main_inner(&co[0], way);
-    main_inner(&co[0], weft__ctx_switch);
-    main_inner(&co[0], weft__ctx_switch); /* it ends, and the second begins */
-    main_inner(&co[1], weft__ctx_switch);
-    main_inner(&co[1], weft__ctx_switch); /* it ends */
+    main_inner(&co[0], way); /* it ends, and the second begins */
+    main_inner(&co[1], way);
+    main_inner(&co[1], way); /* it ends */
     step_end();
+    CHECK_EQ(n_after_walks, round + 1);
 }
 
-/* Goal: from every instruction of weft__ctx_switch(), weft__ctx_enter() and weft__ctx_start an
- * unwinder finds the callers, every callee-saved register of theirs, and the end.
- * Method: step through switches into a new context, out of it and back, and through the ends of
- * contexts, which go on with another one or begin a new one.  At each instruction, walk from the
- * signal frame.  On a coroutine's stack the walk is exactly the coroutine's functions and ends at
- * weft__ctx_start; on the other it leads to main(). */
+/* Goal: from every instruction of weft__ctx_switch(), weft__ctx_wait(), weft__ctx_enter(),
+ * weft__ctx_end() and weft__ctx_start, and from what is called after an end, an unwinder finds the
+ * callers, every callee-saved register of theirs, and the end.
+ * Method: step through switches into a new context, out of it and back to the same place and to
+ * another, and through the ends of contexts, by a return or from a depth, which go on with another
+ * one or begin a new one.  At each instruction, walk from the signal frame.  On a coroutine's stack
+ * the walk is exactly the coroutine's functions and ends at weft__ctx_start; on the other it leads
+ * to main(). */
 TEST(every_instruction_unwinds)
 {
     struct walk prime = {.from = 1};
@@ -322,5 +420,5 @@ TEST(every_instruction_unwinds)
     for (uint64_t round = 0; round < ROUNDS; round++)
         run_round(round);
     check_every_instruction();
-    CHECK_GE(n_walks, ROUNDS * 160);
+    CHECK_GE(n_walks, ROUNDS * 240);
 }

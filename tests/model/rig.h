@@ -15,6 +15,7 @@ static struct weft_runtime rig_rt;
 static struct weft__p rig_p[MODEL_THREADS_MAX];
 static struct weft__m rig_m[MODEL_THREADS_MAX];
 static struct weft__g rig_g[MODEL_THREADS_MAX];
+static struct weft__own_wait rig_own[MODEL_THREADS_MAX];
 static struct weft__gate rig_gate[MODEL_THREADS_MAX];
 static struct model_event rig_runnable[MODEL_THREADS_MAX];
 
@@ -40,6 +41,9 @@ static void rig_begin(int n)
         rig_g[i].flags = G_FLAG_PINNED;
         rig_g[i].p_home = (uint16_t)i;
         rig_g[i].rt = &rig_rt;
+        rig_g[i].own = &rig_own[i];
+        weft__own_wait_init(&rig_own[i]);
+        rig_own[i].wait.g = &rig_g[i];
         memset(&rig_gate[i], 0, sizeof rig_gate[i]);
         model_event_init(&rig_runnable[i]);
         rig_runnable[i].orders = true;
@@ -70,6 +74,12 @@ void weft__switch_park_inside(struct weft__m *m, struct weft__g *g, struct weft_
 {
     weft__gate_leave(gate);
     weft__switch_park(m, g);
+}
+
+int weft__switch_wait_inside(struct weft__m *m, struct weft__g *g, struct weft__gate *gate)
+{
+    weft__switch_park_inside(m, g, gate);
+    return g->own->waiter.rc;
 }
 
 /* Nobody calls upon a coroutine here to give way. */

@@ -67,7 +67,14 @@ void model_ctx_switch(void **save, void *load)
         model_fail("a context is resumed that is not saved");
     s->save = save;
     s->load = load;
-    weft__ctx_switch(&s->left, weft__ctx_make(s->stack + sizeof s->stack, store_pointer, s));
+    weft__ctx_switch(&s->left, weft__ctx_make(s->stack + sizeof s->stack, store_pointer, s, NULL));
+}
+
+int model_ctx_wait(void **save, void *load, const int *result);
+int model_ctx_wait(void **save, void *load, const int *result)
+{
+    model_ctx_switch(save, load);
+    return *result;
 }
 
 /* ---- stacks ---- */

@@ -148,7 +148,7 @@ static void come_back_and_find(void)
     struct weft__m *m = procs_run(0);
 
     set_running(m, NULL);
-    weft__count(m->p->counts.switches);
+    weft__count(m->p->counts.begun);
     take(procs_find(m));
 }
 
@@ -519,7 +519,7 @@ void weft__fault_thread_end(struct weft__m *m)
 void weft__switch_to_g(struct weft__m *m, struct weft__g *g)
 {
     set_running(m, g);
-    weft__count(m->p->counts.switches);
+    weft__count(m->p->counts.begun);
     take(g);
     set_running(m, NULL);
     if (atomic_load_explicit(&n_taken, memory_order_relaxed) == ITEMS)

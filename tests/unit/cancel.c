@@ -301,6 +301,28 @@ CO_TEST(one_that_has_ended_is_left_alone)
     return 0;
 }
 
+#define RECYCLED 200 /* some more than a processor keeps */
+
+static int cancel_some_then_none(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 2 * RECYCLED; i++) {
+        struct weft_co *co = weft_go_with(status_of_a_begin, NULL);
+        int result = 1;
+        if (i < RECYCLED)
+            weft_cancel(co);
+        CHECK_EQ(weft_join(co, &result), 0);
+        CHECK_EQ(result, i < RECYCLED ? -ECANCELED : 0);
+    }
+    return 0;
+}
+
+/* Goal: what a cancel leaves in a handle does not meet the coroutine that gets the handle next. */
+TEST(a_handle_that_is_used_again_is_not_cancelled)
+{
+    CHECK_EQ(weft_run_with(cancel_some_then_none, NULL, .procs = 1), 0);
+}
+
 static int wait_to_be_discarded(void *arg)
 {
     (void)arg;

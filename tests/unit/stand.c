@@ -67,7 +67,7 @@ static uint64_t switches(const struct weft_runtime *rt, int from, int end)
     uint64_t n = 0;
 
     for (int i = from; i < end; i++)
-        n += atomic_load(&rt->p[i].counts.switches);
+        n += weft__p_switches(&rt->p[i]);
     return n;
 }
 

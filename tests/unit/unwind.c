@@ -320,7 +320,8 @@ static void *short_entry(void *arg)
 
 static void park_for_a_new_one(void)
 {
-    weft__ctx_enter(&parked_sp, weft__ctx_make(short_stack + STACK_BYTES, short_entry, &main_sp));
+    void *sp = weft__ctx_make(short_stack + STACK_BYTES, short_entry, &main_sp, NULL);
+    weft__ctx_enter(&parked_sp, sp);
     NO_TAIL_CALL();
 }
 
@@ -340,7 +341,7 @@ static uintptr_t make_parked(void)
 {
     weft__unwind_prime();
     at_depth = park;
-    parked_sp = weft__ctx_make(parked_stack + STACK_BYTES, parked_entry, &parked_sp);
+    parked_sp = weft__ctx_make(parked_stack + STACK_BYTES, parked_entry, &parked_sp, NULL);
     weft__ctx_switch(&main_sp, parked_sp);
     return (uintptr_t)parked_sp;
 }
@@ -369,7 +370,7 @@ TEST(a_context_parked_for_a_new_one_is_walked_to_its_trampoline)
 
     weft__unwind_prime();
     at_depth = park_for_a_new_one;
-    parked_sp = weft__ctx_make(parked_stack + STACK_BYTES, parked_entry, &parked_sp);
+    parked_sp = weft__ctx_make(parked_stack + STACK_BYTES, parked_entry, &parked_sp, NULL);
     weft__ctx_enter(&main_sp, parked_sp);
     walk_parked((uintptr_t)parked_sp, parked_stack);
     CHECK_EQ(walk.count, 8);
@@ -379,7 +380,7 @@ TEST(a_context_parked_for_a_new_one_is_walked_to_its_trampoline)
 TEST(a_context_that_has_not_run_is_its_trampoline)
 {
     weft__unwind_prime();
-    void *sp = weft__ctx_make(parked_stack + STACK_BYTES, parked_entry, NULL);
+    void *sp = weft__ctx_make(parked_stack + STACK_BYTES, parked_entry, NULL, NULL);
     walk_parked((uintptr_t)sp, parked_stack);
     CHECK_EQ(walk.count, 1);
     CHECK_STR(function_name(walk.pcs[0], false), "weft__ctx_start");

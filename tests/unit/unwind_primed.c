@@ -12,7 +12,7 @@
 
 TEST(no_module_is_known_before_priming)
 {
-    void *sp = weft__ctx_make(parked_stack + STACK_BYTES, parked_entry, &parked_sp);
+    void *sp = weft__ctx_make(parked_stack + STACK_BYTES, parked_entry, &parked_sp, NULL);
     at_depth = park;
     weft__ctx_switch(&main_sp, sp);
     walk_parked((uintptr_t)parked_sp, parked_stack);

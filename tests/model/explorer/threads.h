@@ -223,7 +223,7 @@ static void model_thread_init(struct model_thread *t, int id, void (*fn)(void))
     t->watches_all = false;
     t->m = NULL;
     t->gate = NULL;
-    t->sp = weft__ctx_make(model_stacks[id] + MODEL_STACK_BYTES, model_thread_main, t);
+    t->sp = weft__ctx_make(model_stacks[id] + MODEL_STACK_BYTES, model_thread_main, t, NULL);
 }
 
 /* ---- sleeping ---- */

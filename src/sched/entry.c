@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * entry.c - where every coroutine begins and ends.
+ *
+ * One that has ended stands on its stack to the last: the next context gives it back, first thing
+ * after the switch.  Or there is no switch: a coroutine that begins goes on where another one has
+ * ended, on the same stack, from its first frame.
+ */
+#include "../arch/exceptions.h"
+#include "../base/fatal.h"
+#include "../base/self.h"
+#include "../coro/ends.h"
+#include "../coro/held.h"
+#include "switch.h"
+#include "watch.h"
+
+static inline bool has_starved(const struct weft__p *p)
+{
+    return WEFT__UNLIKELY(
+        atomic_load_explicit(&p->rt->inject.starved_count, memory_order_relaxed) != 0);
+}
+
+static inline void give_stack(struct weft__p *p, struct weft__stack *stack)
+{
+    if (has_starved(p)) {
+        weft__starved_pass_on(p, stack);
+    } else if (!weft__stack_put_hot(&p->rt->stacks, &p->stack_cache, stack)) {
+        weft__stack_put(&p->rt->stacks, &p->stack_cache, stack);
+    }
+}
+
+void weft__g_give_stack(struct weft__p *p, struct weft__stack *stack)
+{
+    give_stack(p, stack);
+}
+
+/* A descriptor, whose stack has gone another way, can be used again. */
+static inline void give_descriptor(struct weft__p *p, struct weft__g *g)
+{
+    g->stack = NULL;
+    atomic_store_explicit(&g->state, G_FREE, memory_order_relaxed);
+    weft__g_put(&p->rt->slabs, &p->g_cache, g);
+}
+
+static WEFT__NOINLINE void bury_rest(struct weft__p *p, struct weft__g *g)
+{
+    give_stack(p, g->stack);
+    give_descriptor(p, g);
+}
+
+/* First thing after the last switch of a coroutine, in the context that was switched to: give its
+ * stack and its descriptor back. */
+void weft__bury_dead(void)
+{
+    struct weft__m *m = weft__m_self();
+    struct weft__p *p = m->p;
+    struct weft__g *g = m->dead;
+    if (g == NULL) {
+        return;
+    }
+    m->dead = NULL;
+    atomic_store_explicit(&g->ctx.sp, NULL, memory_order_relaxed); /* it has nothing saved */
+    if (has_starved(p) || !weft__stack_put_hot(&p->rt->stacks, &p->stack_cache, g->stack)) {
+        bury_rest(p, g);
+        return;
+    }
+    give_descriptor(p, g);
+}
+
+/* One of this P's own; mostly the next one takes no call. */
+static inline struct weft__g *pick(struct weft__p *p)
+{
+    struct weft__g *g = weft__queue_has_bound(p) ? NULL : weft__queue_pick_short(p);
+    if (g != NULL) {
+        p->tick++;
+        return g;
+    }
+    return weft__queue_pick(p);
+}
+
+static inline void refuse_open_scope(const struct weft__g *g)
+{
+    if (WEFT__UNLIKELY(g->scope != NULL && g->scope->kind != SCOPE_BASE)) {
+        weft__fatal("a coroutine ended with a scope open");
+    }
+}
+
+/* Nobody will ever give these locks back: whoever waits for one should learn why. */
+static WEFT__COLD void leave_locks(struct weft__g *g)
+{
+    weft__report_left_locks(g);
+    weft__held_outlive(g);
+}
+
+/* Others may have them now. */
+static WEFT__COLD void give_up_places(struct weft_runtime *rt, struct weft__g *g)
+{
+    if ((g->flags & G_FLAG_PINNED) != 0) {
+        struct weft__p *home = weft__p_at(rt, g->p_home);
+        atomic_fetch_sub_explicit(&home->pinned_count, 1, memory_order_relaxed);
+    }
+    weft__limit_end(g);
+}
+
+/* What a coroutine owes to others when it ends. */
+static WEFT__ALWAYS_INLINE void settle(struct weft__m *m, struct weft__g *g, int result)
+{
+    struct weft__p *p = m->p;
+    weft__switch_check(m, g);
+    refuse_open_scope(g);
+    weft__mutexes_check(m, "ends", NULL);
+    if (g->scope != NULL) {
+        weft__scope_settle(g->scope); /* who has cancelled it may still look at the handle */
+        g->scope = NULL;
+    }
+    if (WEFT__UNLIKELY(g->held != NULL)) {
+        leave_locks(g);
+    }
+    if (WEFT__UNLIKELY((g->flags & (G_FLAG_PINNED | G_FLAG_COUNTED)) != 0)) {
+        give_up_places(p->rt, g); /* first: who joins it finds its place free */
+    }
+    if (g->handle != NULL) {
+        weft__handle_finish(g->handle, result);
+        g->handle = NULL;
+    }
+    char *name = atomic_load_explicit(&g->name, memory_order_relaxed);
+    if (WEFT__UNLIKELY(name != NULL)) {
+        atomic_store_explicit(&g->name, NULL, memory_order_relaxed);
+        weft__g_name_free(&p->rt->slabs, name);
+    }
+    weft__count(p->counts.ended);
+}
+
+/* Can `next`, which has not started, begin on the stack of g, which has ended?  The sanitizers keep
+ * books about each stack, which a switch closes. */
+static inline bool can_follow(const struct weft__p *p, const struct weft__g *g,
+                              const struct weft__g *next)
+{
+#ifdef WEFT__KEEPS_BOOKS
+    return false;
+#endif
+    return next->stack == NULL && next->stack_shift == g->stack->shift &&
+           ((next->flags | g->flags) & G_FLAGS_OWN) == 0 && !has_starved(p);
+}
+
+/* Leave g for good, for `next` or the M's own context: where that is. */
+static inline void *end_on(struct weft__m *m, struct weft__g *g, struct weft__g *next)
+{
+#ifdef WEFT__KEEPS_BOOKS
+    weft__switch_leave(m, g, next, true); /* they want to be told right before the switch */
+    __builtin_unreachable();
+#endif
+    if (WEFT__UNLIKELY(((g->flags | (next != NULL ? next->flags : 0)) & G_FLAGS_OWN) != 0)) {
+        weft__own_switch(m, g, next);
+    }
+    if (next != NULL) {
+        (void)weft__take_fresh(next);
+        return weft__begin_run(m, next);
+    }
+    m->cur = NULL;
+    return atomic_load_explicit(&m->ctx.sp, memory_order_relaxed); /* our own */
+}
+
+/* Returns the coroutine that follows on this stack; if there is none, NULL, and *sp is where to go
+ * on. */
+static inline struct weft__g *finish(struct weft__g *g, int result, void **sp)
+{
+    struct weft__m *m = weft__m_self();
+    if (WEFT__UNLIKELY(m == NULL)) {
+        weft__fatal("a coroutine ended between weft_blocking_enter() and weft_blocking_leave()");
+    }
+    struct weft__p *p = m->p;
+    settle(m, g, result);
+    struct weft__g *next = weft__p_must_poll(p) ? NULL : pick(p);
+    if (next != NULL && can_follow(p, g, next)) {
+        next->stack = g->stack;
+        give_descriptor(p, g);
+        (void)weft__begin_run(m, next);
+        return next;
+    }
+    if (next != NULL && !weft__can_run(p, next)) {
+        next = weft__put_off(p, next);
+    }
+    atomic_store_explicit(&g->state, G_DEAD, memory_order_relaxed);
+    m->dead = g;
+    *sp = end_on(m, g, next);
+    return NULL;
+}
+
+static WEFT__COLD void run_ends(struct weft__g *g)
+{
+    refuse_open_scope(g); /* cleanups wait, and would look at it */
+    weft__ends_run(g, true);
+}
+
+static inline int call_entry(struct weft__g *g, struct weft__own_wait *own)
+{
+    void *arg = g->arg;
+    g->held = NULL; /* in its place */
+    own->wait.g = g;
+    if ((g->flags & G_FLAG_RESULT) == 0) {
+        void (*plain)(void *) = g->entry.plain;
+        g->own = own; /* likewise */
+        plain(arg);
+        return 0;
+    }
+    int (*with_result)(void *) = g->entry.with_result;
+    g->own = own;
+    if ((g->flags & G_FLAG_SCOPED) != 0) {
+        weft__scope_push(g, &g->handle->scope);
+    }
+    return with_result(arg);
+}
+
+/* Where every coroutine begins: on its own stack, or where another one has ended. */
+void *weft__g_main(void *arg)
+{
+    struct weft__g *g = arg;
+    struct weft__own_wait own;
+    void *sp = NULL;
+    weft__arrive(&g->ctx);
+    weft__own_wait_init(&own);
+    while (g != NULL) {
+        int result = call_entry(g, &own);
+        if (WEFT__UNLIKELY(g->ends != NULL)) {
+            run_ends(g);
+        }
+        g = finish(g, result, &sp);
+    }
+    return sp;
+}
+
+/* g ends on a stack that it was called on: nobody will return to those below. */
+static WEFT__COLD void give_stacks_below(struct weft__p *p, const struct weft__g *g)
+{
+    struct weft__stack *stack = g->stack;
+    while (stack->call != NULL) {
+        struct weft__stack *below = stack->call->below;
+        /* The fiber that runs here is that of the lowest stack; it must live until we are off. */
+        void *fiber = below->fiber;
+        below->fiber = stack->fiber;
+        stack->fiber = fiber;
+        stack->call = below->call;
+        below->call = NULL;
+        give_stack(p, below);
+    }
+}
+
+/* By a coroutine that ends here, however deep it stands: nobody follows on its stack, for its first
+ * frame is out of reach. */
+_Noreturn void weft__switch_exit(int result)
+{
+    struct weft__g *g = weft__g_self();
+    g->own->exit_result = result;
+    weft__ends_run(g, false);
+    struct weft__m *m = weft__m_self();
+    give_stacks_below(m->p, g);
+    struct weft__exceptions gone;
+    if (weft__has_check(m, CHECK_EXCEPTIONS)) {
+        (void)weft__exceptions_take(&gone); /* it may be in the middle of handling some */
+    }
+    settle(m, g, result);
+    struct weft__g *next = weft__successor(m->p);
+    atomic_store_explicit(&g->state, G_DEAD, memory_order_relaxed);
+    m->dead = g;
+    weft__ctx_end(end_on(m, g, next), weft__bury_dead);
+}
+

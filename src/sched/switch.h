@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* switch.h - what switch.c and entry.c share: who runs next on this P, and how a turn begins. */
+#ifndef WEFT_SCHED_SWITCH_H
+#define WEFT_SCHED_SWITCH_H
+
+#include "own.h"
+#include "queue.h"
+
+/* entry.c: the first frame of every coroutine; and what is left of one that has ended, first thing
+ * after its last switch, in the context that was switched to. */
+void *weft__g_main(void *g);
+void weft__bury_dead(void);
+
+/* switch.c: leave `from` for good or not, for `to` or the M's own context. */
+void weft__switch_leave(struct weft__m *m, struct weft__g *from, struct weft__g *to, bool is_dying);
+void weft__switch_check_slow(uint8_t checks, const struct weft__g *g);
+
+static inline bool weft__has_checks(const struct weft__m *m)
+{
+    return WEFT__UNLIKELY(atomic_load_explicit(&m->rt->checks, memory_order_relaxed) != 0);
+}
+
+static inline bool weft__has_check(const struct weft__m *m, enum weft__checks check)
+{
+    return (atomic_load_explicit(&m->rt->checks, memory_order_relaxed) & check) != 0;
+}
+
+/* By the coroutine itself, while a report can still name it. */
+static inline void weft__switch_check(const struct weft__m *m, const struct weft__g *g)
+{
+    if (weft__has_check(m, CHECK_CANARY | CHECK_FORKED)) {
+        weft__switch_check_slow(atomic_load_explicit(&m->rt->checks, memory_order_relaxed), g);
+    }
+}
+
+/* First thing after a switch, in the context `self` that was switched to. */
+static inline void weft__arrive(struct weft__ctx *self)
+{
+#ifdef WEFT__KEEPS_BOOKS
+    weft__san_enter(self);
+    weft__bury_dead();
+#else
+    (void)self;
+#endif
+}
+
+/* Is this the first switch to g?  The flags of one that has run before are not written: it may not
+ * have quite left its last M, which reads them. */
+static inline bool weft__take_fresh(struct weft__g *g)
+{
+    bool is_fresh = (g->flags & G_FLAG_FRESH) != 0;
+    if (is_fresh) {
+        g->flags &= (uint16_t)~G_FLAG_FRESH;
+    }
+    return is_fresh;
+}
+
+/* From here on g, which was at sp, runs: nobody else may switch to it [G-SAVED]. */
+static inline void *weft__begin_run_at(struct weft__m *m, struct weft__g *g, void *sp)
+{
+    atomic_store_explicit(&g->ctx.sp, NULL, memory_order_relaxed);
+    atomic_store_explicit(&g->state, G_RUNNING, memory_order_relaxed);
+    m->cur = g;
+    return sp;
+}
+
+/* The same of one that was seen to be saved, or laid out here.  Returns where it was. */
+static inline void *weft__begin_run(struct weft__m *m, struct weft__g *g)
+{
+    return weft__begin_run_at(m, g, atomic_load_explicit(&g->ctx.sp, memory_order_relaxed));
+}
+
+/* Give a coroutine that has not started its stack and first frame. */
+static inline void weft__lay_out_on(struct weft__g *g, struct weft__stack *stack)
+{
+    weft__g_stand_on(g, stack);
+    stack->fiber = weft__san_fiber_renew(stack->fiber);
+    weft__san_stack(&g->ctx, stack->low, (size_t)(stack->top - stack->low), stack->fiber);
+    atomic_store_explicit(&g->ctx.sp, weft__ctx_make(stack->top, weft__g_main, g, weft__bury_dead),
+                          memory_order_relaxed);
+    g->flags |= G_FLAG_FRESH;
+}
+
+static inline struct weft__g *weft__put_off(struct weft__p *p, struct weft__g *g)
+{
+    p->pending = g;
+    return NULL;
+}
+
+/* g has no saved stack pointer.  One that has not begun needs a stack, and only one that lies ready
+ * is taken here: getting one otherwise needs system calls and more room than a coroutine should
+ * spend of its first page.  One that has not quite left another M is waited for on our M's context.
+ */
+static inline bool weft__can_begin(struct weft__p *p, struct weft__g *g)
+{
+    if (g->stack != NULL || g->stack_shift != p->rt->stacks.default_shift) {
+        return false;
+    }
+    struct weft__stack *stack = weft__stack_get_hot(&p->stack_cache);
+    if (stack == NULL) {
+        return false;
+    }
+    weft__lay_out_on(g, stack);
+    return true;
+}
+
+/* May g be switched to at once? */
+static inline bool weft__can_run(struct weft__p *p, struct weft__g *g)
+{
+    /* acquire [G-SAVED] */
+    return WEFT__LIKELY(atomic_load_explicit(&g->ctx.sp, memory_order_acquire) != NULL) ||
+           weft__can_begin(p, g);
+}
+
+/* The successor of a coroutine that leaves: one of this P's own, or NULL for the M's context. */
+static inline struct weft__g *weft__successor(struct weft__p *p)
+{
+    if (WEFT__UNLIKELY(weft__p_must_poll(p))) {
+        return NULL; /* time for the reactor, the timers and the global queue */
+    }
+    struct weft__g *g = weft__queue_pick(p);
+    if (g == NULL || WEFT__LIKELY(weft__can_run(p, g))) {
+        return g;
+    }
+    return weft__put_off(p, g);
+}
+
+#endif
