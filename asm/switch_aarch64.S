@@ -36,7 +36,7 @@
  * is SIGILL on a guarded page, since there is no landing pad there.
  *
  * CFI: exact at each instruction, so that gdb, profilers and backtrace() walk out from anywhere.
- * `mov sp, x1` needs no directive: both stacks have the same layout, so the same rules that led
+ * `mov sp, x1` needs no directive where both stacks have the same layout: the same rules that led
  * to the old caller lead to the new one from there on.
  *
  * Notes: BTI holds and is declared.  Return addresses are not signed in here, so PAC is not
@@ -127,12 +127,38 @@ _\name:
         .cfi_rel_offset x30, 152
 .endm
 
+/* The same where a context begins, which has no caller. */
+.macro begun
+        .cfi_undefined x30
+        .cfi_def_cfa sp, 16
+        .cfi_restore x19
+        .cfi_restore x20
+        .cfi_restore x21
+        .cfi_restore x22
+        .cfi_restore x23
+        .cfi_restore x24
+        .cfi_restore x25
+        .cfi_restore x26
+        .cfi_restore x27
+        .cfi_restore x28
+        .cfi_restore x29
+        .cfi_restore d8
+        .cfi_restore d9
+        .cfi_restore d10
+        .cfi_restore d11
+        .cfi_restore d12
+        .cfi_restore d13
+        .cfi_restore d14
+        .cfi_restore d15
+.endm
+
         .text
 
 /* All callee-saved registers to a new area below the stack pointer, then to the stack in x1, then
  * the pointer of the one that was left to *x0: another thread may go on there at once, so nothing
- * of ours, and no signal frame either, may touch it any more. */
-.macro leave_stack
+ * of ours, and no signal frame either, may touch it any more.  `there`: what an unwinder finds on
+ * the other stack, if that has not the same layout. */
+.macro leave_stack there
         sub     sp, sp, AREA_BYTES
         .cfi_adjust_cfa_offset AREA_BYTES
         save    d8,  d9,  0
@@ -148,6 +174,7 @@ _\name:
         str     x2, [sp, 160]
         mov     x9, sp
         mov     sp, x1
+        \there
         stlr    x9, [x0]                /* after the registers */
 .endm
 
@@ -218,13 +245,22 @@ function weft__ctx_end
         b       LOCAL(over)
 end_function weft__ctx_end
 
-/* void weft__ctx_enter(void **save, void *load): as weft__ctx_switch() to a new context. */
-function weft__ctx_enter
-        mov     x2, x0
-        leave_stack
-        load_all
+/*
+ * int weft__ctx_begin(void **save, void *top, void *(*entry)(void *), void *arg,
+ *                     void (*after)(void), const int *result)
+ */
+function weft__ctx_begin
+        and     x1, x1, -16
+        stp     xzr, xzr, [x1, -16]!
+        mov     x10, x2
+        mov     x2, x5
+        leave_stack begun
+        mov     x28, x10
+        mov     x27, x3
+        mov     x26, x4
+        mov     x29, xzr
         b       LOCAL(start)
-end_function weft__ctx_enter
+end_function weft__ctx_begin
 
 /*
  * void *weft__ctx_make(void *top, void *(*entry)(void *), void *arg, void (*after)(void))

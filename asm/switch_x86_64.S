@@ -42,7 +42,7 @@
  * came before, and not by a call of the other one's.
  *
  * CFI: exact at each instruction, so that gdb, profilers and backtrace() walk out from anywhere.
- * `movq %rsi, %rsp` needs no directive: both stacks have the same layout, so the same rules that
+ * `movq %rsi, %rsp` needs no directive where both stacks have the same layout: the same rules that
  * led to the old caller lead to the new one from there on.
  *
  * Notes: IBT holds and is declared.  The shadow stack is not: it would have to be switched too.
@@ -107,8 +107,9 @@ _\name:
 
 /* All callee-saved registers onto the stack, then to the stack in rsi, then the pointer of the one
  * that was left to *rdi: another thread may go on there at once, so nothing of ours, and no signal
- * frame either, may touch it any more. */
-.macro leave_stack
+ * frame either, may touch it any more.  `there`: what an unwinder finds on the other stack, if that
+ * has not the same layout. */
+.macro leave_stack there
         save    rbp
         save    rbx
         save    r12
@@ -119,6 +120,7 @@ _\name:
         .cfi_adjust_cfa_offset 8
         movq    %rsp, %rax
         movq    %rsi, %rsp
+        \there
         movq    %rax, (%rdi)            /* stores stay in order: a release */
 .endm
 
@@ -148,17 +150,30 @@ _\name:
         .cfi_offset r15, -56
 .endm
 
+/* The same where a context begins, which has no caller. */
+.macro begun
+        .cfi_undefined rip
+        .cfi_def_cfa rsp, 16
+        .cfi_restore rbp
+        .cfi_restore rbx
+        .cfi_restore r12
+        .cfi_restore r13
+        .cfi_restore r14
+        .cfi_restore r15
+.endm
+
         .text
 
-/* From one to the other, both of which have run before. */
-.macro switch_over
+/* From one to the other, both of which have run before.  (In a macro without any parameter, $8 is
+ * an argument to the assembler of Mach-O.) */
+.macro switch_over word=8
         movq    (%rsp), %rcx            /* where the one that is left will go on */
         leave_stack
         load_all
         cmpq    (%rsp), %rcx
         jne     1f
         ret
-1:      addq    $8, %rsp
+1:      addq    $\word, %rsp
         .cfi_adjust_cfa_offset -8
         notrack jmp *-8(%rsp)           /* in the red zone, which no signal frame touches */
 .endm
@@ -208,15 +223,24 @@ function weft__ctx_end
         jmp     LOCAL(over)
 end_function weft__ctx_end
 
-/* void weft__ctx_enter(void **save, void *load): as weft__ctx_switch() to a new context. */
-function weft__ctx_enter
-        movq    %rdi, %rdx
-        leave_stack
-        load_all
-        addq    $8, %rsp                /* over the pc, which is .Lstart */
-        .cfi_adjust_cfa_offset -8
+/*
+ * int weft__ctx_begin(void **save, void *top, void *(*entry)(void *), void *arg,
+ *                     void (*after)(void), const int *result)
+ */
+function weft__ctx_begin
+        andq    $-16, %rsi
+        movq    $0, -8(%rsi)
+        movq    $0, -16(%rsi)
+        subq    $16, %rsi
+        movq    %rdx, %r10
+        movq    %r9, %rdx
+        leave_stack begun
+        movq    %r10, %rbx
+        movq    %rcx, %r12
+        movq    %r8, %r13
+        xorl    %ebp, %ebp
         jmp     LOCAL(start)
-end_function weft__ctx_enter
+end_function weft__ctx_begin
 
 /*
  * void *weft__ctx_make(void *top, void *(*entry)(void *), void *arg, void (*after)(void))

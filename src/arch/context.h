@@ -21,12 +21,8 @@
  */
 void weft__ctx_switch(void **save, void *load);
 
-/* The same for a `load` that weft__ctx_make() gave and that was never switched to.  Either call
- * does; this one spares the processor a wrong guess. */
-void weft__ctx_enter(void **save, void *load);
-
 /* The same, as the last act of a function: what it returns is *result, read when somebody has
- * switched back.  (The other calls read *save then, for something.) */
+ * switched back.  (The other call reads *save then, for something.) */
 int weft__ctx_wait(void **save, void *load, const int *result);
 
 /*
@@ -39,6 +35,10 @@ int weft__ctx_wait(void **save, void *load, const int *result);
  * nothing is called.
  */
 void *weft__ctx_make(void *top, void *(*entry)(void *), void *arg, void (*after)(void));
+
+/* weft__ctx_make() and weft__ctx_wait() in one: leave for a context that begins. */
+int weft__ctx_begin(void **save, void *top, void *(*entry)(void *), void *arg,
+                    void (*after)(void), const int *result);
 
 /* The end of a context, from any depth, in the same way. */
 _Noreturn void weft__ctx_end(void *load, void (*after)(void));

@@ -124,10 +124,8 @@ static inline bool weft__lock_try_ours(struct weft__lock *l, struct weft__gate *
 {
     weft__lock_check(l);
     weft__perturb();
-    /* relaxed [LOCK-BIAS]: it is looked at again inside. */
-    if (atomic_load_explicit(&l->gate, memory_order_relaxed) != gate ||
-        WEFT__UNLIKELY(!weft__gate_try_enter(gate)) ||
-        WEFT__UNLIKELY(!weft__lock_is_still_ours(l, gate))) {
+    /* It is looked at once, inside: to be there for nothing costs less than to look twice. */
+    if (WEFT__UNLIKELY(!weft__gate_try_enter(gate)) || !weft__lock_is_still_ours(l, gate)) {
         return false;
     }
     weft__lock_note(l, true);

@@ -110,7 +110,6 @@ enum weft__wait_reason {
 
 enum {
     G_FLAG_PINNED = 1, /* runs on one M only: p_home's */
-    G_FLAG_FRESH = 2,  /* ctx.sp is as weft__ctx_make() gave it */
     G_FLAG_OWN_FP = 4, /* fp is saved and restored at its switches */
     G_FLAG_RESULT = 8, /* entry takes the form that returns an int; handle is set */
     G_FLAG_SCOPED = 16, /* it runs in the scope of its handle */

@@ -64,7 +64,7 @@ int weft_call_on_big_stack(int (*fn)(void *), void *arg, size_t bytes)
     stack->call = &c.stack;
     weft__g_stand_on(g, stack);
     weft__san_enter_stack(&c.below, &g->ctx);
-    weft__ctx_enter(&c.stack.sp, weft__ctx_make(stack->top, run, &c, NULL));
+    (void)weft__ctx_begin(&c.stack.sp, stack->top, run, &c, NULL, &c.result);
     /* Back, perhaps on another thread. */
     weft__san_enter(&c.below);
     weft__san_copy(&g->ctx, &c.below);

@@ -154,7 +154,6 @@ static inline void *end_on(struct weft__m *m, struct weft__g *g, struct weft__g 
         weft__own_switch(m, g, next);
     }
     if (next != NULL) {
-        (void)weft__take_fresh(next);
         return weft__begin_run(m, next);
     }
     m->cur = NULL;

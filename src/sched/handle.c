@@ -6,9 +6,6 @@
 #include "../base/sys.h"
 #include "ours.h"
 
-/* A P gives a handle out again only when it keeps this many. */
-#define REST_COUNT (WEFT__HANDLES_MAX / 2)
-
 static struct weft_co *take_oldest(struct weft__handle_cache *c)
 {
     struct weft_co *co = c->ring[c->first];
@@ -29,30 +26,18 @@ static struct weft_co *set_up(struct weft_co *co)
     return co;
 }
 
-/* Is one that has rested as it was set up, but for the state and whose scope it is?  Mostly only
- * the coroutine and who joined it, both on one P, had to do with it.  Nobody waits in it, and g is
- * NULL. */
-static inline bool is_as_set_up(const struct weft_co *co, struct weft__gate *gate)
-{
-    /* relaxed [LOCK-BIAS]: the handle is ours alone. */
-    return atomic_load_explicit(&co->lock.gate, memory_order_relaxed) == gate &&
-           weft__gate_is_worth_it(gate) && !co->was_abandoned && !co->ends_runtime &&
-           weft__scope_is_as_set_up(&co->scope);
-}
-
 struct weft_co *weft__handle_make(struct weft__p *p)
 {
-    if (p == NULL || p->handles.count <= REST_COUNT) {
-        struct weft_co *co = weft__alloc(sizeof *co);
-        return co != NULL ? set_up(co) : NULL;
+    struct weft_co *co = p != NULL ? weft__handle_first(&p->handles, p->gate) : NULL;
+    if (WEFT__LIKELY(co != NULL)) {
+        weft__handle_take_first(&p->handles);
+        return co;
     }
-    struct weft_co *co = take_oldest(&p->handles);
-    if (WEFT__UNLIKELY(!is_as_set_up(co, p->gate))) {
-        return set_up(co);
+    if (p != NULL && p->handles.count > WEFT__HANDLES_REST) {
+        return set_up(take_oldest(&p->handles));
     }
-    atomic_init(&co->state, 0);
-    co->scope.g = NULL; /* it has not begun */
-    return co;
+    co = weft__alloc(sizeof *co);
+    return co != NULL ? set_up(co) : NULL;
 }
 
 static inline bool is_full(const struct weft__handle_cache *c)

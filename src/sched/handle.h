@@ -35,11 +35,40 @@ struct weft__p;
  * while, so that a handle that is joined twice is found out instead of being some other
  * coroutine's. */
 #define WEFT__HANDLES_MAX 64
+#define WEFT__HANDLES_REST (WEFT__HANDLES_MAX / 2) /* it keeps so many before it gives one out */
 struct weft__handle_cache {
     struct weft_co *ring[WEFT__HANDLES_MAX];
     uint32_t first;
     uint32_t count;
 };
+
+/*
+ * The one that has rested longest, if it is as it was set up but for the state and whose scope it
+ * is; NULL if there is none.  Mostly only the coroutine and who joined it, both on one P, had to do
+ * with it; nobody waits in it then, and its g is NULL.
+ */
+static inline struct weft_co *weft__handle_first(const struct weft__handle_cache *c,
+                                                 struct weft__gate *gate)
+{
+    if (c->count <= WEFT__HANDLES_REST) {
+        return NULL;
+    }
+    struct weft_co *co = c->ring[c->first];
+    /* relaxed [LOCK-BIAS]: the handle is ours alone. */
+    bool is_as_set_up = atomic_load_explicit(&co->lock.gate, memory_order_relaxed) == gate &&
+                        weft__gate_is_worth_it(gate) && !co->was_abandoned && !co->ends_runtime &&
+                        weft__scope_is_as_set_up(&co->scope);
+    return is_as_set_up ? co : NULL;
+}
+
+static inline void weft__handle_take_first(struct weft__handle_cache *c)
+{
+    struct weft_co *co = c->ring[c->first];
+    c->first = (c->first + 1) % WEFT__HANDLES_MAX;
+    c->count--;
+    atomic_init(&co->state, 0);
+    co->scope.g = NULL; /* it has not begun */
+}
 
 /* p: the P of this thread, NULL on a plain thread.  NULL for lack of memory. */
 struct weft_co *weft__handle_make(struct weft__p *p);

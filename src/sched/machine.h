@@ -67,11 +67,10 @@ void weft__p_ask_hand_off(struct weft__p *p);
 /* switch.c: leave the coroutine that runs, whose wait has begun, for the next one.  Returns when it
  * has been made runnable, perhaps on another thread. */
 void weft__switch_park(struct weft__m *m, struct weft__g *g);
-/* The same by one who is in the gate of its P, where its waiter was linked; the gate is left. */
-void weft__switch_park_inside(struct weft__m *m, struct weft__g *g, struct weft__gate *gate);
-/* The same by one who waits with what is its own, as the last act of the call that waits: returns
- * what the winner has left for it, rc. */
-int weft__switch_wait_inside(struct weft__m *m, struct weft__g *g, struct weft__gate *gate);
+/* The same by one who is in the gate of its P, where its waiter was linked; the gate is left.  For
+ * one who waits with what is its own (wait.h) this may be the last act of the call that waits:
+ * returns the rc that is there. */
+int weft__switch_park_inside(struct weft__m *m, struct weft__g *g, struct weft__gate *gate);
 
 /* switch.c: leave the coroutine that runs on an M without a P until some P takes it up, and leave
  * the thread to its M, as a spare one. */

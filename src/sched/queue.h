@@ -92,12 +92,6 @@ static inline bool weft__queue_may_hint(const struct weft__p *p)
 }
 void weft__queue_hint(struct weft__p *p);
 
-/* May g, which runs on this P, be put into its queues? */
-static inline bool weft__queue_may_yield(const struct weft__g *g)
-{
-    return (g->flags & G_FLAG_PINNED) == 0 && !weft__perturb_migrates();
-}
-
 /* May any g be put into the queues of any P that it is made runnable on? */
 static inline bool weft__queue_is_here(const struct weft__g *g)
 {
@@ -196,6 +190,24 @@ static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_short(struct weft__p
     struct weft__g *g = weft__queue_pick_inside(p);
     weft__gate_leave(gate);
     return g;
+}
+
+/* weft__queue_unstarted() where that takes no call: false if nothing was done. */
+static WEFT__ALWAYS_INLINE bool weft__queue_unstarted_short(struct weft__p *p, struct weft__g *g)
+{
+    bool is_one = weft__deque_is_empty(&p->unstarted);
+    if (is_one && WEFT__UNLIKELY(weft__queue_may_hint(p))) {
+        return false;
+    }
+    if (WEFT__UNLIKELY(!weft__deque_push(&p->unstarted, g))) {
+        return false;
+    }
+    if (is_one) {
+        p->hint_tick = p->tick;
+    } else {
+        weft__queue_tell(p);
+    }
+    return true;
 }
 
 /* Does somebody wait who can run on this P alone? */

@@ -83,11 +83,30 @@ static WEFT__COLD void take_back(struct weft__p *p, struct weft__g *g)
     }
 }
 
-static WEFT__ALWAYS_INLINE int spawn(void (*fn)(void *), void *arg, const char *site,
-                                     bool has_place, const void *caller)
+/* A descriptor for a child of the coroutine that runs, if all is at hand that a spawn takes; else
+ * NULL.  Most are spawned so, without a call. */
+static WEFT__ALWAYS_INLINE struct weft__g *get_short(struct weft__m *m, struct weft__p *p)
 {
-    struct weft__m *m = weft__m_in_coroutine("weft_go() (on a plain thread: weft_runtime_go())");
-    struct weft__p *p = m->p;
+    struct weft__g *g = p->g_cache.first;
+    if (g == NULL || p->id_next == p->id_end || m->cur->ends != NULL ||
+        (p->birth_flags & G_FLAG_COUNTED) != 0) {
+        return NULL;
+    }
+    p->g_cache.first = g->next;
+    p->g_cache.count--;
+    return g;
+}
+
+/* The last act of a spawn that returns 0. */
+static WEFT__NOINLINE int queue(struct weft__p *p, struct weft__g *g)
+{
+    weft__queue_unstarted(p, g);
+    return 0;
+}
+
+static WEFT__NOINLINE int spawn(struct weft__p *p, void (*fn)(void *), void *arg,
+                                const char *site, bool has_place, const void *caller)
+{
     int rc = take_place(&p, has_place, caller);
     if (WEFT__UNLIKELY(rc != 0)) {
         return rc;
@@ -100,18 +119,26 @@ static WEFT__ALWAYS_INLINE int spawn(void (*fn)(void *), void *arg, const char *
     fill(g, p, arg, site, weft__id_take(p));
     g->entry.plain = fn;
     weft__count(p->counts.spawned);
-    weft__queue_unstarted(p, g);
-    return 0;
+    return queue(p, g);
 }
 
 int weft_go_at(void (*fn)(void *), void *arg, const char *site)
 {
-    return spawn(fn, arg, site, false, __builtin_return_address(0));
+    struct weft__m *m = weft__m_in_coroutine("weft_go() (on a plain thread: weft_runtime_go())");
+    struct weft__p *p = m->p;
+    struct weft__g *g = get_short(m, p);
+    if (WEFT__UNLIKELY(g == NULL)) {
+        return spawn(p, fn, arg, site, false, __builtin_return_address(0));
+    }
+    fill(g, p, arg, site, p->id_next++);
+    g->entry.plain = fn;
+    weft__count(p->counts.spawned);
+    return WEFT__LIKELY(weft__queue_unstarted_short(p, g)) ? 0 : queue(p, g);
 }
 
 int weft__go_placed(void (*fn)(void *), void *arg, const char *site)
 {
-    return spawn(fn, arg, site, true, NULL);
+    return spawn(weft__m_in_coroutine("weft_group_go()")->p, fn, arg, site, true, NULL);
 }
 
 static WEFT__NOINLINE void check_options(const struct weft_runtime *rt,
@@ -128,13 +155,19 @@ static WEFT__NOINLINE void check_options(const struct weft_runtime *rt,
     }
 }
 
-static WEFT__ALWAYS_INLINE struct weft_co *spawn_opts(int (*fn)(void *), void *arg,
-                                                      const struct weft_go_opts *opts,
-                                                      bool has_place, const void *caller,
-                                                      int *error)
+/* g is started by fn, and co is its handle. */
+static inline void give_handle(struct weft__g *g, int (*fn)(void *), struct weft_co *co)
 {
-    struct weft__m *m = weft__m_in_coroutine("weft_go()");
-    struct weft__p *p = m->p;
+    g->entry.with_result = fn;
+    g->handle = co;
+    co->g = g;
+    g->flags |= G_FLAG_RESULT | G_FLAG_SCOPED;
+}
+
+static struct weft_co *spawn_opts(struct weft__p *p, int (*fn)(void *), void *arg,
+                                  const struct weft_go_opts *opts, bool has_place,
+                                  const void *caller, int *error)
+{
     struct weft_runtime *rt = p->rt;
     if (opts->size != sizeof *opts || opts->stack_bytes != 0 || opts->on_p != 0) {
         check_options(rt, opts);
@@ -154,10 +187,8 @@ static WEFT__ALWAYS_INLINE struct weft_co *spawn_opts(int (*fn)(void *), void *a
         goto out_of_memory;
     }
     fill(g, p, arg, opts->site != NULL ? opts->site : "?", weft__id_take(p));
-    g->entry.with_result = fn;
-    g->handle = co;
-    co->g = g;
-    g->flags |= (uint16_t)(G_FLAG_RESULT | G_FLAG_SCOPED | (opts->pinned ? G_FLAG_PINNED : 0) |
+    give_handle(g, fn, co);
+    g->flags |= (uint16_t)((opts->pinned ? G_FLAG_PINNED : 0) |
                            (opts->own_fp ? G_FLAG_OWN_FP : 0));
     if (opts->own_fp) {
         g->fp = p->m->fp;
@@ -201,12 +232,41 @@ static struct weft__p *choose_home(struct weft_runtime *rt)
     return &rt->p[k % (uint32_t)rt->procs];
 }
 
-struct weft_co *weft_go_opts(int (*fn)(void *), void *arg, const struct weft_go_opts *opts)
+static WEFT__NOINLINE struct weft_co *spawn_rest(struct weft__p *p, int (*fn)(void *), void *arg,
+                                                 const struct weft_go_opts *opts,
+                                                 const void *caller)
 {
     int error;
-    struct weft_co *co = spawn_opts(fn, arg, opts, false, __builtin_return_address(0), &error);
+    struct weft_co *co = spawn_opts(p, fn, arg, opts, false, caller, &error);
     if (WEFT__UNLIKELY(co == NULL && opts->error != NULL)) {
         *opts->error = error;
+    }
+    return co;
+}
+
+/* Do they ask for nothing but a handle? */
+static inline bool are_plain(const struct weft_go_opts *opts)
+{
+    return opts->size == sizeof *opts && opts->name == NULL && opts->stack_bytes == 0 &&
+           !opts->pinned && opts->on_p == 0 && !opts->own_fp;
+}
+
+struct weft_co *weft_go_opts(int (*fn)(void *), void *arg, const struct weft_go_opts *opts)
+{
+    struct weft__m *m = weft__m_in_coroutine("weft_go()");
+    struct weft__p *p = m->p;
+    struct weft_co *co;
+    struct weft__g *g;
+    if (!are_plain(opts) || (co = weft__handle_first(&p->handles, p->gate)) == NULL ||
+        (g = get_short(m, p)) == NULL) {
+        return spawn_rest(p, fn, arg, opts, __builtin_return_address(0));
+    }
+    weft__handle_take_first(&p->handles);
+    fill(g, p, arg, opts->site != NULL ? opts->site : "?", p->id_next++);
+    give_handle(g, fn, co);
+    weft__count(p->counts.spawned);
+    if (WEFT__UNLIKELY(!weft__queue_unstarted_short(p, g))) {
+        weft__queue_unstarted(p, g);
     }
     return co;
 }
@@ -214,7 +274,7 @@ struct weft_co *weft_go_opts(int (*fn)(void *), void *arg, const struct weft_go_
 struct weft_co *weft__go_opts_placed(int (*fn)(void *), void *arg,
                                      const struct weft_go_opts *opts, int *error)
 {
-    return spawn_opts(fn, arg, opts, true, NULL, error);
+    return spawn_opts(weft__m_in_coroutine("weft_group_go()")->p, fn, arg, opts, true, NULL, error);
 }
 
 /* Start a coroutine from a thread that runs no P of rt: fn with a handle, or plain without.  Where

@@ -25,10 +25,11 @@ WEFT__COLD void weft__switch_check_slow(uint8_t checks, const struct weft__g *g)
     weft__g_check_canary(g);
 }
 
-/* Is it a matter of the stack alone to leave `from` for `to`, neither of which may be NULL? */
-static inline bool is_plain(const struct weft__g *from, const struct weft__g *to)
+/* Is it a matter of the stack alone to leave `from` for `to`, neither of which may be NULL?
+ * `more`: flags that keep `from` from it, too, and which `to` never has. */
+static inline bool is_plain(const struct weft__g *from, const struct weft__g *to, unsigned more)
 {
-    return WEFT__LIKELY(((from->flags | to->flags) & (G_FLAGS_OWN | G_FLAG_FRESH)) == 0);
+    return WEFT__LIKELY(((from->flags | to->flags) & (G_FLAGS_OWN | more)) == 0);
 }
 
 /*
@@ -73,11 +74,7 @@ void weft__switch_leave(struct weft__m *m, struct weft__g *from, struct weft__g 
         m->cur = NULL;
     }
     weft__san_leave(&from->ctx, ctx, is_dying);
-    if (to != NULL && weft__take_fresh(to)) {
-        weft__ctx_enter((void **)&from->ctx.sp, sp);
-    } else {
-        weft__ctx_switch((void **)&from->ctx.sp, sp);
-    }
+    weft__ctx_switch((void **)&from->ctx.sp, sp);
     weft__arrive(&from->ctx);
     if (WEFT__UNLIKELY(has_exceptions)) {
         weft__exceptions_give(&exceptions);
@@ -93,37 +90,44 @@ static inline bool may_leave_short(const struct weft__m *m, const struct weft__p
 }
 
 /* Where `to` was, if `from` may be left for it the short way; else NULL. */
-static WEFT__ALWAYS_INLINE void *short_way(const struct weft__g *from, const struct weft__g *to)
+static WEFT__ALWAYS_INLINE void *short_way(const struct weft__g *from, const struct weft__g *to,
+                                           unsigned more)
 {
     /* acquire [G-SAVED] */
-    return to != NULL && is_plain(from, to)
+    return to != NULL && is_plain(from, to, more)
                ? atomic_load_explicit(&to->ctx.sp, memory_order_acquire)
                : NULL;
 }
 
-/* Leave `from` for `to`, which has not begun, if that is all there is to it. */
-static inline bool begin_next(struct weft__m *m, struct weft__g *from, struct weft__g *to)
+/* The stack for `to`, if it has not begun and `from` may be left for it with no more than that. */
+static inline struct weft__stack *stack_to_begin(const struct weft__m *m,
+                                                 const struct weft__g *from,
+                                                 const struct weft__g *to)
 {
 #ifdef WEFT__KEEPS_BOOKS
-    return false;
+    return NULL;
 #endif
-    if (to->stack != NULL || weft__has_checks(m) || !is_plain(from, to) ||
-        !weft__can_begin(m->p, to)) {
-        return false;
+    if (to == NULL || to->stack != NULL || weft__has_checks(m) || !is_plain(from, to, 0)) {
+        return NULL;
     }
-    (void)weft__take_fresh(to);
-    weft__ctx_enter((void **)&from->ctx.sp, weft__begin_run(m, to));
-    weft__arrive(&from->ctx);
-    return true;
+    return weft__take_stack(m->p, to);
+}
+
+/* As leave_for(), for one that begins. */
+static inline int begin(struct weft__m *m, struct weft__g *from, struct weft__g *to,
+                        struct weft__stack *stack)
+{
+    weft__g_stand_on(to, stack);
+    atomic_store_explicit(&to->state, G_RUNNING, memory_order_relaxed);
+    m->cur = to;
+    return weft__ctx_begin((void **)&from->ctx.sp, stack->top, weft__g_main, to, weft__bury_dead,
+                           &from->own->waiter.rc);
 }
 
 /* The rest of a park.  `next` was taken out of a queue; NULL: find one. */
-static WEFT__NOINLINE void park_slow(struct weft__m *m, struct weft__g *g, struct weft__g *next)
+static WEFT__NOINLINE int park_slow(struct weft__m *m, struct weft__g *g, struct weft__g *next)
 {
     struct weft__p *p = m->p;
-    if (next != NULL && begin_next(m, g, next)) {
-        return;
-    }
     weft__switch_check(m, g);
     if (next == NULL) {
         next = weft__successor(p);
@@ -131,6 +135,13 @@ static WEFT__NOINLINE void park_slow(struct weft__m *m, struct weft__g *g, struc
         next = weft__put_off(p, next);
     }
     weft__switch_leave(m, g, next, false);
+    return g->own->waiter.rc;
+}
+
+static WEFT__NOINLINE int park_rest(struct weft__m *m, struct weft__g *g, struct weft__g *next)
+{
+    struct weft__stack *stack = stack_to_begin(m, g, next);
+    return stack != NULL ? begin(m, g, next, stack) : park_slow(m, g, next);
 }
 
 /* The coroutine is PARKED, and can be seen as soon as the gate is left: it may have been woken
@@ -150,36 +161,18 @@ static WEFT__ALWAYS_INLINE struct weft__g *begin_park(struct weft__m *m, struct 
     return next;
 }
 
-void weft__switch_park_inside(struct weft__m *m, struct weft__g *g, struct weft__gate *gate)
+int weft__switch_park_inside(struct weft__m *m, struct weft__g *g, struct weft__gate *gate)
 {
     struct weft__g *next = begin_park(m, gate);
-    void *sp = short_way(g, next);
-    if (WEFT__LIKELY(sp != NULL)) {
-        (void)leave_for(m, g, next, sp);
-        return;
-    }
-    park_slow(m, g, next);
-}
-
-static WEFT__NOINLINE int wait_slow(struct weft__m *m, struct weft__g *g, struct weft__g *next)
-{
-    park_slow(m, g, next);
-    return g->own->waiter.rc;
-}
-
-/* Nothing is left to be done after the switch but to return to the user, which the switch does. */
-int weft__switch_wait_inside(struct weft__m *m, struct weft__g *g, struct weft__gate *gate)
-{
-    struct weft__g *next = begin_park(m, gate);
-    void *sp = short_way(g, next);
-    return WEFT__LIKELY(sp != NULL) ? leave_for(m, g, next, sp) : wait_slow(m, g, next);
+    void *sp = short_way(g, next, 0);
+    return WEFT__LIKELY(sp != NULL) ? leave_for(m, g, next, sp) : park_rest(m, g, next);
 }
 
 void weft__switch_park(struct weft__m *m, struct weft__g *g)
 {
     struct weft__gate *gate = m->p->gate;
     weft__gate_enter(gate);
-    weft__switch_park_inside(m, g, gate);
+    (void)weft__switch_park_inside(m, g, gate);
 }
 
 /* One that has not started goes ahead of the one that yields: it must not starve behind coroutines
@@ -237,8 +230,8 @@ void weft__switch_yield(struct weft__m *m, struct weft__g *g)
     if (may_leave_short(m, p) && !has_unstarted(p)) {
         p->tick++;
         next = weft__queue_pick_short(p);
-        void *sp = short_way(g, next);
-        if (WEFT__LIKELY(sp != NULL) && weft__queue_may_yield(g)) {
+        void *sp = short_way(g, next, G_FLAG_PINNED); /* those are never in our own queues */
+        if (WEFT__LIKELY(sp != NULL) && !weft__perturb_migrates()) {
             atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_relaxed);
             if (WEFT__LIKELY(weft__runq_push(&p->woken, g))) {
                 weft__count(p->counts.yields);
@@ -289,7 +282,6 @@ void weft__switch_to_g(struct weft__m *m, struct weft__g *g)
         weft__own_load(g);
     }
     void *sp = weft__begin_run(m, g);
-    (void)weft__take_fresh(g);
     weft__san_leave(&m->ctx, &g->ctx, 0);
     weft__ctx_switch((void **)&m->ctx.sp, sp);
     weft__arrive(&m->ctx);

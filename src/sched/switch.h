@@ -44,17 +44,6 @@ static inline void weft__arrive(struct weft__ctx *self)
 #endif
 }
 
-/* Is this the first switch to g?  The flags of one that has run before are not written: it may not
- * have quite left its last M, which reads them. */
-static inline bool weft__take_fresh(struct weft__g *g)
-{
-    bool is_fresh = (g->flags & G_FLAG_FRESH) != 0;
-    if (is_fresh) {
-        g->flags &= (uint16_t)~G_FLAG_FRESH;
-    }
-    return is_fresh;
-}
-
 /* From here on g, which was at sp, runs: nobody else may switch to it [G-SAVED]. */
 static inline void *weft__begin_run_at(struct weft__m *m, struct weft__g *g, void *sp)
 {
@@ -78,7 +67,6 @@ static inline void weft__lay_out_on(struct weft__g *g, struct weft__stack *stack
     weft__san_stack(&g->ctx, stack->low, (size_t)(stack->top - stack->low), stack->fiber);
     atomic_store_explicit(&g->ctx.sp, weft__ctx_make(stack->top, weft__g_main, g, weft__bury_dead),
                           memory_order_relaxed);
-    g->flags |= G_FLAG_FRESH;
 }
 
 static inline struct weft__g *weft__put_off(struct weft__p *p, struct weft__g *g)
@@ -89,14 +77,19 @@ static inline struct weft__g *weft__put_off(struct weft__p *p, struct weft__g *g
 
 /* g has no saved stack pointer.  One that has not begun needs a stack, and only one that lies ready
  * is taken here: getting one otherwise needs system calls and more room than a coroutine should
- * spend of its first page.  One that has not quite left another M is waited for on our M's context.
- */
-static inline bool weft__can_begin(struct weft__p *p, struct weft__g *g)
+ * spend of its first page.  NULL: none does; or g has not quite left another M, and is waited for
+ * on our M's context. */
+static inline struct weft__stack *weft__take_stack(struct weft__p *p, const struct weft__g *g)
 {
     if (g->stack != NULL || g->stack_shift != p->rt->stacks.default_shift) {
-        return false;
+        return NULL;
     }
-    struct weft__stack *stack = weft__stack_get_hot(&p->stack_cache);
+    return weft__stack_get_hot(&p->stack_cache);
+}
+
+static inline bool weft__can_begin(struct weft__p *p, struct weft__g *g)
+{
+    struct weft__stack *stack = weft__take_stack(p, g);
     if (stack == NULL) {
         return false;
     }

@@ -4,22 +4,28 @@
  *
  * Then their locks are one gate, in which nothing of them changes: so one look finds which cases
  * are ready, chance picks one of those, and if there is none the waiters are linked before anybody
- * can come.  What it cannot do (fds, timers, scopes, many cases, locks of others), select.c does.
+ * can come.  What it cannot do (fds, timers, scopes with a deadline, many cases, locks of others),
+ * select.c does.
+ *
+ * Mostly all cases are of channels: for them this is compiled apart, without a call but the switch.
  */
 #include "../base/random.h"
 #include "../chan/transfer.h"
 #include "../park/ours.h"
 #include "select.h"
 
-struct weft__select_ours {
-    struct weft__ours way;
+/* What a look at the cases answers, if not which are ready, a bit each. */
+enum {
+    LOOK_NOT_OURS = -1,
+    LOOK_HAS_OTHERS = -2, /* than cases of channels */
+};
+
+/* One that waits. */
+struct waiting {
     struct weft_case *cases;
     int n;
-    int n_objects;
-    int default_case; /* -1: none */
-    bool has_others;  /* than cases of channels */
-    struct weft__waitq *queues[WEFT__SELECT_INLINE_MAX]; /* of the objects; NULL: never ready */
-    struct weft__waiter waiters[WEFT__SELECT_INLINE_MAX];
+    bool has_others;
+    struct weft__waiter waiters[WEFT__SELECT_INLINE_MAX]; /* queue NULL: never ready */
     struct weft__wait wait;
 };
 
@@ -29,84 +35,66 @@ static inline bool is_of(const struct weft__gate *gate, const struct weft__lock 
     return WEFT__LIKELY(atomic_load_explicit(&lock->gate, memory_order_relaxed) == gate);
 }
 
-/* The queue of a case, or NULL, and whether it is ready; false if the select is not for us. */
-static bool look_at(struct weft__select_ours *s, int i, bool *is_ready)
-{
-    const struct weft_case *c = &s->cases[i];
-    const struct weft__select_ops *ops = weft__select_ops_of(c->kind);
-    s->queues[i] = NULL;
-    *is_ready = false;
-    if (c->kind == WEFT_CASE_DEFAULT) {
-        s->default_case = i;
-        return true;
-    }
-    if (ops == NULL || c->object == NULL) {
-        return c->kind >= WEFT_CASE_NONE && c->kind <= WEFT_CASE_SEND;
-    }
-    if (ops->check(c, s->way.m->rt) != 0 || !is_of(s->way.gate, weft__select_lock(ops, c))) {
-        return false;
-    }
-    s->n_objects++;
-    s->queues[i] = weft__select_queue(ops, c);
-    *is_ready = ops->is_ready(c);
-    return true;
-}
+/* ---- which are ready ---- */
 
-/* In the gate: which cases are ready, a bit each; or -1 if the select is not for us. */
-static WEFT__NOINLINE int look_at_all(struct weft__select_ours *s)
+/* In the gate. */
+static WEFT__ALWAYS_INLINE int look_at_channels(const struct weft__ours *way,
+                                                const struct weft_case *cases, int n)
 {
+    const struct weft_runtime *rt = way->m->rt;
     int ready = 0;
-    s->n_objects = 0;
-    s->has_others = true;
-    for (int i = 0; i < s->n; i++) {
-        bool is_ready;
-        if (!look_at(s, i, &is_ready)) {
-            return -1;
+    for (int i = 0; i < n; i++) {
+        const struct weft_chan *ch = cases[i].object;
+        int kind = cases[i].kind;
+        if (WEFT__UNLIKELY((kind != WEFT_CASE_RECV && kind != WEFT_CASE_SEND) || ch == NULL)) {
+            return LOOK_HAS_OTHERS;
         }
+        if (!is_of(way->gate, &ch->lock) || WEFT__UNLIKELY(!weft__chan_is_for(ch, rt))) {
+            return LOOK_NOT_OURS;
+        }
+        bool is_ready =
+            kind == WEFT_CASE_RECV ? weft__chan_can_recv(ch) : weft__chan_can_send(ch);
         ready |= (int)is_ready << i;
     }
-    return ready;
+    return n > 0 ? ready : LOOK_HAS_OTHERS;
 }
 
-/* The same, without a call where all cases are of channels, as most are. */
-static inline int look(struct weft__select_ours *s)
+/* The same for any cases; *n_objects: those that may become ready, *default_case: -1 for none. */
+static int look_at_all(const struct weft__ours *way, const struct weft_case *cases, int n,
+                       int *n_objects, int *default_case)
 {
-    const struct weft_runtime *rt = s->way.m->rt;
-    const struct weft__gate *gate = s->way.gate;
-    const int n = s->n;
     int ready = 0;
-    s->default_case = -1;
+    *n_objects = 0;
+    *default_case = -1;
     for (int i = 0; i < n; i++) {
-        struct weft_chan *ch = s->cases[i].object;
-        int kind = s->cases[i].kind;
-        if (WEFT__UNLIKELY((kind != WEFT_CASE_RECV && kind != WEFT_CASE_SEND) || ch == NULL)) {
-            return look_at_all(s);
-        }
-        if (!is_of(gate, &ch->lock) || WEFT__UNLIKELY(!weft__chan_is_for(ch, rt))) {
-            return -1;
-        }
-        if (kind == WEFT_CASE_RECV) {
-            s->queues[i] = &ch->receivers;
-            ready |= (int)weft__chan_can_recv(ch) << i;
-        } else {
-            s->queues[i] = &ch->senders;
-            ready |= (int)weft__chan_can_send(ch) << i;
+        const struct weft_case *c = &cases[i];
+        const struct weft__select_ops *ops = weft__select_ops_of(c->kind);
+        if (c->kind == WEFT_CASE_DEFAULT) {
+            *default_case = i;
+        } else if (ops != NULL && c->object != NULL) {
+            if (ops->check(c, way->m->rt) != 0 || !is_of(way->gate, weft__select_lock(ops, c))) {
+                return LOOK_NOT_OURS;
+            }
+            ready |= (int)ops->is_ready(c) << i;
+            ++*n_objects;
+        } else if (c->kind < WEFT_CASE_NONE || c->kind > WEFT_CASE_SEND) {
+            return LOOK_NOT_OURS;
         }
     }
-    s->n_objects = n;
-    s->has_others = false;
     return ready;
 }
 
+/* ---- one that is ready ---- */
+
 /* One of the bits that are set, all alike likely. */
-static inline int choose(struct weft__select_ours *s, int bits)
+static inline int choose(struct weft__p *p, int bits)
 {
     uint32_t n = 0;
     if ((bits & (bits - 1)) != 0) {
         for (int left = bits; left != 0; left &= left - 1) {
             n++;
         }
-        n = weft__random_below(&s->way.m->p->random, n);
+        n = weft__random_below(&p->random, n);
     }
     while (n-- > 0) {
         bits &= bits - 1;
@@ -116,11 +104,12 @@ static inline int choose(struct weft__select_ours *s, int bits)
 
 /* In the gate: carry out one that is ready; -1 if none of them was, after all: whom it met had been
  * claimed by somebody else. */
-static inline int take_one(struct weft__select_ours *s, int ready, struct weft__wait **wake)
+static int take_one(const struct weft__ours *way, struct weft_case *cases, int ready,
+                    struct weft__wait **wake)
 {
     while (ready > 0) {
-        int i = choose(s, ready);
-        if (weft__select_kinds[s->cases[i].kind]->try_locked(&s->cases[i], wake)) {
+        int i = choose(way->m->p, ready);
+        if (weft__select_kinds[cases[i].kind]->try_locked(&cases[i], wake)) {
             return i;
         }
         ready &= ~(1 << i);
@@ -128,22 +117,43 @@ static inline int take_one(struct weft__select_ours *s, int ready, struct weft__
     return -1;
 }
 
+/* Case i was carried out, in the gate, which is left. */
+static inline int end_at_once(const struct weft__ours *way, int i, struct weft__wait *wake)
+{
+    weft__gate_leave(way->gate);
+    if (wake != NULL) {
+        weft__ours_wake(way, wake);
+    }
+    return i;
+}
+
+/* ---- none is ---- */
+
+static inline struct weft__waitq *queue_of(const struct weft_case *c, bool has_others)
+{
+    if (!has_others) {
+        struct weft_chan *ch = c->object;
+        return c->kind == WEFT_CASE_RECV ? &ch->receivers : &ch->senders;
+    }
+    const struct weft__select_ops *ops = weft__select_ops_of(c->kind);
+    return ops != NULL && c->object != NULL ? weft__select_queue(ops, c) : NULL;
+}
+
 /* In the gate. */
-static inline void link_all(struct weft__select_ours *s)
+static inline void link_all(struct waiting *s)
 {
     struct weft__waiter *last = NULL;
     for (int i = 0; i < s->n; i++) {
         const struct weft_case *c = &s->cases[i];
         struct weft__waiter *w = &s->waiters[i];
-        struct weft__waitq *q = s->queues[i];
-        if (q != NULL) {
+        w->queue = queue_of(c, s->has_others);
+        if (w->queue != NULL) {
             bool has_value = !s->has_others || weft__select_kinds[c->kind]->has_value;
             w->wait = &s->wait;
             w->index = i;
             w->value = has_value ? c->value : NULL;
-            w->queue = q;
             w->sibling = last;
-            weft__waitq_append(q, w);
+            weft__waitq_append(w->queue, w);
             last = w;
         }
     }
@@ -152,13 +162,13 @@ static inline void link_all(struct weft__select_ours *s)
 
 /* Take out the waiters that did not win.  Whoever wins unlinks his; but the biases may be ended by
  * now, and the caller be on another P. */
-static inline void unlink_all(struct weft__select_ours *s, int but)
+static inline void unlink_all(struct waiting *s, int but)
 {
     struct weft__gate *gate = weft__gate_self();
     bool has_others = false;
     weft__gate_enter(gate);
     for (int i = 0; i < s->n; i++) {
-        struct weft__waitq *q = s->queues[i];
+        struct weft__waitq *q = s->waiters[i].queue;
         if (q == NULL || i == but) {
             continue;
         }
@@ -170,7 +180,7 @@ static inline void unlink_all(struct weft__select_ours *s, int but)
     }
     weft__gate_leave(gate);
     for (int i = 0; WEFT__UNLIKELY(has_others) && i < s->n; i++) {
-        struct weft__waitq *q = s->queues[i];
+        struct weft__waitq *q = s->waiters[i].queue;
         if (q != NULL && i != but) {
             weft__lock(q->lock);
             weft__waitq_remove(q, &s->waiters[i]); /* does nothing the second time */
@@ -179,79 +189,125 @@ static inline void unlink_all(struct weft__select_ours *s, int but)
     }
 }
 
-/* In the gate, which is left.  The index of the case that was chosen, or what a scope says. */
-static inline int wait_for_one(struct weft__select_ours *s, const void *caller)
+/* In the gate, which is left; no scope has a deadline.  The index of the case that was chosen, or
+ * what a scope says. */
+static WEFT__ALWAYS_INLINE int wait_for_one(const struct weft__ours *way, struct weft_case *cases,
+                                            int n, bool has_others, const void *caller)
 {
-    struct weft__g *g = s->way.m->cur;
-    s->wait.g = g;
-    s->wait.is_contested = true;
-    atomic_init(&s->wait.claimed, 0);
-    weft__park_publish(&s->wait, g, WAIT_SELECT, s->cases, caller);
-    link_all(s);
+    struct weft__g *g = way->m->cur;
+    struct waiting s;
+    s.cases = cases;
+    s.n = n;
+    s.has_others = has_others;
+    s.wait.g = g;
+    s.wait.is_contested = true;
+    atomic_init(&s.wait.claimed, 0);
+    weft__park_publish(&s.wait, g, WAIT_SELECT, cases, caller);
+    link_all(&s);
     int chosen;
     if (g->scope == NULL) {
         g->is_contested = true;
-        weft__switch_park_inside(s->way.m, g, s->way.gate);
+        (void)weft__switch_park_inside(way->m, g, way->gate);
         g->is_contested = false;
-        chosen = s->wait.value;
+        chosen = s.wait.value;
     } else {
-        chosen = weft__park_wait_scoped(&s->wait, s->way.m, s->way.gate);
+        chosen = weft__park_wait_scoped(&s.wait, way->m, way->gate);
     }
-    if (s->n_objects > 1 || chosen < 0) {
-        unlink_all(s, chosen);
+    if (n > 1 || chosen < 0) {
+        unlink_all(&s, chosen);
     }
     if (WEFT__UNLIKELY(chosen < 0)) {
         return chosen;
     }
-    struct weft_case *c = &s->cases[chosen];
-    if (!s->has_others) {
-        c->rc = s->waiters[chosen].rc;
+    if (!has_others) {
+        cases[chosen].rc = s.waiters[chosen].rc;
     } else {
-        weft__select_kinds[c->kind]->won(c, &s->waiters[chosen]);
+        weft__select_kinds[cases[chosen].kind]->won(&cases[chosen], &s.waiters[chosen]);
     }
     return chosen;
 }
 
-/* A case was carried out at once, in the gate, which is left. */
-static int end_at_once(struct weft__select_ours *s, int chosen, struct weft__wait *wake)
+/* May the caller wait on the short way?  If not, out of the gate. */
+static inline bool may_wait(const struct weft__ours *way)
 {
-    weft__gate_leave(s->way.gate);
-    if (wake != NULL) {
-        weft__ours_wake(&s->way, wake);
+    if (weft__ours_is_free(way) || weft__ours_has_no_deadline(way)) {
+        return true;
     }
-    struct weft_case *c = &s->cases[chosen];
-    if (s->has_others && weft__select_kinds[c->kind]->taken != NULL) {
-        weft__select_kinds[c->kind]->taken(c);
-    }
-    return chosen;
+    weft__gate_leave(way->gate);
+    return false;
 }
 
-bool weft__select_ours(struct weft_case *cases, int n, const void *caller, int *chosen)
+static WEFT__NOINLINE int wait_for_channels(struct weft__ours way, struct weft_case *cases, int n,
+                                            const void *caller)
 {
-    struct weft__select_ours s;
-    s.cases = cases;
-    s.n = n;
-    if (n > WEFT__SELECT_INLINE_MAX || !weft__ours_begin(&s.way) ||
-        !weft__gate_try_enter(s.way.gate)) {
-        return false;
-    }
+    return may_wait(&way) ? wait_for_one(&way, cases, n, false, caller) : WEFT__SELECT_NOT_OURS;
+}
+
+/* ---- the whole ---- */
+
+/* In the gate: cases of channels, of which those are ready. */
+static WEFT__NOINLINE int select_ready(struct weft__ours way, struct weft_case *cases, int n,
+                                       int ready, const void *caller)
+{
     struct weft__wait *wake = NULL;
-    int ready = look(&s);
-    int i = take_one(&s, ready, &wake);
+    int i = take_one(&way, cases, ready, &wake);
+    return i >= 0 ? end_at_once(&way, i, wake) : wait_for_channels(way, cases, n, caller);
+}
+
+/* In the gate: any cases. */
+static WEFT__NOINLINE int select_others(struct weft__ours way, struct weft_case *cases, int n,
+                                        const void *caller)
+{
+    int n_objects, default_case;
+    struct weft__wait *wake = NULL;
+    int ready = look_at_all(&way, cases, n, &n_objects, &default_case);
+    int i = take_one(&way, cases, ready, &wake);
     if (i >= 0) {
-        *chosen = end_at_once(&s, i, wake);
-        return true;
+        (void)end_at_once(&way, i, wake);
+        if (weft__select_kinds[cases[i].kind]->taken != NULL) {
+            weft__select_kinds[cases[i].kind]->taken(&cases[i]);
+        }
+        return i;
     }
-    if (ready >= 0 && s.default_case >= 0) {
-        weft__gate_leave(s.way.gate);
-        *chosen = s.default_case;
-        return true;
+    if (ready < 0 || (default_case < 0 && n_objects == 0)) {
+        weft__gate_leave(way.gate);
+        return WEFT__SELECT_NOT_OURS;
     }
-    if (ready < 0 || s.n_objects == 0 ||
-        !(weft__ours_is_free(&s.way) || weft__ours_has_no_deadline(&s.way))) {
-        weft__gate_leave(s.way.gate);
-        return false;
+    if (default_case >= 0) {
+        weft__gate_leave(way.gate);
+        return default_case;
     }
-    *chosen = wait_for_one(&s, caller);
-    return true;
+    return may_wait(&way) ? wait_for_one(&way, cases, n, true, caller) : WEFT__SELECT_NOT_OURS;
+}
+
+int weft__select_ours(struct weft_case *cases, int n, const void *caller)
+{
+    struct weft__ours way;
+    if (n > WEFT__SELECT_INLINE_MAX || !weft__ours_begin(&way) ||
+        !weft__gate_try_enter(way.gate)) {
+        return WEFT__SELECT_NOT_OURS;
+    }
+    int ready = look_at_channels(&way, cases, n);
+    if (ready == 0) {
+        return wait_for_channels(way, cases, n, caller);
+    }
+    if (WEFT__UNLIKELY(ready < 0)) {
+        if (ready == LOOK_HAS_OTHERS) {
+            return select_others(way, cases, n, caller);
+        }
+        weft__gate_leave(way.gate);
+        return WEFT__SELECT_NOT_OURS;
+    }
+    int i = choose(way.m->p, ready);
+    struct weft_case *c = &cases[i];
+    struct weft_chan *ch = c->object;
+    struct weft__wait *wake = NULL;
+    if (c->kind == WEFT_CASE_RECV && weft__chan_is_short(ch, &ch->senders)) {
+        int rc = weft__chan_take(ch, c->value, CHAN_FORM_SHORT, &wake);
+        if (WEFT__LIKELY(rc == 0)) {
+            c->rc = rc;
+            return end_at_once(&way, i, wake);
+        }
+    }
+    return select_ready(way, cases, n, ready, caller);
 }

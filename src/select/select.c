@@ -360,11 +360,8 @@ static int select_from(struct weft_case *cases, int n, const void *caller)
     if (n < 0 || (n > 0 && cases == NULL)) {
         weft__fatal("weft_select: the number of cases is negative, or there is no array");
     }
-    int chosen;
-    if (weft__select_ours(cases, n, caller, &chosen)) {
-        return chosen;
-    }
-    return select_any(cases, n, caller);
+    int chosen = weft__select_ours(cases, n, caller);
+    return WEFT__LIKELY(chosen != WEFT__SELECT_NOT_OURS) ? chosen : select_any(cases, n, caller);
 }
 
 int weft_select(struct weft_case *cases, int n)

@@ -4,6 +4,7 @@
 #ifndef WEFT_SELECT_SELECT_H
 #define WEFT_SELECT_SELECT_H
 
+#include <limits.h>
 #include <weft/select.h>
 
 #include "../park/park.h"
@@ -56,8 +57,10 @@ static inline const struct weft__select_ops *weft__select_ops_of(int kind)
     return kind >= WEFT_CASE_NONE && kind <= WEFT_CASE_DEFAULT ? weft__select_kinds[kind] : NULL;
 }
 
-/* ours.c: the whole select, if its objects are all biased to the caller's P; else false. */
-bool weft__select_ours(struct weft_case *cases, int n, const void *caller, int *chosen);
+/* ours.c: the whole select, if its objects are all biased to the caller's P; what weft_select()
+ * returns, or NOT_OURS. */
+#define WEFT__SELECT_NOT_OURS INT_MIN
+int weft__select_ours(struct weft_case *cases, int n, const void *caller);
 
 /* others.c */
 int weft__select_prepare(struct weft__select *s);

@@ -39,37 +39,77 @@
 
 #define STACK_BYTES (256 * 1024)
 
-/* Where a new context begins.  The order in asm/ is switch, wait, start, end, enter, make. */
+/* Where a new context begins.  The order in asm/ is switch, wait, start, end, begin, make. */
 HIDDEN void weft__ctx_start(void);
 
 /* In weft__ctx_start: where entry returns to; the last part, which belongs to the context that
  * entry returned; and where what is called after the end returns to.  In weft__ctx_end: the part
- * that belongs to the context that goes on. */
+ * that belongs to the context that goes on.  In weft__ctx_begin: the part that belongs to the
+ * context that begins. */
 #if defined(__x86_64__)
 #define START_RETURNED 6
 #define START_TAIL 9
 #define START_CALLED 17
 #define END_TAIL 7
+#define BEGIN_TAIL 51
 #else
 #define START_RETURNED 12
 #define START_TAIL 16
 #define START_CALLED 24
 #define END_TAIL 8
+#define BEGIN_TAIL 76
 #endif
 
-/* The ways to leave a context.  Any will do where the other one has not run yet, all but
- * weft__ctx_enter() where it has.  The first two can be called as they are; weft__ctx_wait() takes
- * a result beside, so it and weft__ctx_end() are for test_switch_registers(). */
+/* An entry, and what is called after an end. */
+typedef void *entry_fn(void *arg);
+typedef void after_fn(void);
+
+/* weft__ctx_begin() as if it were weft__ctx_wait(): the rest of what it is told is in *birth.  A
+ * jump leads there. */
+struct birth {
+    void *top;
+    entry_fn *entry;
+    void *arg;
+    after_fn *after;
+};
+HIDDEN int test_begin(void **save, const struct birth *birth, const int *result);
+
+/* The ways to leave a context.  Any will do where the other one has not run yet, see new_for(); all
+ * but BEGIN where it has.  The first can be called as it is.  The others take a result beside, so
+ * they are for leave_by() and test_switch_registers(), and weft__ctx_end() is for the latter. */
 typedef void leave_fn(void **save, void *load);
-#define WAY_COUNT 2
-#define WAY_COUNT_ALL 3
+#define WAY_COUNT 3
 #define WAIT ((leave_fn *)(void (*)(void))weft__ctx_wait)
+#define BEGIN ((leave_fn *)(void (*)(void))test_begin)
 #define END ((leave_fn *)(void (*)(void))weft__ctx_end)
 static __attribute__((unused))
-leave_fn *const ways[WAY_COUNT_ALL] = {weft__ctx_switch, weft__ctx_enter, WAIT};
+leave_fn *const ways[WAY_COUNT] = {weft__ctx_switch, BEGIN, WAIT};
 
-/* What is called after an end. */
-typedef void after_fn(void);
+/* What is to be loaded by `way` for a context that has not run.  What BEGIN wants lies on the stack
+ * itself, far below what is touched. */
+TEST_FN void *new_for(leave_fn *way, void *top, entry_fn *entry, void *arg, after_fn *after)
+{
+    struct birth *const birth = (struct birth *)(((uintptr_t)top & -(uintptr_t)16) - 4096);
+
+    if (way != BEGIN)
+        return weft__ctx_make(top, entry, arg, after);
+    *birth = (struct birth){top, entry, arg, after};
+    return birth;
+}
+
+/* Whether it returns a result. */
+TEST_FN bool has_result(leave_fn *way)
+{
+    return way == WAIT || way == BEGIN;
+}
+
+/* Any way, with a result that nobody looks at. */
+TEST_FN void leave_by(leave_fn *way, void **save, void *load)
+{
+    static const int nothing = 0;
+
+    ((int (*)(void **, void *, const int *))(void (*)(void))way)(save, load, &nothing);
+}
 
 /* weft__ctx_end(), by a pointer of which no compiler knows where it leads: before what never
  * returns, AddressSanitizer clears a stack of which it would have to know the ends. */
@@ -93,7 +133,7 @@ TEST_FN bool is_in_start(uintptr_t pc)
 
 TEST_FN bool is_in_end(uintptr_t pc)
 {
-    return pc >= (uintptr_t)weft__ctx_end && pc < (uintptr_t)weft__ctx_enter;
+    return pc >= (uintptr_t)weft__ctx_end && pc < (uintptr_t)weft__ctx_begin;
 }
 
 /* In the part of an end that belongs to the context that goes on. */
@@ -103,9 +143,16 @@ TEST_FN bool is_in_tail(uintptr_t pc)
            (is_in_end(pc) && pc >= (uintptr_t)weft__ctx_end + END_TAIL);
 }
 
-TEST_FN bool is_in_enter(uintptr_t pc)
+TEST_FN bool is_in_begin(uintptr_t pc)
 {
-    return pc >= (uintptr_t)weft__ctx_enter && pc < (uintptr_t)weft__ctx_make;
+    return pc >= (uintptr_t)weft__ctx_begin && pc < (uintptr_t)weft__ctx_make;
+}
+
+/* Where a context begins: nothing has called that. */
+TEST_FN bool is_outermost(uintptr_t pc)
+{
+    return (is_in_start(pc) && !is_in_tail(pc)) ||
+           (is_in_begin(pc) && pc >= (uintptr_t)weft__ctx_begin + BEGIN_TAIL);
 }
 
 /* In any of them. */
@@ -192,6 +239,18 @@ __asm__(
     "test_switch_at test_switch_registers\n"
     "test_switch_at test_switch_elsewhere\n"
     ".purgem test_switch_at\n"
+    ".globl test_begin\n"
+    ".hidden test_begin\n"
+    ".type test_begin, @function\n"
+    "test_begin:\n"
+    ".cfi_startproc\n"
+    "    endbr64\n"
+    "    movq %rdx, %r9\n"
+    "    movq 24(%rsi), %r8\n    movq 16(%rsi), %rcx\n"
+    "    movq 8(%rsi), %rdx\n    movq 0(%rsi), %rsi\n"
+    "    jmp weft__ctx_begin\n"
+    ".cfi_endproc\n"
+    ".size test_begin, . - test_begin\n"
     ".popsection\n");
 /* clang-format on */
 
@@ -263,6 +322,18 @@ __asm__(
     "test_switch_at test_switch_registers\n"
     "test_switch_at test_switch_elsewhere\n"
     ".purgem test_switch_at\n"
+    ".globl test_begin\n"
+    ".hidden test_begin\n"
+    ".type test_begin, %function\n"
+    ".p2align 2\n"
+    "test_begin:\n"
+    ".cfi_startproc\n"
+    "    hint #34\n"
+    "    mov x5, x2\n"
+    PAIR("ldp", "x3", "x4", "x1, 16")    PAIR("ldp", "x1", "x2", "x1, 0")
+    "    b weft__ctx_begin\n"
+    ".cfi_endproc\n"
+    ".size test_begin, . - test_begin\n"
     ".popsection\n");
 /* clang-format on */
 

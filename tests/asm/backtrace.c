@@ -30,10 +30,13 @@ static NOINLINE int backtrace_at_depth(void **frames, int depth)
 static void *co_backtraces(void *arg)
 {
     void *frames[FRAMES_MAX];
+
+    (void)arg;
+    for (int i = 1; i <= 2; i++)
+        ((uintptr_t *)co_stack[0].top)[-i] = (uintptr_t)backtrace_at_depth + 16;
     const int n = backtrace_at_depth(frames, 0);
     const int n_deep = backtrace_at_depth(frames, DEPTH);
 
-    (void)arg;
     CHECK_LT(n_deep, FRAMES_MAX);
     CHECK_GE(n, 3); /* backtrace_at_depth, this function, weft__ctx_start */
     CHECK_GT(n_deep, n);
@@ -43,17 +46,15 @@ static void *co_backtraces(void *arg)
     return main_sp;
 }
 
-/* Goal: backtrace() in a coroutine stops at its entry, whichever call it was entered by.
+/* Goal: backtrace() in a coroutine stops at its entry, whichever call it begins by.
  * Method: call it at two depths; the last frame, and no other, is where contexts begin.  The zeros
  * above the first frame, a second line of defence, are replaced by a pc to walk on to. */
 TEST(backtrace_stops_at_the_entry)
 {
     co_stack[0] = stack_make();
     for (int w = 0; w < WAY_COUNT; w++) {
-        co_sp[0] = weft__ctx_make(co_stack[0].top, co_backtraces, NULL, NULL);
-        for (int i = 1; i <= 2; i++)
-            ((uintptr_t *)co_stack[0].top)[-i] = (uintptr_t)backtrace_at_depth + 16;
-        ways[w](&main_sp, co_sp[0]);
+        co_sp[0] = new_for(ways[w], co_stack[0].top, co_backtraces, NULL, NULL);
+        leave_by(ways[w], &main_sp, co_sp[0]);
     }
 }
 
@@ -80,7 +81,7 @@ static void on_tick(int sig)
     n_ticks_in_co += is_in_co;
     CHECK_GT(n, 2);
     CHECK_LT(n, FRAMES_MAX);
-    CHECK_EQ(is_in_start((uintptr_t)storm_frames[n - 1]), is_in_co);
+    CHECK_EQ(is_outermost((uintptr_t)storm_frames[n - 1]), is_in_co);
 }
 
 /* Each coroutine leaves for the next, the last one for main; every second one waits.  Reading the
@@ -121,9 +122,10 @@ static NEVER_RETURNS void *co_ends(void *by_call)
 
 /* Goal: a profiler may sample at any instant of a switch storm.
  * Method: SIGPROF at 1 kHz of processor time with backtrace() in the handler, while main and four
- * coroutines switch without pause, and main enters contexts that end at once, in either way, with
- * something to be called after it; each walk ends where its stack begins.  It lasts until both the
- * time and the number of samples suffice, since the kernel may tick at 100 Hz only. */
+ * coroutines switch without pause, and main leaves in each way for contexts that end at once, in
+ * either way, with something to be called after it; each walk ends where its stack begins.  It
+ * lasts until both the time and the number of samples suffice, since the kernel may tick at 100 Hz
+ * only. */
 TEST_LIMIT(a_profiler_walks_at_any_instant, 60)
 {
     const struct itimerval each_ms = {{0, 1000}, {0, 1000}}, off = {{0, 0}, {0, 0}};
@@ -139,10 +141,11 @@ TEST_LIMIT(a_profiler_walks_at_any_instant, 60)
     const int64_t end_ms = test_now_ms() + test_stress_ms();
     CHECK_EQ(sigaction(SIGPROF, &action, NULL), 0);
     CHECK_EQ(setitimer(ITIMER_PROF, &each_ms, NULL), 0);
-    for (int w = 0; n_ticks < TICKS_MIN || n_ticks_in_co == 0 || storm_now_ms < end_ms; w = !w) {
+    while (n_ticks < TICKS_MIN || n_ticks_in_co == 0 || storm_now_ms < end_ms) {
+        leave_fn *const way = ways[n_lives % WAY_COUNT];
+        void *const by_call = n_lives++ / WAY_COUNT % 2 ? &main_sp : NULL;
         weft__ctx_switch(&main_sp, co_sp[0]);
-        void *const by_call = ++n_lives / 2 % 2 ? &main_sp : NULL;
-        ways[w](&main_sp, weft__ctx_make(co_stack[CO_COUNT].top, co_ends, by_call, after_end));
+        leave_by(way, &main_sp, new_for(way, co_stack[CO_COUNT].top, co_ends, by_call, after_end));
     }
     CHECK_EQ(setitimer(ITIMER_PROF, &off, NULL), 0);
 }

@@ -94,7 +94,7 @@ static struct ending ending_of(uint64_t round)
                            round % 3 == 0 ? NULL : afters[round % 3 - 1]};
 }
 
-/* What weft__ctx_make() is told: to be called if the entry returns, or not at all. */
+/* What its beginning is told: to be called if the entry returns, or not at all. */
 static after_fn *after_entry(const struct ending *how)
 {
     return how->depth < 0 ? how->after : look_around;
@@ -110,10 +110,10 @@ TEST(after_an_end_a_function_is_called_below_the_save_area)
     co_stack = stack_make();
     for (uint64_t round = 0; round < ROUNDS; round++) {
         const int before = n_called;
+        leave_fn *const way = ways[round / 2 % WAY_COUNT];
         co_ending = ending_of(round);
-        co_sp = weft__ctx_make(co_stack.top, co_ends_with_main, NULL, after_entry(&co_ending));
-        leave_from(places[round % 2], &main_torture, &main_sp, &co_sp, round,
-                   ways[round / 2 % WAY_COUNT_ALL]);
+        co_sp = new_for(way, co_stack.top, co_ends_with_main, NULL, after_entry(&co_ending));
+        leave_from(places[round % 2], &main_torture, &main_sp, &co_sp, round, way);
         check_called(before + (co_ending.after != NULL));
     }
 }
@@ -138,13 +138,13 @@ static NEVER_RETURNS void *last_ends_with_main(void *arg)
 static NEVER_RETURNS void *co_chains(void *arg)
 {
     const uint64_t round = (uintptr_t)arg;
+    leave_fn *const way = ways[round / 3 % WAY_COUNT];
     void *last_sp;
     const int before = n_called;
 
     last_ending = ending_of(round / 2);
-    last_sp = weft__ctx_make(last_stack.top, last_ends_with_co, NULL, after_entry(&last_ending));
-    leave_from(places[round % 2], &co_torture, &co_sp, &last_sp, round,
-               ways[round / 3 % WAY_COUNT_ALL]);
+    last_sp = new_for(way, last_stack.top, last_ends_with_co, NULL, after_entry(&last_ending));
+    leave_from(places[round % 2], &co_torture, &co_sp, &last_sp, round, way);
     check_called(before + (last_ending.after != NULL));
     leave_and_compare(&co_torture, &co_sp, &main_sp, round + 1, WAIT);
     last_ending = ending_of(round / 5);
@@ -161,10 +161,11 @@ TEST(after_an_end_coroutines_go_on)
     co_stack = stack_make();
     last_stack = stack_make();
     for (uint64_t round = 0; round < ROUNDS / 2; round++) {
+        leave_fn *const way = ways[round % WAY_COUNT];
         co_ending = ending_of(round);
-        co_sp = weft__ctx_make(co_stack.top, co_chains, (void *)(uintptr_t)round,
-                               after_entry(&co_ending));
-        leave_and_compare(&main_torture, &main_sp, &co_sp, round, ways[round % WAY_COUNT_ALL]);
+        co_sp = new_for(way, co_stack.top, co_chains, (void *)(uintptr_t)round,
+                        after_entry(&co_ending));
+        leave_and_compare(&main_torture, &main_sp, &co_sp, round, way);
         const int before = n_called;
         leave_from(places[round % 2], &main_torture, &main_sp, &co_sp, round + 1, WAIT);
         check_called(before + (co_ending.after != NULL) + (last_ending.after != NULL));

@@ -106,16 +106,16 @@ static void *co_rounds_up(void *arg)
 }
 
 /* Goal: the control words belong to the thread: a switch neither saves nor restores them, nor does
- * entering a context or its end.
+ * the beginning of a context or its end.
  * Method: a context sets upward rounding, which the next one must see, and the other way round. */
 TEST(a_switch_does_not_touch_the_control_words)
 {
     need_real_arithmetic();
     co_stack = stack_make();
     for (int w = 0; w < WAY_COUNT; w++) {
-        co_sp = weft__ctx_make(co_stack.top, co_rounds_up, NULL, NULL);
+        co_sp = new_for(ways[w], co_stack.top, co_rounds_up, NULL, NULL);
         CHECK(!is_rounding_up());
-        ways[w](&main_sp, co_sp);
+        leave_by(ways[w], &main_sp, co_sp);
         CHECK(is_rounding_up());
         round_to_nearest();
         weft__ctx_switch(&main_sp, co_sp);

@@ -78,9 +78,8 @@ static NOINLINE void target(void)
     const struct test_stack parked = stack_make(), ended = stack_make(), fresh = stack_make();
     const struct test_stack waiter = stack_make();
 
-    gdb_parked_sp = weft__ctx_make(parked.top, gdb_entry, NULL, NULL);
     gdb_fresh_sp = weft__ctx_make(fresh.top, gdb_entry, NULL, NULL);
-    weft__ctx_enter(&gdb_main_sp, gdb_parked_sp);
+    (void)weft__ctx_begin(&gdb_main_sp, parked.top, gdb_entry, NULL, NULL, &gdb_result);
     weft__ctx_switch(&gdb_main_sp, weft__ctx_make(ended.top, gdb_short_entry, NULL, NULL));
     gdb_waiter_sp = weft__ctx_make(waiter.top, gdb_wait_entry, NULL, NULL);
     (void)weft__ctx_wait(&gdb_main_sp, gdb_waiter_sp, &gdb_result);
@@ -115,7 +114,7 @@ static NOINLINE void target(void)
 
 static const char script[] = GDB_ENTER GDB_STEPS
     "set pagination off\nset confirm off\nset width 0\nset debuginfod enabled off\n"
-    "break *weft__ctx_enter\nbreak gdb_stop_in_coroutine\nrun\nsteps\ncontinue\n"
+    "break *weft__ctx_begin\nbreak gdb_stop_in_coroutine\nrun\nsteps\ncontinue\n"
     "echo [running]\\n\nbt\n"
     "delete\nbreak *weft__ctx_switch\ncontinue\nsteps\ncontinue\nsteps\n"
     "delete\nfinish\nsteps\n"
@@ -187,8 +186,8 @@ static void check_steps(void)
         const char *names;
         int count_min;
     } kinds[] = {
-        {"weft__ctx_enter<target<*", 8},
-        {"weft__ctx_enter<weft__ctx_start", 8},
+        {"weft__ctx_begin<target<*", 16},
+        {"weft__ctx_begin", 6},
         {"weft__ctx_start", 5}, /* two instructions for each of two contexts, and the last one */
         {"weft__ctx_switch<gdb_inner<gdb_entry<weft__ctx_start", 8},
         {"weft__ctx_switch<target<*", 16},
@@ -257,7 +256,7 @@ static bool is_emulated(void)
 }
 
 /* Goal: gdb's backtrace of a context is right while it runs, at each instruction of a switch, of
- * entering a new context and of the end of one, in what is called after the end, while it is
+ * the beginning of a context and of the end of one, in what is called after the end, while it is
  * parked, and before it ran; and it ends at weft__ctx_start.
  * Method: this same test, run by gdb, is the program that is looked at. */
 TEST_LIMIT(gdb_walks_contexts, 60)

@@ -113,7 +113,7 @@ TEST(the_object_wants_no_executable_stack)
 TEST(the_symbols_are_hidden_sized_functions)
 {
     static const char *const names[] = {"weft__ctx_switch", "weft__ctx_wait",  "weft__ctx_start",
-                                        "weft__ctx_end",    "weft__ctx_enter", "weft__ctx_make",
+                                        "weft__ctx_end",    "weft__ctx_begin", "weft__ctx_make",
                                         "weft__fp_save",    "weft__fp_load"};
     const char *symbols = readelf("-sW");
 

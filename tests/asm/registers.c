@@ -42,14 +42,15 @@ static void *co_ends(void *arg)
 }
 
 /* Goal: the context that an entry returns goes on with all its callee-saved registers, whichever
- * call the one that ended was entered by.
+ * call the one that ended began by.
  * Method: leave with known registers, by each call in turn, for a context that ends at once. */
 TEST(the_context_that_an_entry_returns_goes_on)
 {
     co_stack = stack_make();
     for (uint64_t round = 0; round < SWITCH_COUNT / 2; round++) {
-        co_sp = weft__ctx_make(co_stack.top, co_ends, &main_sp, NULL);
-        leave_and_compare(&main_torture, &main_sp, &co_sp, round, ways[round % WAY_COUNT_ALL]);
+        leave_fn *const way = ways[round % WAY_COUNT];
+        co_sp = new_for(way, co_stack.top, co_ends, &main_sp, NULL);
+        leave_and_compare(&main_torture, &main_sp, &co_sp, round, way);
     }
 }
 
@@ -57,9 +58,10 @@ TEST(the_context_that_an_entry_returns_goes_on)
 static void *co_chains(void *arg)
 {
     const uint64_t round = (uintptr_t)arg;
+    leave_fn *const way = ways[round / 3 % WAY_COUNT];
 
-    last_sp = weft__ctx_make(last_stack.top, co_ends, &co_sp, NULL);
-    leave_and_compare(&co_torture, &co_sp, &last_sp, round, ways[round / 3 % WAY_COUNT_ALL]);
+    last_sp = new_for(way, last_stack.top, co_ends, &co_sp, NULL);
+    leave_and_compare(&co_torture, &co_sp, &last_sp, round, way);
     switch_and_compare(&co_torture, &co_sp, &main_sp, round + 1);
     last_sp = weft__ctx_make(last_stack.top, co_ends, &main_sp, NULL);
     return last_sp;
@@ -67,14 +69,15 @@ static void *co_chains(void *arg)
 
 /* Goal: the same for contexts that end after they were left and gone on with, and that end with
  * another coroutine or with one that never ran.
- * Method: a chain of three contexts, with the calls that enter them in each order. */
+ * Method: a chain of three contexts, with the calls that they begin by in each order. */
 TEST(contexts_that_end_in_a_chain_go_on)
 {
     co_stack = stack_make();
     last_stack = stack_make();
     for (uint64_t round = 0; round < SWITCH_COUNT / 10; round++) {
-        co_sp = weft__ctx_make(co_stack.top, co_chains, (void *)(uintptr_t)round, NULL);
-        leave_and_compare(&main_torture, &main_sp, &co_sp, round, ways[round % WAY_COUNT_ALL]);
+        leave_fn *const way = ways[round % WAY_COUNT];
+        co_sp = new_for(way, co_stack.top, co_chains, (void *)(uintptr_t)round, NULL);
+        leave_and_compare(&main_torture, &main_sp, &co_sp, round, way);
         switch_and_compare(&main_torture, &main_sp, &co_sp, round + 1);
     }
 }
@@ -88,7 +91,7 @@ static const int layout_result = 5;
 static void *co_looks_at_save_area(void *way)
 {
     CHECK(area_holds(main_sp, layout_regs));
-    if (*(leave_fn *const *)way == WAIT)
+    if (has_result(*(leave_fn *const *)way))
         CHECK_EQ(((void **)main_sp)[WEFT__CTX_RESULT], &layout_result);
     return main_sp;
 }
@@ -98,13 +101,14 @@ TEST(the_save_area_has_the_promised_layout)
     uint64_t out[OUT_COUNT];
 
     co_stack = stack_make();
-    for (int w = 0; w < WAY_COUNT_ALL; w++) {
+    for (int w = 0; w < WAY_COUNT; w++) {
         registers_fill(layout_regs, 1, (uint64_t)w);
         co_sp = weft__ctx_make(co_stack.top, co_looks_at_save_area, (void *)&ways[w], NULL);
         /* An unwinder looks a return address up one byte before it: that must be ours, too. */
         const uintptr_t start_pc = ((uintptr_t *)co_sp)[WEFT__CTX_PC];
         CHECK(is_in_start(start_pc));
         CHECK(is_in_start(start_pc - 1));
+        co_sp = new_for(ways[w], co_stack.top, co_looks_at_save_area, (void *)&ways[w], NULL);
         test_switch_registers(&main_sp, co_sp, layout_regs, out, ways[w], &layout_result);
     }
 }

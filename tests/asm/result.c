@@ -83,6 +83,36 @@ TEST(a_wait_returns_what_an_ending_one_stored)
     }
 }
 
+/* Gives what is waited for, and leaves in a way of which the last is to end. */
+static void *co_gives_in_turn(void *arg)
+{
+    const uint64_t round = (uintptr_t)arg;
+
+    main_torture.result = value_of(round);
+    if (round % 5 < 4)
+        leave_from(places[round % 2], &co_torture, &co_sp, &main_sp, round,
+                   round % 5 < 2 ? weft__ctx_switch : WAIT);
+    return main_sp;
+}
+
+/* Goal: who leaves for a context that begins gets its result and its registers, too, at its place,
+ * whoever comes back: from the same place, from another one, or at the end of a context.
+ * Method: begin a context at each round, from each place; it comes back in each way. */
+TEST_LIMIT(a_wait_for_one_that_begins_returns_the_same, 60)
+{
+    co_stack = stack_make();
+    for (uint64_t round = 0; round < 5 * ROUNDS; round++) {
+        place_fn *const place = places[round / 2 % 2];
+        co_sp = new_for(BEGIN, co_stack.top, co_gives_in_turn, (void *)round, NULL);
+        main_torture.result = ~value_of(round);
+        co_torture.result = value_of(~round);
+        leave_from(place, &main_torture, &main_sp, &co_sp, round, BEGIN);
+        CHECK_EQ(main_torture.result, value_of(round));
+        if (round % 5 < 4)
+            leave_from(place, &main_torture, &main_sp, &co_sp, round, WAIT); /* it ends */
+    }
+}
+
 /* Three contexts in a ring: each leaves for the next one. */
 #define RING 3
 static void *ring_sp[RING];

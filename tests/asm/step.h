@@ -57,7 +57,7 @@ static void step_add_all(void)
     step_add((uintptr_t)weft__ctx_switch);
     step_add((uintptr_t)weft__ctx_wait);
     step_add((uintptr_t)weft__ctx_end);
-    step_add((uintptr_t)weft__ctx_enter);
+    step_add((uintptr_t)weft__ctx_begin);
     step_add((uintptr_t)weft__ctx_start + START_RETURNED);
     step_add((uintptr_t)weft__ctx_start + START_CALLED);
 }

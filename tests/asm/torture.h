@@ -25,7 +25,7 @@ TEST_FN void leave_from(place_fn *place, struct torture *t, void **save, void **
             TEST_FAIL("register %d (DWARF) of context %d is %#llx, not %#llx", register_dwarf(i),
                       (int)t->owner, (unsigned long long)t->out[i], (unsigned long long)t->in[i]);
     CHECK_EQ(t->out[REGISTER_COUNT], (uintptr_t)place);
-    if (way == WAIT)
+    if (has_result(way))
         CHECK_EQ(result, t->result);
 }
 

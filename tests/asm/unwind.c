@@ -148,17 +148,17 @@ static uintptr_t function_at(uintptr_t pc)
         return (uintptr_t)weft__ctx_wait;
     if (is_in_end(pc))
         return (uintptr_t)weft__ctx_end;
-    return is_in_enter(pc) ? (uintptr_t)weft__ctx_enter : (uintptr_t)weft__ctx_start;
+    return is_in_begin(pc) ? (uintptr_t)weft__ctx_begin : (uintptr_t)weft__ctx_start;
 }
 
-/* The frames of a coroutine, all of them: nothing lies beyond weft__ctx_start; or the inner ones
- * of main. */
+/* The frames of a coroutine, all of them: nothing lies beyond where it began; or the inner ones of
+ * main. */
 static int expect(const struct side *on, uintptr_t pc, uintptr_t *expected)
 {
     int n = 0;
 
     expected[n++] = function_at(pc);
-    if (is_in_start(pc) && !is_in_tail(pc))
+    if (is_outermost(pc))
         return n;
     if (on == &main_side || on->n_turns > 0)
         expected[n++] = (uintptr_t)on->place;
@@ -242,17 +242,23 @@ static void check_own_walk(uintptr_t pc, const struct side *on)
     check_frames(&w, "by weft__unwind()", on);
 }
 
+/* The zeros above the first frame, a second line of defence, are replaced by a pc to walk on to. */
 static void walk_here(uintptr_t pc, uintptr_t sp)
 {
     struct walk w = {.from = pc};
+    const struct side *on = side_at(sp);
 
     if (!is_in_code(pc))
         return;
-    if (is_in_start(pc) && !is_in_tail(pc))
-        CHECK_EQ(sp, side_at(sp)->start_sp);
+    if (is_in_begin(pc))
+        CHECK_EQ(on != &main_side, is_outermost(pc));
+    if (is_outermost(pc))
+        CHECK_EQ(sp, on->start_sp);
+    for (int i = 0; on != &main_side && i < 2; i++)
+        ((uintptr_t *)on->start_sp)[i] = (uintptr_t)co_outer + 16;
     _Unwind_Backtrace(on_frame, &w);
-    check_walk(&w, side_at(sp));
-    check_own_walk(pc, side_at(sp));
+    check_walk(&w, on);
+    check_own_walk(pc, on);
     was_walked[pc - (uintptr_t)weft__ctx_switch] = true;
     n_walks++;
 }
@@ -312,9 +318,16 @@ static void check_jump(size_t next, size_t target)
 static void check_every_instruction(void)
 {
     const size_t wait = OFFSET_OF(weft__ctx_wait), start = OFFSET_OF(weft__ctx_start),
-                 end = OFFSET_OF(weft__ctx_end), enter = OFFSET_OF(weft__ctx_enter);
-    const size_t firsts[] = {0, wait, end, enter, start + START_RETURNED, start + START_TAIL,
-                             start + START_CALLED, end + END_TAIL};
+                 end = OFFSET_OF(weft__ctx_end), begin = OFFSET_OF(weft__ctx_begin);
+    const size_t firsts[] = {0,
+                             wait,
+                             end,
+                             begin,
+                             start + START_RETURNED,
+                             start + START_TAIL,
+                             start + START_CALLED,
+                             end + END_TAIL,
+                             begin + BEGIN_TAIL};
 
     for (size_t i = 0; i < sizeof firsts / sizeof firsts[0]; i++)
         CHECK(was_walked[firsts[i]]);
@@ -328,11 +341,13 @@ static void check_every_instruction(void)
     check_ways_back(wait);
     check_ways_back(start);
     check_last(end, "\xc3", 1);
-    check_jump(enter, start + START_TAIL);
+    CHECK_EQ(memcmp(code + begin + BEGIN_TAIL - 3, "\x48\x89\xf4", 3), 0); /* mov %rsi, %rsp */
+    CHECK(was_walked[begin + BEGIN_TAIL - 3]);
+    check_jump(begin, start + START_TAIL);
     check_jump(OFFSET_OF(weft__ctx_make), start + 1);
 #else
     const uint32_t *code = (const uint32_t *)weft__ctx_switch;
-    const size_t begins[] = {0, wait / 4, start / 4 + 1, end / 4, enter / 4};
+    const size_t begins[] = {0, wait / 4, start / 4 + 1, end / 4, begin / 4};
 
     for (size_t n = 0; n < sizeof begins / sizeof begins[0]; n++) {
         size_t i = begins[n];
@@ -342,22 +357,41 @@ static void check_every_instruction(void)
     }
     CHECK_EQ(code[(start + START_RETURNED) / 4], 0x9100001f);   /* mov sp, x0 */
     CHECK_EQ(code[(start + START_CALLED) / 4 - 1], 0xd63f0340); /* blr x26 */
+    CHECK_EQ(code[(begin + BEGIN_TAIL) / 4 - 1], 0x9100003f);   /* mov sp, x1 */
 #endif
 }
 
-/* Where weft__ctx_make() writes nothing, the area holds values that differ.  The zeros above the
- * first frame, a second line of defence, are replaced by a pc to walk on to. */
-static void prepare(struct side *side, uint64_t owner, uint64_t round)
+/* What weft__ctx_start has in its registers if main begins the coroutine: its own, but for four. */
+static void begin_registers(struct side *side)
+{
+    memcpy(side->start_regs, main_side.regs, sizeof side->start_regs);
+#if defined(__x86_64__)
+    side->start_regs[0] = (uintptr_t)co_entry;
+    side->start_regs[1] = 0; /* rbp */
+    side->start_regs[2] = (uintptr_t)side;
+    side->start_regs[3] = (uintptr_t)side->after;
+#else
+    side->start_regs[7] = (uintptr_t)side->after;
+    side->start_regs[8] = (uintptr_t)side;
+    side->start_regs[9] = (uintptr_t)co_entry;
+    side->start_regs[10] = 0; /* x29 */
+#endif
+}
+
+/* To be left for by `first`.  Where weft__ctx_make() writes nothing, the area holds values that
+ * differ. */
+static void prepare(struct side *side, leave_fn *first, uint64_t owner, uint64_t round)
 {
     uintptr_t *const top = (uintptr_t *)(side->stack.top - 8 * round);
 
     for (uintptr_t i = 1; i <= 64; i++)
         top[-(intptr_t)i] = 0xbad0000000000000 | owner << 48 | i << 8;
-    side->sp = weft__ctx_make(top, co_entry, side, side->after);
-    for (int i = 0; i < 2; i++)
-        ((uintptr_t *)side->sp)[WEFT__CTX_WORDS + i] = (uintptr_t)co_outer + 16;
-    area_registers(side->sp, side->start_regs);
-    side->start_sp = (uintptr_t)side->sp + WEFT__CTX_WORDS * sizeof(uintptr_t);
+    side->sp = new_for(first, top, co_entry, side, side->after);
+    if (first == BEGIN)
+        begin_registers(side);
+    else
+        area_registers(side->sp, side->start_regs);
+    side->start_sp = ((uintptr_t)top & -(uintptr_t)16) - 16;
     registers_fill(side->regs, owner, round);
     side->n_turns = 0;
 }
@@ -375,7 +409,7 @@ static void run_round(uint64_t round)
 {
     static leave_fn *const again[2] = {weft__ctx_switch, WAIT};
     uint64_t rest = round;
-    leave_fn *const first = ways[digit(&rest, WAY_COUNT_ALL)], *const way = again[digit(&rest, 2)];
+    leave_fn *const first = ways[digit(&rest, WAY_COUNT)], *const way = again[digit(&rest, 2)];
 
     main_side.place = places[digit(&rest, 2)];
     co[0].way = co[1].way = again[digit(&rest, 2)];
@@ -387,7 +421,7 @@ static void run_round(uint64_t round)
     registers_fill(main_side.regs, 1, round);
     for (unsigned i = 0; i < 2; i++) {
         co[i].place = places[i];
-        prepare(&co[i], 2 + i, round);
+        prepare(&co[i], i == 0 ? first : weft__ctx_switch, 2 + i, round);
     }
     step_begin(walk_here);
     main_inner(&co[0], first);
@@ -399,14 +433,14 @@ static void run_round(uint64_t round)
     CHECK_EQ(n_after_walks, round + 1);
 }
 
-/* Goal: from every instruction of weft__ctx_switch(), weft__ctx_wait(), weft__ctx_enter(),
+/* Goal: from every instruction of weft__ctx_switch(), weft__ctx_wait(), weft__ctx_begin(),
  * weft__ctx_end() and weft__ctx_start, and from what is called after an end, an unwinder finds the
  * callers, every callee-saved register of theirs, and the end.
  * Method: step through switches into a new context, out of it and back to the same place and to
  * another, and through the ends of contexts, by a return or from a depth, which go on with another
  * one or begin a new one.  At each instruction, walk from the signal frame.  On a coroutine's stack
- * the walk is exactly the coroutine's functions and ends at weft__ctx_start; on the other it leads
- * to main(). */
+ * the walk is exactly the coroutine's functions and ends at weft__ctx_start, or where
+ * weft__ctx_begin() has come to the new stack; on the other it leads to main(). */
 TEST(every_instruction_unwinds)
 {
     struct walk prime = {.from = 1};

@@ -70,15 +70,10 @@ void weft__switch_park(struct weft__m *m, struct weft__g *g)
     atomic_store_explicit(&g->state, G_RUNNING, memory_order_relaxed);
 }
 
-void weft__switch_park_inside(struct weft__m *m, struct weft__g *g, struct weft__gate *gate)
+int weft__switch_park_inside(struct weft__m *m, struct weft__g *g, struct weft__gate *gate)
 {
     weft__gate_leave(gate);
     weft__switch_park(m, g);
-}
-
-int weft__switch_wait_inside(struct weft__m *m, struct weft__g *g, struct weft__gate *gate)
-{
-    weft__switch_park_inside(m, g, gate);
     return g->own->waiter.rc;
 }
 

@@ -57,7 +57,7 @@ static void *store_pointer(void *arg)
     return s->load;
 }
 
-/* The sources' weft__ctx_switch() and weft__ctx_enter(). */
+/* The sources' weft__ctx_switch(), weft__ctx_wait() and weft__ctx_begin(). */
 void model_ctx_switch(void **save, void *load);
 void model_ctx_switch(void **save, void *load)
 {
@@ -74,6 +74,15 @@ int model_ctx_wait(void **save, void *load, const int *result);
 int model_ctx_wait(void **save, void *load, const int *result)
 {
     model_ctx_switch(save, load);
+    return *result;
+}
+
+int model_ctx_begin(void **save, void *top, void *(*entry)(void *), void *arg,
+                    void (*after)(void), const int *result);
+int model_ctx_begin(void **save, void *top, void *(*entry)(void *), void *arg,
+                    void (*after)(void), const int *result)
+{
+    model_ctx_switch(save, weft__ctx_make(top, entry, arg, after));
     return *result;
 }
 

@@ -305,6 +305,7 @@ TEST(the_first_instruction_of_a_function_belongs_to_it)
 static unsigned char parked_stack[STACK_BYTES] __attribute__((aligned(64)));
 static unsigned char short_stack[STACK_BYTES] __attribute__((aligned(64)));
 static void *parked_sp, *main_sp;
+static const int no_result = 0;
 
 static void park(void)
 {
@@ -320,8 +321,8 @@ static void *short_entry(void *arg)
 
 static void park_for_a_new_one(void)
 {
-    void *sp = weft__ctx_make(short_stack + STACK_BYTES, short_entry, &main_sp, NULL);
-    weft__ctx_enter(&parked_sp, sp);
+    (void)weft__ctx_begin(&parked_sp, short_stack + STACK_BYTES, short_entry, &main_sp, NULL,
+                          &no_result);
     NO_TAIL_CALL();
 }
 
@@ -360,8 +361,8 @@ TEST(a_parked_context_is_walked_to_its_trampoline)
     check_names(&walk, parked_names, 8);
 }
 
-/* Goal: it is all the same whether a context was left by weft__ctx_switch() or weft__ctx_enter(),
- * and whether it was entered by either. */
+/* Goal: it is all the same whether a context was left by weft__ctx_switch() or weft__ctx_begin(),
+ * and whether it began by either. */
 TEST(a_context_parked_for_a_new_one_is_walked_to_its_trampoline)
 {
     static const char *const names[] = {
@@ -370,8 +371,8 @@ TEST(a_context_parked_for_a_new_one_is_walked_to_its_trampoline)
 
     weft__unwind_prime();
     at_depth = park_for_a_new_one;
-    parked_sp = weft__ctx_make(parked_stack + STACK_BYTES, parked_entry, &parked_sp, NULL);
-    weft__ctx_enter(&main_sp, parked_sp);
+    (void)weft__ctx_begin(&main_sp, parked_stack + STACK_BYTES, parked_entry, &parked_sp, NULL,
+                          &no_result);
     walk_parked((uintptr_t)parked_sp, parked_stack);
     CHECK_EQ(walk.count, 8);
     check_names(&walk, names, 8);

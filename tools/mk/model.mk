@@ -17,8 +17,8 @@ model_flags := -Itests/model/include -fdata-sections -fno-sanitize=all -DWEFT_MO
 # The sources' own: what they do to this thread is done to the one of the model, and the explorer is
 # told of each use of plain data (explorer/plain.h).
 model_names := -fsanitize=thread -Dclock_gettime=model_clock_gettime \
-               -Dweft__ctx_switch=model_ctx_switch -Dweft__ctx_enter=model_ctx_switch \
-               -Dweft__ctx_wait=model_ctx_wait
+               -Dweft__ctx_switch=model_ctx_switch -Dweft__ctx_wait=model_ctx_wait \
+               -Dweft__ctx_begin=model_ctx_begin
 
 $(B)/obj/model/%.o: %.c $(B)/flags tools/mk/model.mk
 	$(call say,CC,$< (model))
