@@ -108,6 +108,83 @@ CO_TEST(close_wakes_all_who_wait)
     return 0;
 }
 
+static int recv_one(void *ch)
+{
+    int v = 0;
+
+    CHECK_EQ(chan_recv(ch, &v), 0);
+    return v;
+}
+
+static void join_many(int n)
+{
+    chan *ch = chan_make(sizeof(int), 0);
+    struct weft_co *co[200];
+    const int zero = 0;
+
+    CHECK_LE(n, COUNT(co));
+    for (int i = 0; i < n; i++)
+        co[i] = weft_go_with(recv_one, ch);
+    for (int i = 0; i < n; i++)
+        CHECK_EQ(chan_send(ch, &zero), 0);
+    for (int i = 0; i < n; i++)
+        join(co[i]);
+    chan_unref(ch);
+}
+
+struct late_join {
+    chan *closing, *values, *joined;
+    struct weft_co *co;
+    int *result;
+};
+
+static void join_after_the_close(void *arg)
+{
+    const struct late_join *j = arg;
+
+    CHECK_EQ(chan_recv(j->closing, NULL), -EPIPE);
+    CHECK_EQ(weft_join(j->co, j->result), 0);
+    CHECK_EQ(chan_send(j->joined, NULL), 0);
+}
+
+/* The handle that is joined comes to rest behind so many others. */
+static void close_then_join(int n_resting, int *result)
+{
+    struct late_join j = {.closing = chan_make(0, 0), .joined = chan_make(0, 0), .result = result};
+    const int seven = 7;
+
+    j.values = chan_make(sizeof(int), 0);
+    j.co = weft_go_with(recv_one, j.values);
+    go(join_after_the_close, &j);
+    yield_often(4); /* it waits for the close, */
+    chan_close(j.closing);
+    yield_often(4); /* and for the end of the other */
+    join_many(n_resting);
+    CHECK_EQ(chan_send(j.values, &seven), 0);
+    CHECK_EQ(chan_recv(j.joined, NULL), 0);
+    chan_unref(j.closing);
+    chan_unref(j.values);
+    chan_unref(j.joined);
+}
+
+/*
+ * Goal: a wait says how it ended itself, not how the one before it did: that was ended by a close.
+ * Method: a join, with a result and without, where the handle finds room among those that rest, and
+ * where it finds none.
+ */
+CO_TEST_ON_ONE(a_join_after_a_wait_that_a_close_ended_succeeds)
+{
+    static const int n_resting[] = {0, 200};
+
+    for (int i = 0; i < COUNT(n_resting); i++) {
+        int result = 0;
+        close_then_join(n_resting[i], &result);
+        CHECK_EQ(result, 7);
+        close_then_join(n_resting[i], NULL);
+    }
+    return 0;
+}
+
 static atomic_int n_accepted;
 
 static int send_until_closed(void *arg)

@@ -288,6 +288,37 @@ CO_TEST(the_counters_count)
     return 0;
 }
 
+static int yield_a_hundred_times(void *unused)
+{
+    (void)unused;
+    yield_often(100);
+    return 0;
+}
+
+static int count_switches(void *unused)
+{
+    struct weft_stats a = {.size = sizeof a}, b = {.size = sizeof b};
+    struct weft_co *co[2];
+
+    (void)unused;
+    CHECK_EQ(weft_runtime_stats(NULL, &a), 0);
+    for (int i = 0; i < COUNT(co); i++)
+        co[i] = weft_go_with(yield_a_hundred_times, NULL);
+    for (int i = 0; i < COUNT(co); i++)
+        join(co[i]);
+    CHECK_EQ(weft_runtime_stats(NULL, &b), 0);
+    CHECK_GE(b.parks, a.parks + 1);
+    CHECK_EQ((b.switches - b.parks) - (a.switches - a.parks), COUNT(co) * (100 + 1));
+    return 0;
+}
+
+/* Goal: each time that a coroutine is left is counted once: when it waits, yields and ends.
+ * Method: on one processor, which no other one helps, nobody who yields here is alone. */
+TEST(each_switch_is_counted)
+{
+    CHECK_EQ(weft_run_with(count_switches, NULL, .procs = 1, .no_steal = 1), 0);
+}
+
 CO_TEST(an_older_and_shorter_stats_struct_is_filled_as_far_as_it_goes)
 {
     struct weft_stats s;

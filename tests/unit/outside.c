@@ -93,6 +93,19 @@ CO_TEST(back_inside_it_is_the_coroutine_that_it_was)
     return 0;
 }
 
+/* Goal: one who comes back queues for its turn: that is one more switch. */
+CO_TEST_ON_ONE(each_return_is_a_switch)
+{
+    const struct weft_stats a = stats_now();
+
+    for (int i = 0; i < 10; i++)
+        WEFT_BLOCKING
+        usleep(100);
+    const struct weft_stats b = stats_now();
+    CHECK_EQ((b.switches - b.parks) - (a.switches - a.parks), 10);
+    return 0;
+}
+
 static int return_one(void *arg)
 {
     (void)arg;

@@ -4,6 +4,7 @@
  *
  * matrix: short
  */
+#include <pthread.h>
 #include <unistd.h>
 
 #include "net_test.h"
@@ -96,4 +97,49 @@ TEST(without_stealing_a_hog_is_only_counted)
 {
     CHECK_EQ(weft_run_with(hog_without_stealing, NULL, .procs = 1, .no_steal = 1), 0);
     CHECK_EQ(weft_run_with(hog_without_stealing, NULL, .procs = 2, .no_steal = 1), 0);
+}
+
+struct rest {
+    const struct weft__p *p;
+    _Atomic uint64_t turns; /* as they were at the last look while it slept */
+    atomic_bool is_over;
+};
+
+static void *look_at_rest(void *arg)
+{
+    struct rest *r = arg;
+
+    while (!atomic_load(&r->is_over)) {
+        const uint64_t turns = weft__p_turns(r->p);
+        atomic_thread_fence(memory_order_acquire);
+        if (weft__idle_is_set(r->p))
+            atomic_store(&r->turns, turns);
+        usleep(100);
+    }
+    return NULL;
+}
+
+static int rest_often(void *unused)
+{
+    struct rest r = {.p = weft__m_self()->p};
+    pthread_t other;
+
+    (void)unused;
+    CHECK_EQ(pthread_create(&other, NULL, look_at_rest, &r), 0);
+    while (atomic_load(&r.turns) == 0)
+        CHECK_EQ(weft_sleep(WEFT_MS), 0);
+    for (int i = 0; i < 20; i++) {
+        CHECK_EQ(weft_sleep(2 * WEFT_MS), 0);
+        CHECK_NE(weft__p_turns(r.p), atomic_load(&r.turns));
+    }
+    atomic_store(&r.is_over, true);
+    return pthread_join(other, NULL);
+}
+
+/* Goal: one that runs after a rest of its processor is not taken to have run since it began: the
+ * number that the look-out compares has changed.
+ * Method: a thread notes it whenever the processor sleeps. */
+TEST(a_rest_is_no_part_of_a_stall)
+{
+    CHECK_EQ(weft_run_with(rest_often, NULL, .procs = 1, .no_steal = 1), 0);
 }
