@@ -180,7 +180,7 @@ TEST(outside_without_a_thread_the_processor_stays)
 /* ---- a stop meets a thread that is being started ---- */
 
 static atomic_int has_come;
-static pthread_t starter; /* who starts it */
+static _Atomic pthread_t starter; /* who starts it; whoever starts the watch thread asks too */
 
 static void wait_for(atomic_int *what)
 {
@@ -191,7 +191,7 @@ static void wait_for(atomic_int *what)
 /* Until the process is over: what it would start then, it would start beside exit(). */
 static int hold_up_the_starter(enum weft__call call)
 {
-    if (call == WEFT__CALL_THREAD && pthread_equal(pthread_self(), starter)) {
+    if (call == WEFT__CALL_THREAD && pthread_equal(pthread_self(), atomic_load(&starter))) {
         atomic_store(&has_come, 1);
         for (;;)
             (void)pause();
@@ -202,7 +202,7 @@ static int hold_up_the_starter(enum weft__call call)
 static int go_outside(void *unused)
 {
     (void)unused;
-    starter = pthread_self();
+    atomic_store(&starter, pthread_self());
     weft__sys_fault = hold_up_the_starter;
     weft_blocking_enter();
     weft_blocking_leave();
