@@ -158,10 +158,11 @@ static WEFT__ALWAYS_INLINE bool lock_ours(struct weft__ours *o, struct weft_chan
 }
 
 /* Wait in a channel that is ours, under a scope. */
-static WEFT__NOINLINE int wait_scoped(struct weft__ours o, struct weft_chan *ch,
+static WEFT__NOINLINE int wait_scoped(struct weft__m *m, struct weft_chan *ch,
                                       struct weft__waitq *q, enum weft__wait_reason reason,
                                       void *value, const void *caller)
 {
+    const struct weft__ours o = {.m = m, .gate = m->p->gate};
     if (!weft__ours_has_no_deadline(&o)) {
         return wait_in(ch, q, reason, value, INT64_MAX, caller);
     }
@@ -177,7 +178,7 @@ static WEFT__ALWAYS_INLINE int wait_ours(const struct weft__ours *o, struct weft
                                          void *value, const void *caller)
 {
     if (WEFT__UNLIKELY(!weft__ours_is_free(o))) {
-        return wait_scoped(*o, ch, q, reason, value, caller);
+        return wait_scoped(o->m, ch, q, reason, value, caller);
     }
     return weft__ours_wait(o, &ch->lock, q, value, reason, ch, caller);
 }

@@ -116,6 +116,8 @@ enum {
     G_FLAG_OWN_ERRNO = 32, /* errno is saved and restored at its switches */
     G_FLAG_COUNTED = 64,   /* it has a place of its runtime's limit */
     G_FLAG_STAYS = 128, /* runs on one P only, p_home: nobody steals in its runtime */
+    G_FLAG_CANARY = 256, /* it stands on a stack that is guarded by a canary alone */
+    G_FLAG_EXCEPTIONS = 512, /* it may leave C++ exceptions behind at its switches */
 };
 
 struct weft_runtime;

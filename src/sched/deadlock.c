@@ -125,7 +125,7 @@ static bool is_quiet(struct weft_runtime *rt)
         if (!weft__idle_is_set(p) || weft__runq_count(&p->woken) != 0 ||
             !weft__deque_is_empty(&p->unstarted) || !weft__inject_is_empty(p->inject) ||
             weft__inject_has_overflow(p->inject) ||
-            atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0 ||
+            weft__p_has_check(p, CHECK_BOUND) ||
             atomic_load_explicit(&p->run_next, memory_order_relaxed) != NULL ||
             atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed) != INT64_MAX) {
             return false;

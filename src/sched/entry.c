@@ -106,7 +106,7 @@ static WEFT__COLD void give_up_places(struct weft_runtime *rt, struct weft__g *g
 static WEFT__ALWAYS_INLINE void settle(struct weft__m *m, struct weft__g *g, int result)
 {
     struct weft__p *p = m->p;
-    weft__switch_check(m, g);
+    weft__switch_check(p, g);
     refuse_open_scope(g);
     weft__mutexes_check(m, "ends", NULL);
     if (g->scope != NULL) {
@@ -128,7 +128,7 @@ static WEFT__ALWAYS_INLINE void settle(struct weft__m *m, struct weft__g *g, int
         atomic_store_explicit(&g->name, NULL, memory_order_relaxed);
         weft__g_name_free(&p->rt->slabs, name);
     }
-    weft__count(p->counts.ended);
+    weft__count_turn(&p->counts.ended);
 }
 
 /* Can `next`, which has not started, begin on the stack of g, which has ended?  The sanitizers keep
@@ -140,7 +140,7 @@ static inline bool can_follow(const struct weft__p *p, const struct weft__g *g,
     return false;
 #endif
     return next->stack == NULL && next->stack_shift == g->stack->shift &&
-           ((next->flags | g->flags) & G_FLAGS_OWN) == 0 && !has_starved(p);
+           ((next->flags | g->flags) & G_FLAGS_APART) == 0 && !has_starved(p);
 }
 
 /* Leave g for good, for `next` or the M's own context: where that is. */
@@ -255,7 +255,7 @@ _Noreturn void weft__switch_exit(int result)
     struct weft__m *m = weft__m_self();
     give_stacks_below(m->p, g);
     struct weft__exceptions gone;
-    if (weft__has_check(m, CHECK_EXCEPTIONS)) {
+    if ((g->flags & G_FLAG_EXCEPTIONS) != 0) {
         (void)weft__exceptions_take(&gone); /* it may be in the middle of handling some */
     }
     settle(m, g, result);

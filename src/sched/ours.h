@@ -54,7 +54,7 @@ static WEFT__ALWAYS_INLINE int weft__ours_wake_last(const struct weft__ours *o,
 {
     struct weft__g *g = w->g;
     struct weft__p *p = o->m->p;
-    return WEFT__LIKELY(weft__queue_ready_short(p, g)) ? 0 : weft__queue_woken_last(p, g);
+    return WEFT__LIKELY(weft__queue_ready_short(p, g)) ? 0 : weft__queue_ready_last(p, g);
 }
 
 #endif

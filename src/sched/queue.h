@@ -119,18 +119,21 @@ static WEFT__ALWAYS_INLINE void weft__queue_woken_here(struct weft__p *p, struct
     weft__queue_woken(g, true);
 }
 
-/* The same where it is all but certain: false if it was not, and nothing was done. */
-static WEFT__ALWAYS_INLINE bool weft__queue_woken_short(struct weft__p *p, struct weft__g *g)
+/* Is that no more than to put it there? */
+static WEFT__ALWAYS_INLINE bool weft__queue_can_take(const struct weft__p *p,
+                                                     const struct weft__g *g)
 {
-    if (WEFT__UNLIKELY(!weft__queue_is_here(g)) ||
-        atomic_load_explicit(&p->run_next, memory_order_relaxed) != NULL ||
-        WEFT__UNLIKELY(weft__queue_may_hint(p))) {
-        return false;
-    }
+    return WEFT__LIKELY(weft__queue_is_here(g)) &&
+           atomic_load_explicit(&p->run_next, memory_order_relaxed) == NULL &&
+           WEFT__LIKELY(!weft__queue_may_hint(p));
+}
+
+/* Then do. */
+static WEFT__ALWAYS_INLINE void weft__queue_take_next(struct weft__p *p, struct weft__g *g)
+{
     p->hint_tick = p->tick;
     /* release [RUN-NEXT] */
     atomic_store_explicit(&p->run_next, g, memory_order_release);
-    return true;
 }
 
 static WEFT__ALWAYS_INLINE void weft__queue_note_ready(struct weft__g *g)
@@ -142,8 +145,8 @@ static WEFT__ALWAYS_INLINE void weft__queue_note_ready(struct weft__g *g)
     atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_relaxed);
 }
 
-/* ready.c: weft__queue_woken_here() for the last act of a call that returns 0. */
-int weft__queue_woken_last(struct weft__p *p, struct weft__g *g);
+/* ready.c: weft__queue_ready_here() for the last act of a call that returns 0. */
+int weft__queue_ready_last(struct weft__p *p, struct weft__g *g);
 
 /* Make a parked coroutine runnable, as weft__g_ready() does, and next; g is of the runtime of p,
  * which is the caller's P. */
@@ -153,11 +156,17 @@ static WEFT__ALWAYS_INLINE void weft__queue_ready_here(struct weft__p *p, struct
     weft__queue_woken_here(p, g);
 }
 
-/* The same without a call: false if weft__queue_woken_here() is left to be done. */
+/* The same without a call: false if it could not be, and nothing was done. */
 static WEFT__ALWAYS_INLINE bool weft__queue_ready_short(struct weft__p *p, struct weft__g *g)
 {
-    weft__queue_note_ready(g);
-    return weft__queue_woken_short(p, g);
+    if (WEFT__UNLIKELY(atomic_load_explicit(&g->state, memory_order_relaxed) != G_PARKED) ||
+        !weft__queue_can_take(p, g)) {
+        return false;
+    }
+    weft__perturb();
+    atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_relaxed);
+    weft__queue_take_next(p, g);
+    return true;
 }
 
 /*
@@ -213,7 +222,7 @@ static WEFT__ALWAYS_INLINE bool weft__queue_unstarted_short(struct weft__p *p, s
 /* Does somebody wait who can run on this P alone? */
 static inline bool weft__queue_has_bound(const struct weft__p *p)
 {
-    return WEFT__UNLIKELY(atomic_load_explicit(&p->bound_count, memory_order_relaxed) != 0);
+    return WEFT__UNLIKELY(weft__p_has_check(p, CHECK_BOUND));
 }
 
 /* The next coroutine among those that this P has; NULL if it has none. */

@@ -78,9 +78,9 @@ void weft__g_ready(struct weft__g *g, bool run_next)
     }
 }
 
-WEFT__NOINLINE int weft__queue_woken_last(struct weft__p *p, struct weft__g *g)
+WEFT__NOINLINE int weft__queue_ready_last(struct weft__p *p, struct weft__g *g)
 {
-    weft__queue_woken_here(p, g);
+    weft__queue_ready_here(p, g);
     return 0;
 }
 

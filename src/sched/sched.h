@@ -57,11 +57,10 @@
  * the rest still goes on (lookout.h). */
 #define WEFT__RELIEF_MAX 8
 
-/* What is looked at when a coroutine switches out, one branch for all. */
+/* What a switch on a P has to look at, one branch for all. */
 enum weft__checks {
-    CHECK_CANARY = 1, /* some stack may be guarded by a canary alone */
+    CHECK_BOUND = 1,  /* there is something in `bound`; changed under bound_lock */
     CHECK_FORKED = 2, /* this is the child of a fork (base/forked.h) */
-    CHECK_EXCEPTIONS = 4, /* there may be C++ exceptions that it is about to leave behind */
 };
 
 /* A P's counters: written by its owner, read by anyone; a runtime has a set of the look-out's. */
@@ -101,6 +100,7 @@ struct weft__p {
     struct weft__g *pending; /* to run next, by the M: it needs a stack first */
     uint32_t index;
     int cpu; /* that its thread is bound to; -1: to none */
+    _Atomic uint32_t checks; /* enum weft__checks; for anybody to change */
     uint32_t tick;           /* turns so far */
     uint32_t poll_tick;      /* the turn at which to look at reactor, timers, global queue */
     uint32_t poll_interval;  /* turns between two of them */
@@ -138,7 +138,6 @@ struct weft__p {
 
     struct weft__lock bound_lock; /* RANK_BOUND; protects bound */
     struct weft__glist bound;     /* pinned and placed coroutines: nobody else may take them */
-    _Atomic uint32_t bound_count;
     _Atomic bool wants_trim; /* its caches shall be given back: trim.c */
     _Atomic uint32_t pinned_count; /* live pinned coroutines: while there are some, P keeps its M */
 
@@ -162,6 +161,11 @@ struct weft__p {
 static inline bool weft__p_must_poll(const struct weft__p *p)
 {
     return (int32_t)(p->tick - p->poll_tick) >= 0;
+}
+
+static inline bool weft__p_has_check(const struct weft__p *p, enum weft__checks check)
+{
+    return (atomic_load_explicit(&p->checks, memory_order_relaxed) & check) != 0;
 }
 
 /* How often a coroutine has left p, parked, runnable or ended: so often one was switched to. */
@@ -211,7 +215,6 @@ struct weft_runtime {
     _Atomic uint32_t next_home; /* then: the P for what a plain thread spawns */
     bool exits_on_deadlock; /* plain weft_run: a deadlock ends the process */
     bool is_verbose;
-    _Atomic uint8_t checks; /* enum weft__checks: what a switch has to look at */
 
     _Atomic uint32_t n_standing;   /* the Ps below run coroutines, the others stand down */
     _Atomic int64_t stand_look_ns; /* when that number is due for a look; INT64_MAX: never */
@@ -274,7 +277,7 @@ static inline void weft__g_stand_on(struct weft__g *g, struct weft__stack *stack
 {
     g->stack = stack;
     if (WEFT__UNLIKELY(stack->guard == GUARD_KIND_CANARY)) {
-        atomic_fetch_or_explicit(&g->rt->checks, CHECK_CANARY, memory_order_relaxed);
+        g->flags |= G_FLAG_CANARY;
     }
 }
 

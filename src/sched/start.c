@@ -25,7 +25,8 @@ int weft__p_init(struct weft__p *p, struct weft_runtime *rt, int i)
     p->cpu = weft__place_cpu(&rt->place, p->is_relief ? -1 : i);
     p->is_alone = (i == 0 && rt->procs == 1) || !rt->may_steal;
     p->birth_flags = (uint16_t)((rt->may_steal ? 0 : G_FLAG_STAYS) |
-                                (rt->limit.max != 0 ? G_FLAG_COUNTED : 0));
+                                (rt->limit.max != 0 ? G_FLAG_COUNTED : 0) |
+                                (weft__exceptions_are_there() ? G_FLAG_EXCEPTIONS : 0));
     p->birth_home = (uint16_t)i;
     p->birth_shift = rt->stacks.default_shift;
     weft__inject_init(&p->own_inject);
@@ -207,7 +208,6 @@ int weft__runtime_start(struct weft_runtime **out, const struct weft_config *giv
     weft__fence_init();
     set_ways(rt, &c, &place, exits_on_deadlock);
     weft__stand_begin(rt, follows);
-    atomic_init(&rt->checks, weft__exceptions_are_there() ? CHECK_EXCEPTIONS : 0);
     weft__lock_init(&rt->m_lock, RANK_IDLE);
     weft__lock_init(&rt->waits_lock, RANK_START);
     weft__inject_init(&rt->inject);

@@ -10,26 +10,15 @@
  * How it begins and ends is in entry.c.
  */
 #include "../arch/exceptions.h"
-#include "../base/fatal.h"
-#include "../base/forked.h"
 #include "../base/self.h"
 #include "away.h"
-#include "fault.h"
 #include "switch.h"
-
-WEFT__COLD void weft__switch_check_slow(uint8_t checks, const struct weft__g *g)
-{
-    if ((checks & CHECK_FORKED) != 0) {
-        weft__fatal("a coroutine ends" WEFT__IN_CHILD);
-    }
-    weft__g_check_canary(g);
-}
 
 /* Is it a matter of the stack alone to leave `from` for `to`, neither of which may be NULL?
  * `more`: flags that keep `from` from it, too, and which `to` never has. */
 static inline bool is_plain(const struct weft__g *from, const struct weft__g *to, unsigned more)
 {
-    return WEFT__LIKELY(((from->flags | to->flags) & (G_FLAGS_OWN | more)) == 0);
+    return WEFT__LIKELY(((from->flags | to->flags) & (G_FLAGS_APART | more)) == 0);
 }
 
 /*
@@ -62,7 +51,7 @@ void weft__switch_leave(struct weft__m *m, struct weft__g *from, struct weft__g 
     struct weft__ctx *ctx = &m->ctx;
     void *sp;
     bool has_exceptions =
-        weft__has_check(m, CHECK_EXCEPTIONS) && weft__exceptions_take(&exceptions);
+        (from->flags & G_FLAG_EXCEPTIONS) != 0 && weft__exceptions_take(&exceptions);
     if (WEFT__UNLIKELY(((from->flags | (to != NULL ? to->flags : 0)) & G_FLAGS_OWN) != 0)) {
         weft__own_switch(m, from, to);
     }
@@ -84,9 +73,9 @@ void weft__switch_leave(struct weft__m *m, struct weft__g *from, struct weft__g 
 /* Does nothing keep the coroutine that runs from leaving the short way?  On that way the next one
  * has run before and is saved, and no call is made but the switch itself: so nothing has to be kept
  * over one, which is half of what it would cost. */
-static inline bool may_leave_short(const struct weft__m *m, const struct weft__p *p)
+static inline bool may_leave_short(const struct weft__p *p)
 {
-    return WEFT__LIKELY(!weft__has_checks(m) && !weft__p_must_poll(p) && !weft__queue_has_bound(p));
+    return WEFT__LIKELY(!weft__has_checks(p) && !weft__p_must_poll(p));
 }
 
 /* Where `to` was, if `from` may be left for it the short way; else NULL. */
@@ -107,7 +96,7 @@ static inline struct weft__stack *stack_to_begin(const struct weft__m *m,
 #ifdef WEFT__KEEPS_BOOKS
     return NULL;
 #endif
-    if (to == NULL || to->stack != NULL || weft__has_checks(m) || !is_plain(from, to, 0)) {
+    if (to == NULL || to->stack != NULL || weft__has_checks(m->p) || !is_plain(from, to, 0)) {
         return NULL;
     }
     return weft__take_stack(m->p, to);
@@ -128,7 +117,7 @@ static inline int begin(struct weft__m *m, struct weft__g *from, struct weft__g 
 static WEFT__NOINLINE int park_slow(struct weft__m *m, struct weft__g *g, struct weft__g *next)
 {
     struct weft__p *p = m->p;
-    weft__switch_check(m, g);
+    weft__switch_check(p, g);
     if (next == NULL) {
         next = weft__successor(p);
     } else if (!weft__can_run(p, next)) {
@@ -150,8 +139,8 @@ static WEFT__ALWAYS_INLINE struct weft__g *begin_park(struct weft__m *m, struct 
 {
     struct weft__p *p = m->p;
     struct weft__g *next = NULL;
-    weft__count(p->counts.parks);
-    if (may_leave_short(m, p)) {
+    weft__count_turn(&p->counts.parks);
+    if (may_leave_short(p)) {
         p->tick++;
         next = weft__queue_pick_inside(p);
     }
@@ -210,7 +199,7 @@ static WEFT__NOINLINE void yield_slow(struct weft__m *m, struct weft__g *g, stru
         return; /* alone on this P */
     }
     weft__count(p->counts.yields);
-    weft__switch_check(m, g);
+    weft__switch_check(p, g);
     atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_relaxed);
     weft__queue_woken(g, false);
     weft__perturb();
@@ -227,14 +216,14 @@ void weft__switch_yield(struct weft__m *m, struct weft__g *g)
 {
     struct weft__p *p = m->p;
     struct weft__g *next = NULL;
-    if (may_leave_short(m, p) && !has_unstarted(p)) {
+    if (may_leave_short(p) && !has_unstarted(p)) {
         p->tick++;
         next = weft__queue_pick_short(p);
         void *sp = short_way(g, next, G_FLAG_PINNED); /* those are never in our own queues */
         if (WEFT__LIKELY(sp != NULL) && !weft__perturb_migrates()) {
             atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_relaxed);
             if (WEFT__LIKELY(weft__runq_push(&p->woken, g))) {
-                weft__count(p->counts.yields);
+                weft__count_turn(&p->counts.yields);
                 weft__perturb();
                 if (WEFT__UNLIKELY(weft__queue_must_tell(p))) {
                     tell_and_leave(m, g, next);
@@ -250,7 +239,9 @@ void weft__switch_yield(struct weft__m *m, struct weft__g *g)
 
 void weft__switch_inside(struct weft__m *m, struct weft__g *g)
 {
-    weft__switch_check(m, g);
+    if (WEFT__UNLIKELY((g->flags & G_FLAG_CANARY) != 0)) {
+        weft__g_check_canary(g);
+    }
     atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_relaxed);
     weft__queue_woken(g, false);
     weft__perturb();

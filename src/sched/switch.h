@@ -3,6 +3,9 @@
 #ifndef WEFT_SCHED_SWITCH_H
 #define WEFT_SCHED_SWITCH_H
 
+#include "../base/fatal.h"
+#include "../base/forked.h"
+#include "fault.h"
 #include "own.h"
 #include "queue.h"
 
@@ -13,23 +16,23 @@ void weft__bury_dead(void);
 
 /* switch.c: leave `from` for good or not, for `to` or the M's own context. */
 void weft__switch_leave(struct weft__m *m, struct weft__g *from, struct weft__g *to, bool is_dying);
-void weft__switch_check_slow(uint8_t checks, const struct weft__g *g);
 
-static inline bool weft__has_checks(const struct weft__m *m)
+/* Flags of one that cannot be left, or gone to, by a change of stacks alone. */
+#define G_FLAGS_APART (G_FLAGS_OWN | G_FLAG_CANARY | G_FLAG_EXCEPTIONS)
+
+static inline bool weft__has_checks(const struct weft__p *p)
 {
-    return WEFT__UNLIKELY(atomic_load_explicit(&m->rt->checks, memory_order_relaxed) != 0);
+    return WEFT__UNLIKELY(atomic_load_explicit(&p->checks, memory_order_relaxed) != 0);
 }
 
-static inline bool weft__has_check(const struct weft__m *m, enum weft__checks check)
+/* By the coroutine itself, which leaves p, while a report can still name it. */
+static inline void weft__switch_check(const struct weft__p *p, const struct weft__g *g)
 {
-    return (atomic_load_explicit(&m->rt->checks, memory_order_relaxed) & check) != 0;
-}
-
-/* By the coroutine itself, while a report can still name it. */
-static inline void weft__switch_check(const struct weft__m *m, const struct weft__g *g)
-{
-    if (weft__has_check(m, CHECK_CANARY | CHECK_FORKED)) {
-        weft__switch_check_slow(atomic_load_explicit(&m->rt->checks, memory_order_relaxed), g);
+    if (WEFT__UNLIKELY(weft__p_has_check(p, CHECK_FORKED))) {
+        weft__fatal("a coroutine ends" WEFT__IN_CHILD);
+    }
+    if (WEFT__UNLIKELY((g->flags & G_FLAG_CANARY) != 0)) {
+        weft__g_check_canary(g);
     }
 }
 

@@ -127,7 +127,10 @@ static void poison_child(void)
         leave_coroutine(m);
     }
     for (struct weft_runtime *rt = weft__runtimes; rt != NULL; rt = rt->next) {
-        atomic_fetch_or_explicit(&rt->checks, CHECK_FORKED, memory_order_relaxed);
+        for (int i = 0; i < weft__p_count(rt); i++) {
+            atomic_fetch_or_explicit(&weft__p_at(rt, i)->checks, CHECK_FORKED,
+                                     memory_order_relaxed);
+        }
     }
 }
 

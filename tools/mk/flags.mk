@@ -118,9 +118,9 @@ endif
 
 WARN := -Wall -Wextra
 WARN_C := -Wshadow -Wstrict-prototypes -Wmissing-prototypes
-COMMON := $(OPT) -g $(WARN) -pthread -fPIC -fno-omit-frame-pointer -ffunction-sections \
-          $(arch_flags) $(variant_flags) $(if $(HAVE_LIBURING),,-DWEFT_NO_LIBURING) -Iinclude \
-          $(CPPFLAGS)
+COMMON := $(OPT) -g $(WARN) -pthread -fPIC -fno-omit-frame-pointer -momit-leaf-frame-pointer \
+          -ffunction-sections $(arch_flags) $(variant_flags) \
+          $(if $(HAVE_LIBURING),,-DWEFT_NO_LIBURING) -Iinclude $(CPPFLAGS)
 CFLAGS_LIB := -std=gnu11 $(COMMON) $(WARN_C) -fvisibility=hidden -Isrc $(CFLAGS)
 CFLAGS_TEST = -std=gnu11 $(COMMON) $(OPT_TEST) $(WARN_C) -Isrc -Itests $(CFLAGS)
 CXXFLAGS_TEST := -std=gnu++17 $(COMMON) $(OPT_TEST) -Isrc -Itests $(CXXFLAGS)
