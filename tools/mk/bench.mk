@@ -19,12 +19,12 @@ $(B)/obj/tools/bench/%.o: tools/bench/%.c $(B)/flags
 
 $(WEFT_BENCH): $(bench_obj) $(LIB_A)
 	$(call say,LINK,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LINK) $(bench_obj) $(LIB_A) $(LIBS) -lm -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(LINK) $(bench_obj) $(LIB_A) $(LIBS_PROGRAM) -lm -o $@
 
 # How late others are beside a coroutine that does not come back.
 $(bench_dir)/hogs: $(B)/obj/tools/bench/hogs.o $(LIB_A)
 	$(call say,LINK,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LINK) $< $(LIB_A) $(LIBS) -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(LINK) $< $(LIB_A) $(LIBS_PROGRAM) -o $@
 
 SECONDS_EACH ?= 10
 bench-hogs: $(bench_dir)/hogs
@@ -33,7 +33,7 @@ bench-hogs: $(bench_dir)/hogs
 # Reads of files, and how late others are beside them.  FILES="3 256 all": see files.c.
 $(bench_dir)/files: $(B)/obj/tools/bench/files.o $(LIB_A)
 	$(call say,LINK,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LINK) $< $(LIB_A) $(LIBS) -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(LINK) $< $(LIB_A) $(LIBS_PROGRAM) -o $@
 
 FILES ?=
 bench-files: $(bench_dir)/files

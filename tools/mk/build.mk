@@ -136,12 +136,12 @@ $(test_cc:%.cc=$(B)/%): $(B)/%: $(B)/obj/%.o $(LIB_A)
 
 $(example_c:%.c=$(B)/%): $(B)/%: $(B)/obj/%.o $(LIB_A)
 	$(call say,LINK,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LINK) $(filter %.o,$^) $(LIB_A) $(LIBS) -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(LINK) $(filter %.o,$^) $(LIB_A) $(LIBS_PROGRAM) -o $@
 $(foreach part,$(example_parts),$(eval $(call example_of,$(part)): $(part:%.c=$(B)/obj/%.o)))
 
 $(example_cc:%.cc=$(B)/%): $(B)/%: $(B)/obj/%.o $(LIB_A)
 	$(call say,LINK,$@)
-	$(Q)mkdir -p $(@D) && $(CXX) $(LINK) $< $(LIB_A) $(LIBS) -o $@
+	$(Q)mkdir -p $(@D) && $(CXX) $(LINK) $< $(LIB_A) $(LIBS_PROGRAM) -o $@
 
 .SECONDARY:
 -include $(lib_obj:.o=.d) $(patsubst $(B)/%,$(B)/obj/%.d,$(test_bin) $(example_bin)) \
