@@ -43,6 +43,14 @@
 #endif
 #endif
 
+/* A hint that so many bytes from here on will be written to soon; any address will do. */
+static inline void weft__prefetch(const void *from, int bytes)
+{
+    for (int at = 0; at < bytes; at += WEFT__CACHE_LINE) {
+        __builtin_prefetch((const char *)from + at, 1);
+    }
+}
+
 /* A hint that this thread spins. */
 static inline void weft__cpu_relax(void)
 {

@@ -9,7 +9,7 @@
 #include "../base/random.h"
 #include "../base/self.h"
 #include "../base/sys.h"
-#include "../sched/sched.h"
+#include "../sched/queue.h"
 #include "../sched/watch.h"
 
 struct weft__reactor_group *weft__park_reactors(void)
@@ -210,6 +210,7 @@ ssize_t weft__park_op(struct weft__op *op, bool may_end, enum weft__wait_reason 
         bound_op(&w, op, deadline_ns);
     }
     weft__switch_park(m, w.g);
+    weft__queue_fetch_next(weft__m_self()->p);
     return WEFT__UNLIKELY(is_scoped) ? unbind_op(&w, op) : op->result;
 }
 

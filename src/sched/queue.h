@@ -20,6 +20,9 @@
 #include "../base/fence.h"
 #include "sched.h"
 
+/* From where a coroutine was left to the operation that it waits for: some frames of ours. */
+#define WEFT__FETCH_BYTES 512
+
 /* By any thread: to a P of its runtime if this is one (to the front if run_next), else to the
  * global queue; those that may run on one P only to that one. */
 void weft__queue_woken(struct weft__g *g, bool run_next);
@@ -199,6 +202,22 @@ static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_short(struct weft__p
     struct weft__g *g = weft__queue_pick_inside(p);
     weft__gate_leave(gate);
     return g;
+}
+
+/*
+ * By the owner of p, in a coroutine that is back from a wait for the kernel, and mostly soon in
+ * another call into it: have fetched what the next one waited with, which was as long out of use.
+ */
+static inline void weft__queue_fetch_next(const struct weft__p *p)
+{
+    struct weft__gate *gate = p->gate;
+    if (WEFT__UNLIKELY(!weft__gate_try_enter(gate))) {
+        return;
+    }
+    const struct weft__g *g = weft__runq_first(&p->woken);
+    const void *sp = g != NULL ? atomic_load_explicit(&g->ctx.sp, memory_order_relaxed) : NULL;
+    weft__gate_leave(gate);
+    weft__prefetch(sp, WEFT__FETCH_BYTES);
 }
 
 /* weft__queue_unstarted() where that takes no call: false if nothing was done. */

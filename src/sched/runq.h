@@ -58,6 +58,15 @@ static inline struct weft__g *weft__runq_pop(struct weft__runq *q)
     return g;
 }
 
+/* Owner, in the gate: the oldest, which stays; NULL if empty. */
+static inline struct weft__g *weft__runq_first(const struct weft__runq *q)
+{
+    uint32_t head = atomic_load_explicit(&q->head, memory_order_relaxed);
+    return head == atomic_load_explicit(&q->tail, memory_order_relaxed) /* our own */
+               ? NULL
+               : atomic_load_explicit(&q->slot[head % WEFT__RUNQ_CAP], memory_order_relaxed);
+}
+
 /* Owner, in the gate. */
 static inline bool weft__runq_is_empty(const struct weft__runq *q)
 {

@@ -21,19 +21,24 @@ static inline bool is_plain(const struct weft__g *from, const struct weft__g *to
     return WEFT__LIKELY(((from->flags | to->flags) & (G_FLAGS_APART | more)) == 0);
 }
 
+/* A result for those who want none: it is where it was written last. */
+static inline const int *no_result(const struct weft__g *g)
+{
+    return (const int *)&g->state;
+}
+
 /*
- * Leave `from` for `to`, where that is_plain().  Returns the rc of what `from` mostly waits with
- * when somebody resumes it, perhaps on another thread.
+ * Leave `from` for `to`, where that is_plain().  Returns *rc when somebody resumes it, perhaps on
+ * another thread.
  *
  * Where nothing is left to be done after this but to return to the user, it is the last call on the
  * way (a jump, for a compiler), and the switch itself returns there: so the two whom it leads from
  * and to may be at different depths of Weft, and stand at the same.
  */
 static WEFT__ALWAYS_INLINE int leave_for(struct weft__m *m, struct weft__g *from,
-                                         struct weft__g *to, void *sp)
+                                         struct weft__g *to, void *sp, const int *rc)
 {
     (void)weft__begin_run_at(m, to, sp);
-    const int *rc = &from->own->waiter.rc;
     weft__san_leave(&from->ctx, &to->ctx, false);
 #ifdef WEFT__KEEPS_BOOKS
     weft__ctx_switch((void **)&from->ctx.sp, sp);
@@ -104,17 +109,18 @@ static inline struct weft__stack *stack_to_begin(const struct weft__m *m,
 
 /* As leave_for(), for one that begins. */
 static inline int begin(struct weft__m *m, struct weft__g *from, struct weft__g *to,
-                        struct weft__stack *stack)
+                        struct weft__stack *stack, const int *rc)
 {
     weft__g_stand_on(to, stack);
     atomic_store_explicit(&to->state, G_RUNNING, memory_order_relaxed);
     m->cur = to;
     return weft__ctx_begin((void **)&from->ctx.sp, stack->top, weft__g_main, to, weft__bury_dead,
-                           &from->own->waiter.rc);
+                           rc);
 }
 
 /* The rest of a park.  `next` was taken out of a queue; NULL: find one. */
-static WEFT__NOINLINE int park_slow(struct weft__m *m, struct weft__g *g, struct weft__g *next)
+static WEFT__NOINLINE int park_slow(struct weft__m *m, struct weft__g *g, struct weft__g *next,
+                                    const int *rc)
 {
     struct weft__p *p = m->p;
     weft__switch_check(p, g);
@@ -124,13 +130,14 @@ static WEFT__NOINLINE int park_slow(struct weft__m *m, struct weft__g *g, struct
         next = weft__put_off(p, next);
     }
     weft__switch_leave(m, g, next, false);
-    return g->own->waiter.rc;
+    return *rc;
 }
 
-static WEFT__NOINLINE int park_rest(struct weft__m *m, struct weft__g *g, struct weft__g *next)
+static WEFT__NOINLINE int park_rest(struct weft__m *m, struct weft__g *g, struct weft__g *next,
+                                    const int *rc)
 {
     struct weft__stack *stack = stack_to_begin(m, g, next);
-    return stack != NULL ? begin(m, g, next, stack) : park_slow(m, g, next);
+    return stack != NULL ? begin(m, g, next, stack, rc) : park_slow(m, g, next, rc);
 }
 
 /* The coroutine is PARKED, and can be seen as soon as the gate is left: it may have been woken
@@ -150,18 +157,24 @@ static WEFT__ALWAYS_INLINE struct weft__g *begin_park(struct weft__m *m, struct 
     return next;
 }
 
-int weft__switch_park_inside(struct weft__m *m, struct weft__g *g, struct weft__gate *gate)
+static WEFT__ALWAYS_INLINE int park(struct weft__m *m, struct weft__g *g, struct weft__gate *gate,
+                                    const int *rc)
 {
     struct weft__g *next = begin_park(m, gate);
     void *sp = short_way(g, next, 0);
-    return WEFT__LIKELY(sp != NULL) ? leave_for(m, g, next, sp) : park_rest(m, g, next);
+    return WEFT__LIKELY(sp != NULL) ? leave_for(m, g, next, sp, rc) : park_rest(m, g, next, rc);
+}
+
+int weft__switch_park_inside(struct weft__m *m, struct weft__g *g, struct weft__gate *gate)
+{
+    return park(m, g, gate, &g->own->waiter.rc);
 }
 
 void weft__switch_park(struct weft__m *m, struct weft__g *g)
 {
     struct weft__gate *gate = m->p->gate;
     weft__gate_enter(gate);
-    (void)weft__switch_park_inside(m, g, gate);
+    (void)park(m, g, gate, no_result(g));
 }
 
 /* One that has not started goes ahead of the one that yields: it must not starve behind coroutines
@@ -229,7 +242,7 @@ void weft__switch_yield(struct weft__m *m, struct weft__g *g)
                     tell_and_leave(m, g, next);
                     return;
                 }
-                (void)leave_for(m, g, next, sp);
+                (void)leave_for(m, g, next, sp, no_result(g));
                 return;
             }
         }
