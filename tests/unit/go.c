@@ -174,6 +174,18 @@ CO_TEST(on_p_starts_a_coroutine_on_that_processor)
     return 0;
 }
 
+CO_TEST(all_that_are_placed_on_one_processor_have_their_turns)
+{
+    int last = weft_runtime_procs(NULL) - 1;
+    struct weft_co *co[20];
+
+    for (int i = 0; i < COUNT(co); i++)
+        co[i] = weft_go_with(check_home, &last, .pinned = 1, .on_p = WEFT_ON_P(last));
+    for (int i = 0; i < COUNT(co); i++)
+        join(co[i]);
+    return 0;
+}
+
 enum { N_PINNED = 12, PINNED_TURNS = 200 };
 static __thread int thread_mark;
 
