@@ -42,6 +42,22 @@ static inline bool weft__deque_push(struct weft__deque *d, struct weft__g *g)
     return true;
 }
 
+/* Owner: add several, the first of which is then the youngest; false if not all find room. */
+static inline bool weft__deque_push_all(struct weft__deque *d, struct weft__g **all, uint32_t n)
+{
+    uint64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed); /* our own */
+    /* acquire [DEQUE-TAKE]: as above */
+    if (bottom + n - atomic_load_explicit(&d->top, memory_order_acquire) > WEFT__DEQUE_CAP) {
+        return false;
+    }
+    for (uint32_t i = n; i-- > 0; bottom++) {
+        atomic_store_explicit(&d->slot[bottom % WEFT__DEQUE_CAP], all[i], memory_order_relaxed);
+    }
+    /* release [DEQUE-PUSH] */
+    atomic_store_explicit(&d->bottom, bottom, memory_order_release);
+    return true;
+}
+
 /* Anyone: how many there are; old at once. */
 static inline int64_t weft__deque_count(const struct weft__deque *d)
 {
@@ -65,7 +81,12 @@ static inline struct weft__g *weft__deque_pop(struct weft__deque *d)
     }
     /* relaxed: who looks without the gate may see it late. */
     atomic_store_explicit(&d->bottom, bottom - 1, memory_order_relaxed);
-    return atomic_load_explicit(&d->slot[(bottom - 1) % WEFT__DEQUE_CAP], memory_order_relaxed);
+    struct weft__g *g =
+        atomic_load_explicit(&d->slot[(bottom - 1) % WEFT__DEQUE_CAP], memory_order_relaxed);
+    if (g == NULL) {
+        __builtin_unreachable(); /* nobody pushes that: spares who takes it a look */
+    }
+    return g;
 }
 
 /* In the gate: take up to max of the oldest, at most half (rounded up), into `out`; returns how

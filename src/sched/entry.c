@@ -93,7 +93,7 @@ static WEFT__COLD void leave_locks(struct weft__g *g)
 }
 
 /* Others may have them now. */
-static WEFT__COLD void give_up_places(struct weft_runtime *rt, struct weft__g *g)
+static void give_up_places(struct weft_runtime *rt, struct weft__g *g)
 {
     if ((g->flags & G_FLAG_PINNED) != 0) {
         struct weft__p *home = weft__p_at(rt, g->p_home);
@@ -102,31 +102,50 @@ static WEFT__COLD void give_up_places(struct weft_runtime *rt, struct weft__g *g
     weft__limit_end(g);
 }
 
+static void drop_name(struct weft_runtime *rt, struct weft__g *g)
+{
+    char *name = atomic_load_explicit(&g->name, memory_order_relaxed);
+    if (name != NULL) {
+        atomic_store_explicit(&g->name, NULL, memory_order_relaxed);
+        weft__g_name_free(&rt->slabs, name);
+    }
+}
+
+/* Does it owe nothing but what most do?  One branch for all that is rare. */
+static inline bool is_as_most(const struct weft__g *g)
+{
+    const unsigned rare = G_FLAG_PINNED | G_FLAG_COUNTED | G_FLAG_CANARY;
+    const char *name = atomic_load_explicit(&g->name, memory_order_relaxed);
+    return WEFT__LIKELY(((g->flags & rare) | (uintptr_t)g->held | (uintptr_t)name) == 0);
+}
+
+static WEFT__COLD void settle_rare(struct weft_runtime *rt, struct weft__g *g)
+{
+    weft__switch_check_canary(g); /* first, while a report can still name it */
+    if (g->held != NULL) {
+        leave_locks(g);
+    }
+    give_up_places(rt, g); /* before the end is known: who joins it finds its place free */
+    drop_name(rt, g);
+}
+
 /* What a coroutine owes to others when it ends. */
 static WEFT__ALWAYS_INLINE void settle(struct weft__m *m, struct weft__g *g, int result)
 {
     struct weft__p *p = m->p;
-    weft__switch_check(p, g);
+    weft__switch_check_fork(p);
     refuse_open_scope(g);
     weft__mutexes_check(m, "ends", NULL);
     if (g->scope != NULL) {
         weft__scope_settle(g->scope); /* who has cancelled it may still look at the handle */
         g->scope = NULL;
     }
-    if (WEFT__UNLIKELY(g->held != NULL)) {
-        leave_locks(g);
-    }
-    if (WEFT__UNLIKELY((g->flags & (G_FLAG_PINNED | G_FLAG_COUNTED)) != 0)) {
-        give_up_places(p->rt, g); /* first: who joins it finds its place free */
+    if (!is_as_most(g)) {
+        settle_rare(p->rt, g);
     }
     if (g->handle != NULL) {
         weft__handle_finish(g->handle, result);
         g->handle = NULL;
-    }
-    char *name = atomic_load_explicit(&g->name, memory_order_relaxed);
-    if (WEFT__UNLIKELY(name != NULL)) {
-        atomic_store_explicit(&g->name, NULL, memory_order_relaxed);
-        weft__g_name_free(&p->rt->slabs, name);
     }
     weft__count_turn(&p->counts.ended);
 }
@@ -174,7 +193,7 @@ static inline struct weft__g *finish(struct weft__g *g, int result, void **sp)
     if (next != NULL && can_follow(p, g, next)) {
         next->stack = g->stack;
         give_descriptor(p, g);
-        (void)weft__begin_run(m, next);
+        weft__begin_on_stack(m, next);
         return next;
     }
     if (next != NULL && !weft__can_run(p, next)) {

@@ -257,6 +257,9 @@ static inline void push_unstarted(struct weft__p *p, struct weft__g *g)
 
 void weft__queue_unstarted_all(struct weft__p *p, struct weft__g **all, uint32_t n)
 {
+    if (n > 1 && weft__deque_push_all(&p->unstarted, all + 1, n - 1)) {
+        n = 1;
+    }
     while (n > 1) {
         push_unstarted(p, all[--n]); /* the last one that is pushed runs first */
     }

@@ -223,18 +223,18 @@ static inline void weft__queue_fetch_next(const struct weft__p *p)
 /* weft__queue_unstarted() where that takes no call: false if nothing was done. */
 static WEFT__ALWAYS_INLINE bool weft__queue_unstarted_short(struct weft__p *p, struct weft__g *g)
 {
-    bool is_one = weft__deque_is_empty(&p->unstarted);
-    if (is_one && WEFT__UNLIKELY(weft__queue_may_hint(p))) {
-        return false;
+    int64_t count = weft__deque_count(&p->unstarted);
+    if (count <= 0) {
+        if (WEFT__UNLIKELY(weft__queue_may_hint(p))) {
+            return false;
+        }
+        p->hint_tick = p->tick;
+        return weft__deque_push(&p->unstarted, g);
     }
     if (WEFT__UNLIKELY(!weft__deque_push(&p->unstarted, g))) {
         return false;
     }
-    if (is_one) {
-        p->hint_tick = p->tick;
-    } else {
-        weft__queue_tell(p);
-    }
+    weft__queue_tell(p);
     return true;
 }
 

@@ -118,7 +118,7 @@ static WEFT__NOINLINE int spawn(struct weft__p *p, void (*fn)(void *), void *arg
     }
     fill(g, p, arg, site, weft__id_take(p));
     g->entry.plain = fn;
-    weft__count(p->counts.spawned);
+    weft__count_turn(&p->counts.spawned);
     return queue(p, g);
 }
 
@@ -132,7 +132,7 @@ int weft_go_at(void (*fn)(void *), void *arg, const char *site)
     }
     fill(g, p, arg, site, p->id_next++);
     g->entry.plain = fn;
-    weft__count(p->counts.spawned);
+    weft__count_turn(&p->counts.spawned);
     return WEFT__LIKELY(weft__queue_unstarted_short(p, g)) ? 0 : queue(p, g);
 }
 
@@ -197,7 +197,7 @@ static struct weft_co *spawn_opts(struct weft__p *p, int (*fn)(void *), void *ar
     if (opts->stack_bytes != 0) {
         g->stack_shift = (uint8_t)weft__stack_shift(opts->stack_bytes);
     }
-    weft__count(p->counts.spawned);
+    weft__count_turn(&p->counts.spawned);
     if (opts->on_p == 0 && !opts->pinned) {
         weft__queue_unstarted(p, g);
         return co;
@@ -264,7 +264,7 @@ struct weft_co *weft_go_opts(int (*fn)(void *), void *arg, const struct weft_go_
     weft__handle_take_first(&p->handles);
     fill(g, p, arg, opts->site != NULL ? opts->site : "?", p->id_next++);
     give_handle(g, fn, co);
-    weft__count(p->counts.spawned);
+    weft__count_turn(&p->counts.spawned);
     if (WEFT__UNLIKELY(!weft__queue_unstarted_short(p, g))) {
         weft__queue_unstarted(p, g);
     }

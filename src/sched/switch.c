@@ -112,8 +112,7 @@ static inline int begin(struct weft__m *m, struct weft__g *from, struct weft__g 
                         struct weft__stack *stack, const int *rc)
 {
     weft__g_stand_on(to, stack);
-    atomic_store_explicit(&to->state, G_RUNNING, memory_order_relaxed);
-    m->cur = to;
+    weft__begin_on_stack(m, to);
     return weft__ctx_begin((void **)&from->ctx.sp, stack->top, weft__g_main, to, weft__bury_dead,
                            rc);
 }
@@ -252,9 +251,7 @@ void weft__switch_yield(struct weft__m *m, struct weft__g *g)
 
 void weft__switch_inside(struct weft__m *m, struct weft__g *g)
 {
-    if (WEFT__UNLIKELY((g->flags & G_FLAG_CANARY) != 0)) {
-        weft__g_check_canary(g);
-    }
+    weft__switch_check_canary(g);
     atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_relaxed);
     weft__queue_woken(g, false);
     weft__perturb();

@@ -26,14 +26,24 @@ static inline bool weft__has_checks(const struct weft__p *p)
 }
 
 /* By the coroutine itself, which leaves p, while a report can still name it. */
-static inline void weft__switch_check(const struct weft__p *p, const struct weft__g *g)
+static inline void weft__switch_check_fork(const struct weft__p *p)
 {
     if (WEFT__UNLIKELY(weft__p_has_check(p, CHECK_FORKED))) {
         weft__fatal("a coroutine ends" WEFT__IN_CHILD);
     }
+}
+
+static inline void weft__switch_check_canary(const struct weft__g *g)
+{
     if (WEFT__UNLIKELY((g->flags & G_FLAG_CANARY) != 0)) {
         weft__g_check_canary(g);
     }
+}
+
+static inline void weft__switch_check(const struct weft__p *p, const struct weft__g *g)
+{
+    weft__switch_check_fork(p);
+    weft__switch_check_canary(g);
 }
 
 /* First thing after a switch, in the context `self` that was switched to. */
@@ -45,6 +55,13 @@ static inline void weft__arrive(struct weft__ctx *self)
 #else
     (void)self;
 #endif
+}
+
+/* g, which has not run, begins on the stack that it was given: it has nothing saved. */
+static inline void weft__begin_on_stack(struct weft__m *m, struct weft__g *g)
+{
+    atomic_store_explicit(&g->state, G_RUNNING, memory_order_relaxed);
+    m->cur = g;
 }
 
 /* From here on g, which was at sp, runs: nobody else may switch to it [G-SAVED]. */

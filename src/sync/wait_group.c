@@ -59,22 +59,28 @@ static WEFT__COLD void add_to_zero(struct weft_wait_group *wg, int64_t delta)
     }
 }
 
-/* With the lock biased to our P: true if it is done with that. */
+/* With the lock held, which is biased to our P: true if the count is above 0 after it. */
+static inline bool add_inside(struct weft_wait_group *wg, int64_t delta)
+{
+    int64_t count = atomic_load_explicit(&wg->count, memory_order_relaxed) + delta;
+    if (count <= 0) {
+        return false;
+    }
+    atomic_store_explicit(&wg->count, count, memory_order_relaxed);
+    return true;
+}
+
 static inline bool add_biased(struct weft_wait_group *wg, int64_t delta)
 {
     if (!weft__lock_if_biased(&wg->lock)) {
         return false;
     }
-    int64_t count = atomic_load_explicit(&wg->count, memory_order_relaxed) + delta;
-    bool stays = count > 0;
-    if (stays) {
-        atomic_store_explicit(&wg->count, count, memory_order_relaxed);
-    }
+    bool is_done = add_inside(wg, delta);
     weft__unlock(&wg->lock);
-    return stays;
+    return is_done;
 }
 
-void weft_wg_add(struct weft_wait_group *wg, int64_t delta)
+static WEFT__NOINLINE void add_rest(struct weft_wait_group *wg, int64_t delta)
 {
     if (add_biased(wg, delta)) {
         return;
@@ -88,6 +94,19 @@ void weft_wg_add(struct weft_wait_group *wg, int64_t delta)
         }
     }
     add_to_zero(wg, delta);
+}
+
+void weft_wg_add(struct weft_wait_group *wg, int64_t delta)
+{
+    struct weft__gate *gate = weft__gate_self();
+    if (gate != NULL && weft__lock_try_ours(&wg->lock, gate)) {
+        bool is_done = add_inside(wg, delta);
+        weft__unlock_ours(&wg->lock, gate);
+        if (WEFT__LIKELY(is_done)) {
+            return;
+        }
+    }
+    add_rest(wg, delta);
 }
 
 void weft_wg_done(struct weft_wait_group *wg)
