@@ -71,6 +71,28 @@ TEST(the_owner_takes_the_youngest_and_a_thief_the_oldest)
     CHECK_EQ(weft__deque_count(&d), 0);
 }
 
+/* Goal: several that are added at once come out in their order, or none is in there. */
+TEST(several_go_in_at_once_or_not_at_all)
+{
+    static struct item items[CAP + 1];
+    struct weft__g *all[CAP];
+
+    start_at(((int64_t)1 << 32) - 100); /* the indices pass 2 to the 32nd, and the end of it */
+    CHECK(weft__deque_push(&d, as_g(&items[CAP])));
+    for (int i = 0; i < CAP; i++)
+        all[i] = as_g(&items[i]);
+    CHECK(!weft__deque_push_all(&d, all, CAP)); /* one is in there */
+    CHECK_EQ(weft__deque_count(&d), 1);
+    CHECK(weft__deque_push_all(&d, all, CAP - 1));
+    CHECK(!weft__deque_push(&d, as_g(&items[CAP - 1])));
+    for (int i = 0; i < CAP - 1; i++)
+        CHECK(weft__deque_pop(&d) == all[i]);
+    CHECK(grab_one() == as_g(&items[CAP]));
+    CHECK(weft__deque_push_all(&d, all, CAP));
+    for (int i = CAP - 1; i >= 0; i--)
+        CHECK(grab_one() == all[i]);
+}
+
 TEST(a_full_deque_refuses_and_takes_again_after_a_theft)
 {
     static struct item items[CAP + 1];
