@@ -48,7 +48,7 @@ static WEFT__ALWAYS_INLINE int weft__ours_wait(const struct weft__ours *o, struc
     own->waiter.queue = q;
     weft__waitq_append(q, &own->waiter);
     weft__lock_note(l, false);
-    return weft__switch_park_inside(o->m, g, o->gate);
+    return weft__switch_park_inside(g, o->gate, o->m);
 }
 
 /* The same of one under scopes without a deadline: 0, or the -ECANCELED of one that was cancelled;

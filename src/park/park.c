@@ -107,7 +107,7 @@ int weft__park_wait_scoped(struct weft__wait *w, struct weft__m *m, struct weft_
     w->is_contested = true;
     g->is_contested = true;
     if (WEFT__LIKELY(!weft__scope_wait_begin(g, w, NULL))) {
-        (void)weft__switch_park_inside(m, g, gate);
+        (void)weft__switch_park_inside(g, gate, m);
     } else {
         weft__gate_leave(gate);
         if (!end_at_once(w)) {

@@ -75,7 +75,7 @@ WEFT__COLD struct weft__g *weft__find_bound(struct weft__p *p)
 {
     p->tick++;
     p->poll_tick = p->tick;
-    p->may_hint = true;
+    weft__queue_let_hint(p);
     if (weft__queue_has_bound(p)) { /* else the sleep does it */
         int64_t now_ns = weft__clock_ns();
         if (now_ns - p->polled_ns >= POLL_NS) {

@@ -151,7 +151,7 @@ static struct weft__g *look_around(struct weft__p *p)
     p->polled_ns = weft__clock_ns();
     if (p->polled_ns - p->hinted_ns >= WEFT__HINT_NS) {
         p->hinted_ns = p->polled_ns;
-        p->may_hint = true;
+        weft__queue_let_hint(p);
         weft__stand_ask(p->rt, p->polled_ns);
     }
     if ((weft__reactors_in_flight(&p->rt->reactors) != 0 ||
@@ -400,7 +400,7 @@ static void allow_hint(struct weft__p *p)
         }
         p->hinted_ns = now_ns;
     }
-    p->may_hint = true;
+    weft__queue_let_hint(p);
 }
 
 /* Events have come, or a wake: of events let more come, as long as no timer is due, and take more

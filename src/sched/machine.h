@@ -69,8 +69,8 @@ void weft__p_ask_hand_off(struct weft__p *p);
 void weft__switch_park(struct weft__m *m, struct weft__g *g);
 /* The same by one who is in the gate of its P, where its waiter was linked; the gate is left.  For
  * one who waits with what is its own (wait.h) this may be the last act of the call that waits:
- * returns the rc that is there. */
-int weft__switch_park_inside(struct weft__m *m, struct weft__g *g, struct weft__gate *gate);
+ * returns the rc that is there.  g comes first since it does so in what this ends in. */
+int weft__switch_park_inside(struct weft__g *g, struct weft__gate *gate, struct weft__m *m);
 
 /* switch.c: leave the coroutine that runs on an M without a P until some P takes it up, and leave
  * the thread to its M, as a spare one. */

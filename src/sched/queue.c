@@ -185,7 +185,7 @@ struct weft__g *weft__starved_take(struct weft__p *p)
 
 WEFT__COLD void weft__queue_hint(struct weft__p *p)
 {
-    p->may_hint = false;
+    p->hint_tick = p->tick;
     weft__queue_tell(p);
 }
 

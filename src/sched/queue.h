@@ -91,8 +91,16 @@ static inline void weft__queue_tell(struct weft__p *p)
  */
 static inline bool weft__queue_may_hint(const struct weft__p *p)
 {
-    return p->may_hint || p->hint_tick == p->tick || WEFT__TELL_ALWAYS;
+    return (int32_t)(p->hint_tick - p->tick) >= 0 || WEFT__TELL_ALWAYS;
 }
+
+/* Nobody was told for a while: the next time somebody may be, in whatever turn that is. */
+static inline void weft__queue_let_hint(struct weft__p *p)
+{
+    p->hint_tick = p->tick + UINT32_MAX / 4;
+}
+
+/* Tell somebody now; from then on only in this turn again. */
 void weft__queue_hint(struct weft__p *p);
 
 /* May any g be put into the queues of any P that it is made runnable on? */

@@ -108,15 +108,14 @@ struct weft__p {
     uint32_t run_next_streak;
     uint32_t spent;      /* I/O that needed no wait, one after the other, */
     uint32_t spent_tick; /* in this turn */
-    uint32_t hint_tick;  /* the turn in which weft__queue_tell_of_one() was last called */
-    bool may_hint;       /* and nobody was told for a while */
+    uint32_t hint_tick;  /* the last turn in which weft__queue_may_hint() */
     bool is_alone;       /* nobody else looks into its queues: it is the only P, or none steals */
     bool tells_later;    /* of what it queues now others are told at the end */
     bool is_spinning;    /* counted in rt->n_spinning */
     bool is_down;        /* stands down: it runs what is bound to it alone (stand.h) */
     bool must_hand_off;  /* a test asked for another thread */
     int64_t polled_ns;   /* when it last polled */
-    int64_t hinted_ns;   /* when may_hint was last set */
+    int64_t hinted_ns;   /* when weft__queue_let_hint() was last called */
     int64_t oldest_ns;   /* when the oldest unstarted coroutine last had its turn */
     uint64_t random;
     /* What a coroutine that is spawned here begins with: flags, p_home and stack_shift. */

@@ -13,6 +13,7 @@
 #include "config.h"
 #include "lifecycle.h"
 #include "preset.h"
+#include "queue.h"
 #include "stand.h"
 #include "watch.h"
 
@@ -36,7 +37,7 @@ int weft__p_init(struct weft__p *p, struct weft_runtime *rt, int i)
     p->poll_tick = p->poll_interval;
     p->polled_ns = weft__clock_ns();
     p->oldest_ns = p->polled_ns;
-    p->may_hint = true;
+    weft__queue_let_hint(p);
     p->random = weft__random_mix((uint64_t)p->polled_ns + (uint64_t)i) | 1;
     weft__lock_init(&p->bound_lock, RANK_BOUND);
     weft__glist_init(&p->bound);

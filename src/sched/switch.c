@@ -164,7 +164,7 @@ static WEFT__ALWAYS_INLINE int park(struct weft__m *m, struct weft__g *g, struct
     return WEFT__LIKELY(sp != NULL) ? leave_for(m, g, next, sp, rc) : park_rest(m, g, next, rc);
 }
 
-int weft__switch_park_inside(struct weft__m *m, struct weft__g *g, struct weft__gate *gate)
+int weft__switch_park_inside(struct weft__g *g, struct weft__gate *gate, struct weft__m *m)
 {
     return park(m, g, gate, &g->own->waiter.rc);
 }

@@ -207,7 +207,7 @@ static WEFT__ALWAYS_INLINE int wait_for_one(const struct weft__ours *way, struct
     int chosen;
     if (g->scope == NULL) {
         g->is_contested = true;
-        (void)weft__switch_park_inside(way->m, g, way->gate);
+        (void)weft__switch_park_inside(g, way->gate, way->m);
         g->is_contested = false;
         chosen = s.wait.value;
     } else {

@@ -70,7 +70,7 @@ void weft__switch_park(struct weft__m *m, struct weft__g *g)
     atomic_store_explicit(&g->state, G_RUNNING, memory_order_relaxed);
 }
 
-int weft__switch_park_inside(struct weft__m *m, struct weft__g *g, struct weft__gate *gate)
+int weft__switch_park_inside(struct weft__g *g, struct weft__gate *gate, struct weft__m *m)
 {
     weft__gate_leave(gate);
     weft__switch_park(m, g);
