@@ -17,7 +17,7 @@
 #include "../base/census.h"
 #include "../base/sys.h"
 #include "away.h"
-#include "sched.h"
+#include "queue.h"
 #include "watch.h"
 
 /* Threads that sanitizers and the like run in the background; they wake nobody. */
@@ -125,7 +125,7 @@ static bool is_quiet(struct weft_runtime *rt)
         if (!weft__idle_is_set(p) || weft__runq_count(&p->woken) != 0 ||
             !weft__deque_is_empty(&p->unstarted) || !weft__inject_is_empty(p->inject) ||
             weft__inject_has_overflow(p->inject) ||
-            weft__p_has_check(p, CHECK_BOUND) ||
+            weft__queue_has_bound(p) ||
             atomic_load_explicit(&p->run_next, memory_order_relaxed) != NULL ||
             atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed) != INT64_MAX) {
             return false;

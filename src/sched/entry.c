@@ -8,6 +8,7 @@
  */
 #include "../arch/exceptions.h"
 #include "../base/fatal.h"
+#include "../base/forked.h"
 #include "../base/self.h"
 #include "../coro/ends.h"
 #include "../coro/held.h"
@@ -121,7 +122,7 @@ static inline bool is_as_most(const struct weft__g *g)
 
 static WEFT__COLD void settle_rare(struct weft_runtime *rt, struct weft__g *g)
 {
-    weft__switch_check_canary(g); /* first, while a report can still name it */
+    weft__switch_check(g); /* first, while a report can still name it */
     if (g->held != NULL) {
         leave_locks(g);
     }
@@ -133,7 +134,6 @@ static WEFT__COLD void settle_rare(struct weft_runtime *rt, struct weft__g *g)
 static WEFT__ALWAYS_INLINE void settle(struct weft__m *m, struct weft__g *g, int result)
 {
     struct weft__p *p = m->p;
-    weft__switch_check_fork(p);
     refuse_open_scope(g);
     weft__mutexes_check(m, "ends", NULL);
     if (g->scope != NULL) {
@@ -188,6 +188,9 @@ static inline struct weft__g *finish(struct weft__g *g, int result, void **sp)
         weft__fatal("a coroutine ended between weft_blocking_enter() and weft_blocking_leave()");
     }
     struct weft__p *p = m->p;
+    if (WEFT__UNLIKELY(p == NULL)) {
+        weft__fatal("a coroutine ends" WEFT__IN_CHILD);
+    }
     settle(m, g, result);
     struct weft__g *next = weft__p_must_poll(p) ? NULL : pick(p);
     if (next != NULL && can_follow(p, g, next)) {

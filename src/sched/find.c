@@ -348,7 +348,7 @@ static bool has_unstarted(const struct weft__p *p, const struct weft__p *q)
 static bool has_work(struct weft__p *p)
 {
     struct weft_runtime *rt = p->rt;
-    if (weft__p_has_check(p, CHECK_BOUND) ||
+    if (weft__queue_has_bound(p) ||
         atomic_load_explicit(&rt->is_stopping, memory_order_relaxed) != 0) {
         return true;
     }

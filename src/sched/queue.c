@@ -51,7 +51,7 @@ void weft__queue_bound(struct weft__p *p, struct weft__g *g)
 {
     weft__lock(&p->bound_lock);
     weft__glist_add(&p->bound, g);
-    atomic_fetch_or_explicit(&p->checks, CHECK_BOUND, memory_order_relaxed);
+    atomic_store_explicit(&p->has_bound, true, memory_order_relaxed);
     weft__unlock(&p->bound_lock);
     (void)weft__idle_wake_p(p);
 }
@@ -60,9 +60,7 @@ WEFT__COLD struct weft__g *weft__queue_take_bound(struct weft__p *p)
 {
     weft__lock(&p->bound_lock);
     struct weft__g *g = weft__glist_take(&p->bound);
-    if (p->bound.count == 0) {
-        atomic_fetch_and_explicit(&p->checks, ~(uint32_t)CHECK_BOUND, memory_order_relaxed);
-    }
+    atomic_store_explicit(&p->has_bound, p->bound.count != 0, memory_order_relaxed);
     weft__unlock(&p->bound_lock);
     return g;
 }

@@ -249,7 +249,7 @@ static WEFT__ALWAYS_INLINE bool weft__queue_unstarted_short(struct weft__p *p, s
 /* Does somebody wait who can run on this P alone? */
 static inline bool weft__queue_has_bound(const struct weft__p *p)
 {
-    return WEFT__UNLIKELY(weft__p_has_check(p, CHECK_BOUND));
+    return WEFT__UNLIKELY(atomic_load_explicit(&p->has_bound, memory_order_relaxed));
 }
 
 /* The next coroutine among those that this P has; NULL if it has none. */

@@ -57,12 +57,6 @@
  * the rest still goes on (lookout.h). */
 #define WEFT__RELIEF_MAX 8
 
-/* What a switch on a P has to look at, one branch for all. */
-enum weft__checks {
-    CHECK_BOUND = 1,  /* there is something in `bound`; changed under bound_lock */
-    CHECK_FORKED = 2, /* this is the child of a fork (base/forked.h) */
-};
-
 /* A P's counters: written by its owner, read by anyone; a runtime has a set of the look-out's. */
 struct weft__p_counts {
     _Atomic uint64_t spawned;
@@ -100,7 +94,7 @@ struct weft__p {
     struct weft__g *pending; /* to run next, by the M: it needs a stack first */
     uint32_t index;
     int cpu; /* that its thread is bound to; -1: to none */
-    _Atomic uint32_t checks; /* enum weft__checks; for anybody to change */
+    _Atomic bool has_bound;  /* there is something in `bound`; written under bound_lock */
     uint32_t tick;           /* turns so far */
     uint32_t poll_tick;      /* the turn at which to look at reactor, timers, global queue */
     uint32_t poll_interval;  /* turns between two of them */
@@ -160,11 +154,6 @@ struct weft__p {
 static inline bool weft__p_must_poll(const struct weft__p *p)
 {
     return (int32_t)(p->tick - p->poll_tick) >= 0;
-}
-
-static inline bool weft__p_has_check(const struct weft__p *p, enum weft__checks check)
-{
-    return (atomic_load_explicit(&p->checks, memory_order_relaxed) & check) != 0;
 }
 
 /* How often a coroutine has left p, parked, runnable or ended: so often one was switched to. */

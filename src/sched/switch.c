@@ -80,7 +80,7 @@ void weft__switch_leave(struct weft__m *m, struct weft__g *from, struct weft__g 
  * over one, which is half of what it would cost. */
 static inline bool may_leave_short(const struct weft__p *p)
 {
-    return WEFT__LIKELY(!weft__has_checks(p) && !weft__p_must_poll(p));
+    return WEFT__LIKELY(!weft__queue_has_bound(p) && !weft__p_must_poll(p));
 }
 
 /* Where `to` was, if `from` may be left for it the short way; else NULL. */
@@ -101,7 +101,7 @@ static inline struct weft__stack *stack_to_begin(const struct weft__m *m,
 #ifdef WEFT__KEEPS_BOOKS
     return NULL;
 #endif
-    if (to == NULL || to->stack != NULL || weft__has_checks(m->p) || !is_plain(from, to, 0)) {
+    if (to == NULL || to->stack != NULL || !is_plain(from, to, 0)) {
         return NULL;
     }
     return weft__take_stack(m->p, to);
@@ -122,7 +122,7 @@ static WEFT__NOINLINE int park_slow(struct weft__m *m, struct weft__g *g, struct
                                     const int *rc)
 {
     struct weft__p *p = m->p;
-    weft__switch_check(p, g);
+    weft__switch_check(g);
     if (next == NULL) {
         next = weft__successor(p);
     } else if (!weft__can_run(p, next)) {
@@ -211,7 +211,7 @@ static WEFT__NOINLINE void yield_slow(struct weft__m *m, struct weft__g *g, stru
         return; /* alone on this P */
     }
     weft__count(p->counts.yields);
-    weft__switch_check(p, g);
+    weft__switch_check(g);
     atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_relaxed);
     weft__queue_woken(g, false);
     weft__perturb();
@@ -251,7 +251,7 @@ void weft__switch_yield(struct weft__m *m, struct weft__g *g)
 
 void weft__switch_inside(struct weft__m *m, struct weft__g *g)
 {
-    weft__switch_check_canary(g);
+    weft__switch_check(g);
     atomic_store_explicit(&g->state, G_RUNNABLE, memory_order_relaxed);
     weft__queue_woken(g, false);
     weft__perturb();

@@ -3,8 +3,6 @@
 #ifndef WEFT_SCHED_SWITCH_H
 #define WEFT_SCHED_SWITCH_H
 
-#include "../base/fatal.h"
-#include "../base/forked.h"
 #include "fault.h"
 #include "own.h"
 #include "queue.h"
@@ -20,30 +18,12 @@ void weft__switch_leave(struct weft__m *m, struct weft__g *from, struct weft__g 
 /* Flags of one that cannot be left, or gone to, by a change of stacks alone. */
 #define G_FLAGS_APART (G_FLAGS_OWN | G_FLAG_CANARY | G_FLAG_EXCEPTIONS)
 
-static inline bool weft__has_checks(const struct weft__p *p)
-{
-    return WEFT__UNLIKELY(atomic_load_explicit(&p->checks, memory_order_relaxed) != 0);
-}
-
-/* By the coroutine itself, which leaves p, while a report can still name it. */
-static inline void weft__switch_check_fork(const struct weft__p *p)
-{
-    if (WEFT__UNLIKELY(weft__p_has_check(p, CHECK_FORKED))) {
-        weft__fatal("a coroutine ends" WEFT__IN_CHILD);
-    }
-}
-
-static inline void weft__switch_check_canary(const struct weft__g *g)
+/* By the coroutine itself, while a report can still name it. */
+static inline void weft__switch_check(const struct weft__g *g)
 {
     if (WEFT__UNLIKELY((g->flags & G_FLAG_CANARY) != 0)) {
         weft__g_check_canary(g);
     }
-}
-
-static inline void weft__switch_check(const struct weft__p *p, const struct weft__g *g)
-{
-    weft__switch_check_fork(p);
-    weft__switch_check_canary(g);
 }
 
 /* First thing after a switch, in the context `self` that was switched to. */

@@ -126,12 +126,6 @@ static void poison_child(void)
         weft__place_in_child(m);
         leave_coroutine(m);
     }
-    for (struct weft_runtime *rt = weft__runtimes; rt != NULL; rt = rt->next) {
-        for (int i = 0; i < weft__p_count(rt); i++) {
-            atomic_fetch_or_explicit(&weft__p_at(rt, i)->checks, CHECK_FORKED,
-                                     memory_order_relaxed);
-        }
-    }
 }
 
 static void watch_forks(void)

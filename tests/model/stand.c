@@ -94,7 +94,7 @@ static void third_is_woken(void)
     struct weft__m *m = procs_run(2);
 
     weft__idle_announce(m->p);
-    if (!weft__p_has_check(m->p, CHECK_BOUND))
+    if (!weft__queue_has_bound(m->p))
         procs_wait(m->p->reactor, INT64_MAX, NULL);
     weft__idle_end(m->p);
     MODEL_CHECK(take(procs_find(m)) == BOUND_TO_THIRD);
