@@ -225,7 +225,9 @@ static inline void weft__queue_fetch_next(const struct weft__p *p)
     const struct weft__g *g = weft__runq_first(&p->woken);
     const void *sp = g != NULL ? atomic_load_explicit(&g->ctx.sp, memory_order_relaxed) : NULL;
     weft__gate_leave(gate);
-    weft__prefetch(sp, WEFT__FETCH_BYTES);
+    if (sp != NULL) {
+        weft__prefetch(sp, WEFT__FETCH_BYTES);
+    }
 }
 
 /* weft__queue_unstarted() where that takes no call: false if nothing was done. */
