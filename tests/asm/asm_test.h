@@ -190,6 +190,16 @@ HIDDEN place_fn test_switch_registers, test_switch_elsewhere;
 #define PLACE_COUNT 2
 static __attribute__((unused))
 place_fn *const places[PLACE_COUNT] = {test_switch_registers, test_switch_elsewhere};
+
+/* In the assembler text of each architecture, once its test_switch_at is there: the two places, and
+ * the name of what comes next. */
+#define SWITCHES_AT_TWO_PLACES \
+    "test_switch_at test_switch_registers\n" \
+    "test_switch_at test_switch_elsewhere\n" \
+    ".purgem test_switch_at\n" \
+    ".globl test_begin\n" \
+    ".hidden test_begin\n"
+
 #define OUT_COUNT (REGISTER_COUNT + 1)
 
 #if defined(__x86_64__)
@@ -236,11 +246,7 @@ __asm__(
     ".cfi_endproc\n"
     ".size \\name, . - \\name\n"
     ".endm\n"
-    "test_switch_at test_switch_registers\n"
-    "test_switch_at test_switch_elsewhere\n"
-    ".purgem test_switch_at\n"
-    ".globl test_begin\n"
-    ".hidden test_begin\n"
+    SWITCHES_AT_TWO_PLACES
     ".type test_begin, @function\n"
     "test_begin:\n"
     ".cfi_startproc\n"
@@ -319,11 +325,7 @@ __asm__(
     ".cfi_endproc\n"
     ".size \\name, . - \\name\n"
     ".endm\n"
-    "test_switch_at test_switch_registers\n"
-    "test_switch_at test_switch_elsewhere\n"
-    ".purgem test_switch_at\n"
-    ".globl test_begin\n"
-    ".hidden test_begin\n"
+    SWITCHES_AT_TWO_PLACES
     ".type test_begin, %function\n"
     ".p2align 2\n"
     "test_begin:\n"
