@@ -215,6 +215,8 @@ static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_short(struct weft__p
 /*
  * By the owner of p, in a coroutine that is back from a wait for the kernel, and mostly soon in
  * another call into it: have fetched what the next one waited with, which was as long out of use.
+ * In the gate nobody else takes that one out, so it is there while it is looked at; p is the P of
+ * now, after the switch, since the gate of another one is not ours to enter.
  */
 static inline void weft__queue_fetch_next(const struct weft__p *p)
 {
