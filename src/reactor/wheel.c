@@ -2,38 +2,49 @@
 /*
  * wheel.c - the timer wheel.
  *
- * Time is cut into ticks of 2^12 ns.  A tick is read as groups of 8 bits, one group a level: group
- * 0 is the index of a fine slot, group 4 (and nothing above it) the index in the last level.
+ * Time is cut into ticks of 2^12 ns.  A tick is read as groups of bits, one group a level, which is
+ * the index of a slot there:
  *
  *   tick      ... | group 4 | group 3 | group 2 | group 1 | group 0
- *   a slot is     |  4.9 h  |  69 s   |  268 ms |   1 ms  |   4 us
+ *   bits          |    8    |    8    |    8    |   12    |    8
+ *   a slot is     |  78 h   |  18 min |  4.3 s  |  1 ms   |   4 us
  *
- * A timer lies in the level of the highest group in which its tick differs from elapsed_tick.
- * So within a level all occupied slots are ahead of elapsed_tick and in order of time, and all of
- * a lower level expires before anything of a higher one: the first timer is found by five looks
- * at bitmaps.  When elapsed_tick reaches the start of a slot above the fine level, the slot is
+ * Each level is a ring that looks ahead of elapsed_tick by its number of slots less one, and a
+ * timer lies in the lowest level that sees as far.  So within a level all occupied slots are ahead
+ * of elapsed_tick and in order of time, and the first of all is that of the level whose first one
+ * begins first.  When elapsed_tick reaches the start of a slot above the fine level, the slot is
  * emptied and its timers are added again; each lands lower, so that a timer moves 4 times at most
- * on its way (and once more for each 52 days).
+ * on its way (and once more for each 2 years).
  *
- * The last level is a ring: it looks 255 slots ahead of elapsed_tick, across the overflow of its
- * group.  What lies beyond waits in the slot that is 255 ahead, the farthest.  Such timers are
- * later than their slot says, hence the last level is the one whose slots are not in order of
- * their earliest deadlines; only weft__wheel_next_ns() has to know.
+ * To move one costs a look at memory that was not used for long, and to empty a slot of many is a
+ * long time for those who wait for the wheel.  Hence level 1 is the widest: what waits for less
+ * than some seconds moves once, a millisecond's worth at a time, right before it fires.
+ *
+ * What lies beyond the last level waits in its farthest slot.  Such timers are later than their
+ * slot says, hence that is the one level whose slots are not in order of their earliest deadlines;
+ * only weft__wheel_next_ns() has to know.
  *
  *   elapsed_tick >= 0, and it never goes back
  *   bits         set exactly for the slots that hold a timer
- *   slot_min_ns  <= each deadline in the slot, while the slot holds one
+ *   words        bit i of a level's is set exactly if word i of its bits is not 0
+ *   min_ns       <= each deadline in the slot, while the slot holds one
  */
 #include "wheel.h"
 
 #include <stddef.h>
 #include <string.h>
 
-#define GROUP_BITS 8
-#define GROUP_MASK (WEFT__WHEEL_SLOTS - 1)
 #define LAST_LEVEL (WEFT__WHEEL_LEVELS - 1)
-#define LAST_SHIFT (GROUP_BITS * LAST_LEVEL)
-#define BITMAP_WORDS (WEFT__WHEEL_SLOTS / 64)
+#define FINE WEFT__WHEEL_FINE_SLOTS
+#define BEHIND_TICKS (INT64_C(1) << 16) /* 268 ms */
+
+/* A level: where its group lies in a tick, how wide it is, and the first of its slots. */
+static const struct level {
+    uint8_t shift, bits;
+    uint16_t first;
+} levels[WEFT__WHEEL_LEVELS] = {
+    {0, 8, 0}, {8, 12, FINE}, {20, 8, FINE + 4096}, {28, 8, FINE + 4352}, {36, 8, FINE + 4608},
+};
 
 /* The instant a tick begins, rounded towards the present: nothing is before 0. */
 static int64_t tick_of(int64_t ns)
@@ -41,9 +52,23 @@ static int64_t tick_of(int64_t ns)
     return ns < 0 ? 0 : ns >> WEFT__WHEEL_TICK_SHIFT;
 }
 
+static unsigned mask_of(int level)
+{
+    return (1u << levels[level].bits) - 1;
+}
+
 static unsigned group_of(int64_t tick, int level)
 {
-    return (unsigned)(tick >> (GROUP_BITS * level)) & GROUP_MASK;
+    return (unsigned)(tick >> levels[level].shift) & mask_of(level);
+}
+
+/* The level of a slot. */
+static int level_of(unsigned slot)
+{
+    int level = LAST_LEVEL;
+    while (slot < levels[level].first)
+        level--;
+    return level;
 }
 
 void weft__wheel_init(struct weft__wheel *w, int64_t now_ns)
@@ -51,46 +76,89 @@ void weft__wheel_init(struct weft__wheel *w, int64_t now_ns)
     w->elapsed_tick = tick_of(now_ns);
 }
 
-/* The slot for a deadline, as level * 256 + index. */
-static uint16_t place(const struct weft__wheel *w, int64_t deadline_ns)
+/* The slot for a deadline. */
+static unsigned place(const struct weft__wheel *w, int64_t deadline_ns)
 {
     int64_t tick = tick_of(deadline_ns);
     if (tick < w->elapsed_tick)
         tick = w->elapsed_tick; /* overdue: the current slot is the next one looked at */
 
-    int64_t farthest = (w->elapsed_tick >> LAST_SHIFT) + GROUP_MASK;
-    if (tick >> LAST_SHIFT > farthest)
-        tick = farthest << LAST_SHIFT;
+    int64_t slot, ahead;
+    int level = -1;
+    do {
+        level++;
+        slot = tick >> levels[level].shift;
+        ahead = slot - (w->elapsed_tick >> levels[level].shift);
+    } while (ahead > mask_of(level) && level < LAST_LEVEL);
+    if (ahead > mask_of(level))
+        slot -= ahead - mask_of(level);
+    return levels[level].first + ((unsigned)slot & mask_of(level));
+}
 
-    uint64_t differing = (uint64_t)(tick ^ w->elapsed_tick);
-    int level = differing == 0 ? 0 : (63 - __builtin_clzll(differing)) / GROUP_BITS;
-    if (level > LAST_LEVEL)
-        level = LAST_LEVEL; /* group 4 overflows between now and then */
-    return (uint16_t)((unsigned)level * WEFT__WHEEL_SLOTS + group_of(tick, level));
+static int64_t *min_of(struct weft__wheel *w, unsigned slot)
+{
+    return slot < FINE ? &w->fine[slot].min_ns : &w->coarse[slot - FINE].min_ns;
+}
+
+/* The list of a slot that the next timer goes into. */
+static struct weft__timer **list_for_next(struct weft__wheel *w, unsigned slot)
+{
+    if (slot < FINE)
+        return &w->fine[slot].first;
+    w->lane = w->lane + 1 < WEFT__WHEEL_LANES ? w->lane + 1 : 0;
+    return &w->coarse[slot - FINE].first[w->lane];
+}
+
+static bool is_empty(const struct weft__wheel *w, unsigned slot)
+{
+    if (slot < FINE)
+        return w->fine[slot].first == NULL;
+    uintptr_t any = 0;
+    for (int lane = 0; lane < WEFT__WHEEL_LANES; lane++)
+        any |= (uintptr_t)w->coarse[slot - FINE].first[lane];
+    return any == 0;
+}
+
+static void mark_occupied(struct weft__wheel *w, unsigned slot)
+{
+    int level = level_of(slot);
+    w->bits[slot / 64] |= UINT64_C(1) << (slot % 64);
+    w->words[level] |= UINT64_C(1) << (slot - levels[level].first) / 64;
+}
+
+/* A slot's last timer has gone. */
+static void mark_empty(struct weft__wheel *w, unsigned slot)
+{
+    w->bits[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
+    if (w->bits[slot / 64] == 0) {
+        int level = level_of(slot);
+        w->words[level] &= ~(UINT64_C(1) << (slot - levels[level].first) / 64);
+    }
+}
+
+static bool is_marked(const struct weft__wheel *w, unsigned slot)
+{
+    return (w->bits[slot / 64] >> (slot % 64) & 1) != 0;
 }
 
 static void link_timer(struct weft__wheel *w, struct weft__timer *t)
 {
     unsigned slot = place(w, t->deadline_ns);
-    unsigned level = slot / WEFT__WHEEL_SLOTS, index = slot % WEFT__WHEEL_SLOTS;
-    struct weft__timer **head = &w->slots[level][index];
-    int64_t *min_ns = &w->slot_min_ns[level][index];
+    struct weft__timer **head = list_for_next(w, slot);
+    int64_t *min_ns = min_of(w, slot);
 
-    if (*head == NULL || t->deadline_ns < *min_ns)
+    if (!is_marked(w, slot)) {
+        mark_occupied(w, slot);
         *min_ns = t->deadline_ns;
+    } else if (t->deadline_ns < *min_ns) {
+        *min_ns = t->deadline_ns;
+    }
     t->slot = (uint16_t)slot;
     t->next = *head;
     t->prev_next = head;
     if (*head != NULL)
         (*head)->prev_next = &t->next;
     *head = t;
-    w->bits[level][index / 64] |= UINT64_C(1) << (index % 64);
-}
-
-/* A slot's list became empty. */
-static void mark_empty(struct weft__wheel *w, unsigned level, unsigned index)
-{
-    w->bits[level][index / 64] &= ~(UINT64_C(1) << (index % 64));
 }
 
 void weft__wheel_add(struct weft__wheel *w, struct weft__timer *t, int64_t deadline_ns)
@@ -104,67 +172,94 @@ bool weft__wheel_remove(struct weft__wheel *w, struct weft__timer *t)
 {
     if (!weft__timer_is_armed(t))
         return false;
-    unsigned level = t->slot / WEFT__WHEEL_SLOTS, index = t->slot % WEFT__WHEEL_SLOTS;
-
     *t->prev_next = t->next;
     if (t->next != NULL)
         t->next->prev_next = t->prev_next;
+    else if (is_empty(w, t->slot))
+        mark_empty(w, t->slot);
     t->prev_next = NULL;
-    if (w->slots[level][index] == NULL)
-        mark_empty(w, level, index);
     w->armed_count--;
     return true;
 }
 
-/* The first occupied slot of a level, searched as a ring from `from`; -1 if there is none. */
-static int first_occupied(const uint64_t *bits, unsigned from)
+/* The index of the first occupied slot of a level that has some, searched as a ring from the
+ * present. */
+static unsigned first_occupied(const struct weft__wheel *w, int level)
 {
-    unsigned word = from / 64;
+    const uint64_t *bits = &w->bits[levels[level].first / 64];
+    unsigned from = group_of(w->elapsed_tick, level), word = from / 64;
     uint64_t ahead = bits[word] & (~UINT64_C(0) << (from % 64));
-
-    /* One look more than there are words: the last is at the part before `from`. */
-    for (int looks = 0; looks <= BITMAP_WORDS; looks++) {
-        if (ahead != 0)
-            return (int)(word * 64) + __builtin_ctzll(ahead);
-        word = (word + 1) % BITMAP_WORDS;
+    if (ahead == 0) {
+        /* In a later word, or from the first on: then perhaps in this one, before `from`. */
+        uint64_t later = w->words[level] & (~UINT64_C(1) << word);
+        word = (unsigned)__builtin_ctzll(later != 0 ? later : w->words[level]);
         ahead = bits[word];
     }
-    return -1;
-}
-
-/* The first occupied slot of all, in *level and *index; false if the wheel is empty. */
-static bool first_slot(const struct weft__wheel *w, int *level, unsigned *index)
-{
-    for (int l = 0; l < WEFT__WHEEL_LEVELS; l++) {
-        int i = first_occupied(w->bits[l], group_of(w->elapsed_tick, l));
-        if (i >= 0) {
-            *level = l;
-            *index = (unsigned)i;
-            return true;
-        }
-    }
-    return false;
+    return word * 64 + (unsigned)__builtin_ctzll(ahead);
 }
 
 /* The tick at which an occupied slot begins. */
 static int64_t slot_start(const struct weft__wheel *w, int level, unsigned index)
 {
-    int shift = GROUP_BITS * level;
-    unsigned ahead = (index - group_of(w->elapsed_tick, level)) & GROUP_MASK;
+    int shift = levels[level].shift;
+    unsigned ahead = (index - group_of(w->elapsed_tick, level)) & mask_of(level);
     return ((w->elapsed_tick >> shift) + ahead) << shift;
 }
 
-/* Add the timers of a slot again, which elapsed_tick has just reached. */
-static void cascade(struct weft__wheel *w, int level, unsigned index)
+/* The slot that begins first, of several the one of the highest level, as its level and its index
+ * there; returns when, INT64_MAX if the wheel is empty. */
+static int64_t first_slot(const struct weft__wheel *w, int *level, unsigned *index)
 {
-    struct weft__timer *t = w->slots[level][index];
+    int64_t first = INT64_MAX;
+    for (int l = LAST_LEVEL; l >= 0; l--) {
+        if (w->words[l] == 0)
+            continue;
+        unsigned i = first_occupied(w, l);
+        int64_t start = slot_start(w, l, i);
+        if (start < first) {
+            first = start;
+            *level = l;
+            *index = i;
+        }
+    }
+    return first;
+}
 
-    w->slots[level][index] = NULL;
-    mark_empty(w, (unsigned)level, index);
-    while (t != NULL) {
-        struct weft__timer *next = t->next;
-        link_timer(w, t);
-        t = next;
+void weft__wheel_catch_up(struct weft__wheel *w, int64_t now_ns)
+{
+    int64_t tick = tick_of(now_ns);
+    if (tick - w->elapsed_tick < BEHIND_TICKS)
+        return;
+    int level;
+    unsigned index;
+    int64_t first = first_slot(w, &level, &index);
+    if (tick >= first)
+        tick = first - 1; /* that one is to be emptied first */
+    if (tick > w->elapsed_tick)
+        w->elapsed_tick = tick;
+}
+
+/* Add the timers of a slot above the fine level again, which elapsed_tick has just reached: one of
+ * each list in turn, so that their next ones are on their way meanwhile. */
+static void cascade(struct weft__wheel *w, unsigned slot)
+{
+    struct weft__timer *lanes[WEFT__WHEEL_LANES];
+    bool is_left = true;
+
+    memcpy(lanes, w->coarse[slot - FINE].first, sizeof lanes);
+    memset(w->coarse[slot - FINE].first, 0, sizeof lanes);
+    mark_empty(w, slot);
+    while (is_left) {
+        is_left = false;
+        for (int lane = 0; lane < WEFT__WHEEL_LANES; lane++) {
+            struct weft__timer *t = lanes[lane];
+            if (t == NULL)
+                continue;
+            lanes[lane] = t->next;
+            weft__prefetch(t->next, sizeof *t);
+            link_timer(w, t);
+            is_left = true;
+        }
     }
 }
 
@@ -189,7 +284,7 @@ static struct weft__timer **append(struct weft__timer **end, struct weft__timer 
  */
 static void take_due(struct weft__wheel *w, unsigned index, int64_t now_ns, struct fired *fired)
 {
-    struct weft__timer **head = &w->slots[0][index], *t = *head;
+    struct weft__timer **head = &w->fine[index].first, *t = *head;
     struct weft__timer *due = NULL, **due_end = &due, *later = NULL, **later_end = &later;
     int64_t min_ns = INT64_MAX;
 
@@ -215,7 +310,7 @@ static void take_due(struct weft__wheel *w, unsigned index, int64_t now_ns, stru
     if (t != NULL)
         t->prev_next = later_end;
     else
-        w->slot_min_ns[0][index] = min_ns;
+        w->fine[index].min_ns = min_ns;
     *due_end = later;
     if (later != NULL)
         later->prev_next = due_end;
@@ -223,7 +318,7 @@ static void take_due(struct weft__wheel *w, unsigned index, int64_t now_ns, stru
     if (due != NULL)
         due->prev_next = head;
     else
-        mark_empty(w, 0, index);
+        mark_empty(w, index);
 }
 
 struct weft__timer *weft__wheel_advance(struct weft__wheel *w, int64_t now_ns, int max)
@@ -235,21 +330,17 @@ struct weft__timer *weft__wheel_advance(struct weft__wheel *w, int64_t now_ns, i
     struct fired fired = {.end = &fired.first, .max = max};
 
     while (fired.count < max) {
-        int level;
-        unsigned index;
-        if (!first_slot(w, &level, &index)) {
-            w->elapsed_tick = now_tick;
-            break;
-        }
-        int64_t start = slot_start(w, level, index);
+        int level = 0;
+        unsigned index = 0;
+        int64_t start = first_slot(w, &level, &index);
         if (start > now_tick) {
             w->elapsed_tick = now_tick;
             break;
         }
         w->elapsed_tick = start;
         if (level > 0)
-            cascade(w, level, index);
-        else if (w->slot_min_ns[0][index] <= now_ns)
+            cascade(w, levels[level].first + index);
+        else if (w->fine[index].min_ns <= now_ns)
             take_due(w, index, now_ns, &fired);
         else
             break; /* the current slot, and nothing in it is due */
@@ -258,25 +349,29 @@ struct weft__timer *weft__wheel_advance(struct weft__wheel *w, int64_t now_ns, i
     return fired.first;
 }
 
+/* Of the last level: timers that wait in a slot for want of a farther one may be later than those
+ * of the slots behind it. */
+static int64_t last_level_next_ns(const struct weft__wheel *w)
+{
+    int64_t next_ns = INT64_MAX;
+    for (unsigned i = 0; i <= mask_of(LAST_LEVEL); i++) {
+        unsigned slot = levels[LAST_LEVEL].first + i;
+        if (is_marked(w, slot) && w->coarse[slot - FINE].min_ns < next_ns)
+            next_ns = w->coarse[slot - FINE].min_ns;
+    }
+    return next_ns;
+}
+
 int64_t weft__wheel_next_ns(const struct weft__wheel *w)
 {
-    int level;
-    unsigned index;
-
-    if (!first_slot(w, &level, &index))
-        return INT64_MAX;
-    int64_t next_ns = w->slot_min_ns[level][index];
-    if (level < LAST_LEVEL)
-        return next_ns;
-
-    /* Timers that wait in a slot for want of a farther one may be later than those of the slots
-     * behind it. */
-    for (unsigned word = 0; word < BITMAP_WORDS; word++) {
-        for (uint64_t left = w->bits[level][word]; left != 0; left &= left - 1) {
-            unsigned i = word * 64 + (unsigned)__builtin_ctzll(left);
-            if (w->slot_min_ns[level][i] < next_ns)
-                next_ns = w->slot_min_ns[level][i];
-        }
+    int64_t next_ns = w->words[LAST_LEVEL] != 0 ? last_level_next_ns(w) : INT64_MAX;
+    for (int level = 0; level < LAST_LEVEL; level++) {
+        if (w->words[level] == 0)
+            continue;
+        unsigned slot = levels[level].first + first_occupied(w, level);
+        int64_t min_ns = slot < FINE ? w->fine[slot].min_ns : w->coarse[slot - FINE].min_ns;
+        if (min_ns < next_ns)
+            next_ns = min_ns;
     }
     return next_ns;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * wheel.h - the timer wheel: 4 levels of 256 slots from 1 ms (2^20 ns), and below them a fine
- * level of 256 slots of 4 us that holds the current millisecond, so that deadlines are exact.
+ * wheel.h - the timer wheel: a level of 4,096 slots of 1 ms (2^20 ns), three of 256 slots above it,
+ * and below them a fine level of 256 slots of 4 us that holds the current millisecond, so that
+ * deadlines are exact.
  *
  * Pure data: no clock, no lock, no allocation.  The caller passes the time and keeps others out.
  * Timers are embedded in what waits; the wheel only links them.
@@ -12,24 +13,43 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define WEFT__WHEEL_LEVELS 5 /* the fine one, then 4 */
-#define WEFT__WHEEL_SLOTS 256
-#define WEFT__WHEEL_TICK_SHIFT 12 /* a fine slot is 2^12 ns */
+#include "../base/compiler.h"
+
+#define WEFT__WHEEL_LEVELS 5       /* the fine one, then 4 */
+#define WEFT__WHEEL_TICK_SHIFT 12  /* a fine slot is 2^12 ns */
+#define WEFT__WHEEL_FINE_SLOTS 256 /* those come first, then those of level 1, ... */
+#define WEFT__WHEEL_SLOTS (WEFT__WHEEL_FINE_SLOTS + 4096 + 3 * 256)
+
+/* The timers of a slot above the fine level, which is emptied as a whole, hang in so many lists:
+ * each timer lies in other memory, and several at a time are fetched from there. */
+#define WEFT__WHEEL_LANES 7
 
 struct weft__timer {
     struct weft__timer *next, **prev_next; /* in a slot; prev_next is NULL when not armed */
     int64_t deadline_ns;
-    uint16_t slot; /* level * 256 + index, while armed */
+    uint16_t slot; /* of the wheel, while armed */
     uint16_t kind; /* the caller's: what to do when it fires */
 };
+
+struct weft__wheel_fine {
+    int64_t min_ns; /* a lower bound of its deadlines; exact unless its earliest was removed */
+    struct weft__timer *first;
+};
+
+/* A cache line. */
+struct weft__wheel_coarse {
+    int64_t min_ns;
+    struct weft__timer *first[WEFT__WHEEL_LANES];
+} WEFT__ALIGNED_LINE;
 
 struct weft__wheel {
     int64_t elapsed_tick; /* all slots before it are empty */
     uint64_t armed_count;
-    uint64_t bits[WEFT__WHEEL_LEVELS][WEFT__WHEEL_SLOTS / 64]; /* slots that are not empty */
-    struct weft__timer *slots[WEFT__WHEEL_LEVELS][WEFT__WHEEL_SLOTS];
-    /* A lower bound of the deadlines in each slot; exact unless its earliest timer was removed. */
-    int64_t slot_min_ns[WEFT__WHEEL_LEVELS][WEFT__WHEEL_SLOTS];
+    unsigned lane; /* where the next timer above the fine level goes */
+    uint64_t words[WEFT__WHEEL_LEVELS];     /* the words of bits, from the level's first, not 0 */
+    uint64_t bits[WEFT__WHEEL_SLOTS / 64];  /* slots that are not empty */
+    struct weft__wheel_fine fine[WEFT__WHEEL_FINE_SLOTS];
+    struct weft__wheel_coarse coarse[WEFT__WHEEL_SLOTS - WEFT__WHEEL_FINE_SLOTS];
 };
 
 /* An empty wheel that begins at now_ns; w is zeroed. */
@@ -45,6 +65,12 @@ static inline bool weft__timer_is_armed(const struct weft__timer *t)
 {
     return t->prev_next != (struct weft__timer **)0;
 }
+
+/*
+ * It is now_ns, or later: for a wheel that was not advanced for long, since nothing was due.  What
+ * is armed next then lies no higher than it must.  Cheap; fires nothing.
+ */
+void weft__wheel_catch_up(struct weft__wheel *w, int64_t now_ns);
 
 /* Arm a timer that is not armed.  Any deadline goes: one in the past fires at the next advance,
  * one beyond the last level waits there; INT64_MAX is allowed.  O(1). */
