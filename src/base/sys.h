@@ -69,6 +69,9 @@ static inline bool weft__sys_is_error(const void *p)
 int weft__sys_munmap(void *p, size_t bytes);
 int weft__sys_mprotect(void *p, size_t bytes, int prot);
 int weft__sys_madvise(void *p, size_t bytes, int advice);
+/* The same of n ranges, one call for all of them, which interrupts other CPUs once, if it must; if
+ * it fails, of some perhaps.  -ENOSYS where there is no such call. */
+int weft__sys_madvise_all(const struct iovec *ranges, int n, int advice);
 int weft__sys_forget(void *p, size_t bytes); /* what is in whole pages may be lost; 0 or -errno */
 int weft__sys_small_pages(void *p, size_t bytes); /* no huge ones here; 0 or -errno */
 int weft__sys_munlock(void *p, size_t bytes);

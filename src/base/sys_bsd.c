@@ -16,6 +16,14 @@ int weft__sys_forget(void *p, size_t bytes)
     return weft__sys_madvise(p, bytes, MADV_FREE);
 }
 
+int weft__sys_madvise_all(const struct iovec *ranges, int n, int advice)
+{
+    (void)ranges;
+    (void)n;
+    (void)advice;
+    return -ENOSYS;
+}
+
 int weft__sys_small_pages(void *p, size_t bytes)
 {
     (void)p;

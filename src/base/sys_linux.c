@@ -23,6 +23,10 @@
 #include "clock.h"
 #include "sys_result.h"
 
+#ifndef SYS_process_madvise
+#define SYS_process_madvise 440
+#endif
+#define PIDFD_OF_CALLER (-10000) /* PIDFD_SELF_THREAD */
 #ifndef AT_MINSIGSTKSZ
 #define AT_MINSIGSTKSZ 51
 #endif
@@ -30,6 +34,30 @@
 int weft__sys_forget(void *p, size_t bytes)
 {
     return weft__sys_madvise(p, bytes, MADV_DONTNEED);
+}
+
+/* Of the caller's own memory without a pidfd since Linux 6.15; not under some filters. */
+int weft__sys_madvise_all(const struct iovec *ranges, int n, int advice)
+{
+    static _Atomic bool has_no_call;
+    int fault = weft__fault(WEFT__CALL_MADVISE);
+    if (fault != 0) {
+        return fault;
+    }
+    if (atomic_load_explicit(&has_no_call, memory_order_relaxed)) {
+        return -ENOSYS;
+    }
+    size_t bytes = 0;
+    for (int i = 0; i < n; i++) {
+        bytes += ranges[i].iov_len;
+    }
+    long done = weft__result_long(
+        syscall(SYS_process_madvise, PIDFD_OF_CALLER, ranges, (size_t)n, advice, 0u));
+    if (done == -ENOSYS || done == -EBADF || done == -EPERM) {
+        atomic_store_explicit(&has_no_call, true, memory_order_relaxed);
+        return -ENOSYS;
+    }
+    return done == (long)bytes ? 0 : done < 0 ? (int)done : -EAGAIN;
 }
 
 int weft__sys_small_pages(void *p, size_t bytes)

@@ -101,6 +101,24 @@ static bool region_commit(struct weft__stack_region *r)
     return false;
 }
 
+/* The guard of stack i of r, which is taken next.  Who needs many stacks has some guarded at once:
+ * not a small program, which has one region. */
+static enum weft__guard_kind guard(struct weft__stacks *s, struct weft__stack_region *r,
+                                   uint32_t i, size_t guard_bytes)
+{
+    char *low = r->base + i * r->stride;
+    uint32_t n = r->committed - i;
+    if (n > WEFT__GUARDS_MAX) {
+        n = WEFT__GUARDS_MAX;
+    }
+    if (i >= r->guarded && r->next != NULL && n > 1 &&
+        weft__guard_install_all(&s->guards, low, guard_bytes, r->stride, n)) {
+        r->guarded = i + n;
+    }
+    return i < r->guarded ? GUARD_KIND_MADVISE
+                          : weft__guard_install(&s->guards, low, guard_bytes);
+}
+
 struct weft__stack *weft__arena_take(struct weft__stacks *s, int shift)
 {
     struct weft__stack_region *r = newest_region(s, shift);
@@ -118,7 +136,7 @@ struct weft__stack *weft__arena_take(struct weft__stacks *s, int shift)
     char *base = r->base + i * r->stride;
     size_t bytes = (size_t)1 << shift;
     size_t guard_bytes = weft__guard_bytes(bytes);
-    enum weft__guard_kind kind = weft__guard_install(&s->guards, base, guard_bytes);
+    enum weft__guard_kind kind = guard(s, r, i, guard_bytes);
     stack->guard = (uint8_t)kind;
     stack->shift = (uint8_t)shift;
     stack->low = kind == GUARD_KIND_CANARY ? base : base + guard_bytes;

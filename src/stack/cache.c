@@ -2,12 +2,14 @@
 /* cache.c - stacks that were used before: hot ones are used again, too many lose their memory. */
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 
 #include "../base/sys.h"
 #include "arena.h"
 
 /* How many stacks move between a P's cache and the shared list at a time. */
 #define BATCH (WEFT__STACK_CACHE_MAX / 2)
+#define TRIM_AT_ONCE 32
 
 int weft__stack_shift(size_t bytes)
 {
@@ -135,48 +137,83 @@ void weft__stack_cache_flush(struct weft__stacks *s, struct weft__stack_cache *c
     flush(s, cache, cache->count);
 }
 
-/* Returns how much that was, if it is asked for. */
-static uint64_t give_memory_back(struct weft__stack *stack, bool counts)
+/* All of a stack's memory, without the colour of its top. */
+static struct iovec memory_of(const struct weft__stack *stack)
 {
-    char *end = (char *)(((uintptr_t)stack->top + 1023) & ~(uintptr_t)1023); /* without colour */
-    size_t bytes = (size_t)(end - stack->low);
-    uint64_t given = counts ? weft__sys_resident(stack->low, bytes) : 0;
-    return weft__sys_forget(stack->low, bytes) == 0 ? given : 0;
+    char *end = (char *)(((uintptr_t)stack->top + 1023) & ~(uintptr_t)1023);
+    return (struct iovec){stack->low, (size_t)(end - stack->low)};
 }
 
-/* One of those beyond `keep`; NULL if there is none. */
-static struct weft__stack *take_hot(struct weft__stacks *s, uint32_t keep)
+static bool forget(const struct iovec *ranges, int n)
 {
-    int c = s->default_shift - WEFT__STACK_SHIFT_MIN;
+    if (n > 1 && weft__sys_madvise_all(ranges, n, MADV_DONTNEED) == 0) {
+        return true;
+    }
+    bool is_done = true;
+    for (int i = 0; i < n; i++) {
+        is_done &= weft__sys_forget(ranges[i].iov_base, ranges[i].iov_len) == 0;
+    }
+    return is_done;
+}
+
+/* Returns how much that was, if it is asked for. */
+static uint64_t give_memory_back(struct weft__stack *const *stacks, int n, bool counts)
+{
+    struct iovec ranges[TRIM_AT_ONCE];
+    uint64_t given = 0;
+    for (int i = 0; i < n; i++) {
+        ranges[i] = memory_of(stacks[i]);
+        given += counts ? weft__sys_resident(ranges[i].iov_base, ranges[i].iov_len) : 0;
+    }
+    return forget(ranges, n) ? given : 0;
+}
+
+/* Of those beyond `keep` up to max, of the default class first; returns how many. */
+static int take_hot(struct weft__stacks *s, uint32_t keep, struct weft__stack **out, int max)
+{
+    int n = 0;
     if (atomic_load_explicit(&s->hot_count, memory_order_relaxed) <= keep) {
-        return NULL;
+        return 0;
     }
     weft__lock(&s->lock);
-    struct weft__stack *stack = pop(&s->hot[c]);
-    for (int i = WEFT__STACK_CLASSES - 1; stack == NULL && i >= 0; i--) {
-        stack = pop(&s->hot[i]);
-    }
-    if (stack != NULL) {
+    while (n < max && atomic_load_explicit(&s->hot_count, memory_order_relaxed) > keep) {
+        struct weft__stack *stack = pop(&s->hot[s->default_shift - WEFT__STACK_SHIFT_MIN]);
+        for (int i = WEFT__STACK_CLASSES - 1; stack == NULL && i >= 0; i--) {
+            stack = pop(&s->hot[i]);
+        }
+        if (stack == NULL) {
+            break;
+        }
         atomic_fetch_sub_explicit(&s->hot_count, 1, memory_order_relaxed);
+        out[n++] = stack;
     }
     weft__unlock(&s->lock);
-    return stack;
+    return n;
+}
+
+static void put_cold(struct weft__stacks *s, struct weft__stack *const *stacks, int n)
+{
+    weft__lock(&s->lock);
+    for (int i = 0; i < n; i++) {
+        push(&s->cold[stacks[i]->shift - WEFT__STACK_SHIFT_MIN], stacks[i]);
+    }
+    weft__unlock(&s->lock);
 }
 
 bool weft__stacks_trim(struct weft__stacks *s, uint32_t keep, uint32_t max, uint64_t *given)
 {
-    while (max-- > 0) {
-        struct weft__stack *stack = take_hot(s, keep);
-        if (stack == NULL) {
+    while (max > 0) {
+        struct weft__stack *stacks[TRIM_AT_ONCE];
+        int n = take_hot(s, keep, stacks, max < TRIM_AT_ONCE ? (int)max : TRIM_AT_ONCE);
+        if (n == 0) {
             return false;
         }
-        uint64_t bytes = give_memory_back(stack, given != NULL); /* without the lock */
+        uint64_t bytes = give_memory_back(stacks, n, given != NULL); /* without the lock */
         if (given != NULL) {
             *given += bytes;
         }
-        weft__lock(&s->lock);
-        push(&s->cold[stack->shift - WEFT__STACK_SHIFT_MIN], stack);
-        weft__unlock(&s->lock);
+        put_cold(s, stacks, n);
+        max -= (uint32_t)n;
     }
     return true;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 
 #include "../base/sys.h"
 #include "../base/text.h"
@@ -122,6 +123,17 @@ enum weft__guard_kind weft__guard_install(struct weft__guards *g, char *low, siz
         say_budget_is_used_up(g);
     }
     return GUARD_KIND_CANARY;
+}
+
+bool weft__guard_install_all(const struct weft__guards *g, char *low, size_t bytes, size_t stride,
+                             uint32_t n)
+{
+    struct iovec ranges[WEFT__GUARDS_MAX];
+    for (uint32_t i = 0; i < n; i++) {
+        ranges[i] = (struct iovec){low + i * stride, bytes};
+    }
+    return g->kind == GUARD_KIND_MADVISE &&
+           weft__sys_madvise_all(ranges, (int)n, MADV_GUARD_INSTALL) == 0;
 }
 
 void weft__canary_write(char *low)

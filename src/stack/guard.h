@@ -42,6 +42,12 @@ size_t weft__guard_bytes(size_t stack_bytes);
 /* Guard [low, low + bytes) of accessible memory; returns the kind that it got. */
 enum weft__guard_kind weft__guard_install(struct weft__guards *g, char *low, size_t bytes);
 
+/* The same of n stacks, all at once, the first of which begins at low and the others each `stride`
+ * bytes on; false if not all of them can be guarded so, by madvise. */
+#define WEFT__GUARDS_MAX 16
+bool weft__guard_install_all(const struct weft__guards *g, char *low, size_t bytes, size_t stride,
+                             uint32_t n);
+
 /* Write the pattern above the low end of a stack, and see whether it is still there. */
 void weft__canary_write(char *low);
 bool weft__canary_is_intact(const char *low);

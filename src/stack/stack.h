@@ -44,6 +44,7 @@ struct weft__stack_region {
     uint32_t count;        /* stacks that fit */
     _Atomic uint32_t used; /* handed out at least once */
     uint32_t committed;    /* made accessible */
+    uint32_t guarded;      /* have their guards already, all of them by madvise */
     size_t stride;         /* bytes from one stack to the next */
     struct weft__stack table[];
 };
@@ -116,6 +117,12 @@ void weft__stack_cache_flush(struct weft__stacks *s, struct weft__stack_cache *c
 /* Give back the memory of at most `max` shared hot stacks, and keep that of `keep`; false if there
  * are no more.  What it was is added to *given, unless that is NULL. */
 bool weft__stacks_trim(struct weft__stacks *s, uint32_t keep, uint32_t max, uint64_t *given);
+
+/* Is the memory of more than WEFT__STACK_HOT_MAX there? */
+static inline bool weft__stacks_have_surplus(const struct weft__stacks *s)
+{
+    return atomic_load_explicit(&s->hot_count, memory_order_relaxed) > WEFT__STACK_HOT_MAX;
+}
 
 /* The stack whose guard or usable part holds an address, found without a lock: for the report of a
  * fault.  NULL if it is none of ours.  *in_guard says which part. */

@@ -37,6 +37,7 @@ void fault_at(const struct fault_site *site);
 #define weft__sys_mmap(...) FAULT_AT(weft__sys_mmap, __VA_ARGS__)
 #define weft__sys_mprotect(...) FAULT_AT(weft__sys_mprotect, __VA_ARGS__)
 #define weft__sys_madvise(...) FAULT_AT(weft__sys_madvise, __VA_ARGS__)
+#define weft__sys_madvise_all(...) FAULT_AT(weft__sys_madvise_all, __VA_ARGS__)
 #define weft__sys_forget(...) FAULT_AT(weft__sys_forget, __VA_ARGS__)
 #define weft__sys_small_pages(...) FAULT_AT(weft__sys_small_pages, __VA_ARGS__)
 #define weft__sys_membarrier_register(...) FAULT_AT(weft__sys_membarrier_register, __VA_ARGS__)

@@ -219,6 +219,24 @@ static void release(chan *ch)
     chan_unref(ch);
 }
 
+static void probe_and_park(void *arg)
+{
+    CHECK_EQ(probe_guard(NULL), 0);
+    park(arg);
+}
+
+/* Goal: who needs many stacks at a time gets each with its guard, those too that were guarded
+ * together with others before they were taken.  Method: more than the first region holds, all in
+ * use at once. */
+CO_TEST(stacks_guarded_ahead_are_guarded)
+{
+    chan *ch = chan_make(0, 0);
+
+    park_many(ch, 900, probe_and_park);
+    release(ch);
+    return 0;
+}
+
 static int n_told(const char *text, const char *word)
 {
     int n = 0;
@@ -336,6 +354,45 @@ CO_TEST(memory_goes_back_after_a_burst)
         if (test_scale() == 1)
             CHECK_LE(status_kib("VmRSS"), before + hot_kib);
     }
+    return 0;
+}
+
+/* On another thread, until an idle runtime has given back what is too much. */
+static int wait_for_the_trim(void *arg)
+{
+    const struct weft__stacks *s = arg;
+
+    for (int i = 0; i < 10000 && weft__stacks_have_surplus(s); i++)
+        usleep(1000);
+    return weft__stacks_have_surplus(s) ? -ETIMEDOUT : 0;
+}
+
+static void check_cold(struct weft__stacks *s)
+{
+    int n = 0;
+
+    weft__lock(&s->lock);
+    for (struct weft__stack *k = s->cold[s->default_shift - WEFT__STACK_SHIFT_MIN]; k != NULL;
+         k = k->next, n++)
+        CHECK_EQ(weft__sys_resident(k->low, (size_t)(k->top - k->low) & ~(size_t)4095), 0);
+    weft__unlock(&s->lock);
+    CHECK_GE(n, 500);
+}
+
+/* Goal: who is idle after a burst goes on giving back until it is done, unasked, and each stack of
+ * those that go back together has lost its memory.  Method: nothing else happens meanwhile: the only
+ * coroutine waits for a thread that looks on. */
+CO_TEST_ON_ONE(what_is_too_much_goes_back_while_nothing_happens)
+{
+    struct weft__stacks *s = &weft__m_self()->rt->stacks;
+    chan *ch = chan_make(0, 0);
+    int result = -1;
+
+    park_many(ch, 2000, touch_and_park);
+    release(ch);
+    CHECK_EQ(weft_blocking(wait_for_the_trim, s, &result), 0);
+    CHECK_EQ(result, 0);
+    check_cold(s);
     return 0;
 }
 
