@@ -33,7 +33,6 @@
 #define SAVED_PAUSES WEFT__BOUND(100, 1)
 #define GLOBAL_BATCH 64
 #define GATHER_WAITS 16
-#define TRIM_BATCH 32
 
 /* Make runnable who waits for these.  Others are told once for all of them, and of a single one no
  * more often than of any: this P is about to run it. */
@@ -431,7 +430,7 @@ void weft__p_sleep(struct weft__p *p)
         return;
     }
     weft__count(p->counts.sleeps);
-    int64_t deadline_ns = atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed);
+    int64_t deadline_ns = weft__timers_sleep_until(p);
     bool is_looker = become_looker(p);
     if (is_looker) {
         int64_t look_ns = weft__clock_ns() + WEFT__LOOK_NS;
@@ -441,6 +440,7 @@ void weft__p_sleep(struct weft__p *p)
         !weft__has_undelivered(rt) && weft__live_count(rt) != 0) {
         weft__watch_ask_deadlock(rt); /* it looks again, and more closely */
     }
+    deadline_ns = weft__p_trim_next(p, deadline_ns);
     struct weft__op_list done;
     weft__op_list_init(&done);
     rt->reactors.driver->wait(p->reactor, deadline_ns, &done);
@@ -527,7 +527,7 @@ static struct weft__g *find_candidate(struct weft__p *p)
     }
     if (weft__p_must_trim(p)) {
         weft__p_trim(p);
-    } else if (!weft__stacks_trim(&p->rt->stacks, WEFT__STACK_HOT_MAX, TRIM_BATCH, NULL)) {
+    } else if (!weft__p_trim_some(p)) {
         weft__p_sleep(p);
     }
     return NULL;

@@ -212,6 +212,17 @@ static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_short(struct weft__p
     return g;
 }
 
+/* Have fetched what a coroutine that was long parked, and is soon to run, waited with.  The caller
+ * is the only one who may make it runnable. */
+static inline void weft__queue_fetch(const struct weft__g *g)
+{
+    const void *sp = atomic_load_explicit(&g->ctx.sp, memory_order_relaxed);
+    if (sp != NULL) {
+        weft__prefetch(sp, WEFT__FETCH_BYTES);
+    }
+    weft__prefetch(&g->stack->shift, 1); /* for its end */
+}
+
 /*
  * By the owner of p, in a coroutine that is back from a wait for the kernel, and mostly soon in
  * another call into it: have fetched what the next one waited with, which was as long out of use.

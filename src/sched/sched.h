@@ -109,6 +109,9 @@ struct weft__p {
     bool is_down;        /* stands down: it runs what is bound to it alone (stand.h) */
     bool must_hand_off;  /* a test asked for another thread */
     int64_t polled_ns;   /* when it last polled */
+    int64_t short_since_ns; /* since when n_short is counted, of a millisecond: timers.c */
+    uint32_t n_short;
+    int64_t trimmed_ns;  /* when it last gave stacks back */
     int64_t hinted_ns;   /* when weft__queue_let_hint() was last called */
     int64_t oldest_ns;   /* when the oldest unstarted coroutine last had its turn */
     uint64_t random;
@@ -316,6 +319,8 @@ static inline uint32_t weft__idle_count(const struct weft_runtime *rt)
 /* timers.c */
 void weft__timer_arm(struct weft__p *p, struct weft__wait *w);
 void weft__timer_disarm(struct weft__wait *w);
+/* By the owner of p, which is about to sleep: until when at most; INT64_MAX if nothing is armed. */
+int64_t weft__timers_sleep_until(struct weft__p *p);
 int weft__timers_fire(struct weft__p *self, struct weft__p *p, int64_t now_ns);
 
 /* find.c */
@@ -328,6 +333,10 @@ static inline bool weft__p_has_cached(const struct weft__p *p)
     return p->g_cache.count != 0 || p->stack_cache.count != 0;
 }
 void weft__p_trim(struct weft__p *p);
+/* By an idle P: some stacks of too many are given back; false if there is nothing to do now. */
+bool weft__p_trim_some(struct weft__p *p);
+/* A deadline of its sleep, or an earlier one, when it is to give back more. */
+int64_t weft__p_trim_next(const struct weft__p *p, int64_t deadline_ns);
 static inline bool weft__p_must_trim(const struct weft__p *p)
 {
     return WEFT__UNLIKELY(atomic_load_explicit(&p->wants_trim, memory_order_relaxed));

@@ -11,10 +11,14 @@
 
 #include "../base/clock.h"
 #include "../base/self.h"
-#include "sched.h"
+#include "queue.h"
 
 /* At most so many are fired in one hold of the lock. */
 #define BATCH 64
+/* To sleep for less than this costs more than what is due in it.  A P that has done so some times
+ * in a millisecond sleeps for as long at least, and then has several timers to fire. */
+#define SHORT_NS (100 * WEFT_US)
+#define SHORT_MAX 8
 
 static void update_next(struct weft__p *p)
 {
@@ -26,6 +30,7 @@ void weft__timer_arm(struct weft__p *p, struct weft__wait *w)
 {
     w->timer_p = p;
     weft__lock(&p->wheel_lock);
+    weft__wheel_catch_up(&p->wheel, p->polled_ns);
     weft__wheel_add(&p->wheel, &w->timer, w->deadline_ns);
     int64_t next = atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed);
     if (w->deadline_ns < next) {
@@ -62,13 +67,31 @@ static void fire(struct weft__p *self, struct weft__p *p, struct weft__timer *t)
     }
     if (weft__wait_claim(w, w->deadline_value)) {
         w->timer_won = true;
+        weft__queue_fetch(w->g);
         weft__g_ready(w->g, false);
     }
 }
 
+/* Have their descriptors fetched, which were as long out of use as the timers. */
+static void fetch_who_wait(const struct weft__timer *t)
+{
+    for (; t != NULL; t = t->next) {
+        const struct weft__wait *w = WEFT__CONTAINER(t, struct weft__wait, timer);
+        weft__prefetch(w->g, sizeof *w->g);
+    }
+}
+
+/* Does what was fired fill the queue of the one who fires?  The rest waits until some of it has
+ * run: in the global queue it would come behind what fires later. */
+static bool is_filled(const struct weft__p *self)
+{
+    return self != NULL && weft__runq_count(&self->woken) >= WEFT__RUNQ_CAP / 2;
+}
+
 /*
  * By the thread that runs `self`, or by the look-out, with NULL: fire what is due on p's wheel at
- * now_ns; returns how many.  A wheel of another P is left alone while somebody is busy with it.
+ * now_ns, as long as there is room; returns how many.  A wheel of another P is left alone while
+ * somebody is busy with it.
  */
 int weft__timers_fire(struct weft__p *self, struct weft__p *p, int64_t now_ns)
 {
@@ -86,6 +109,7 @@ int weft__timers_fire(struct weft__p *self, struct weft__p *p, int64_t now_ns)
             break;
         }
         struct weft__timer *t = weft__wheel_advance(&p->wheel, now_ns, BATCH);
+        fetch_who_wait(t);
         while (t != NULL) {
             struct weft__timer *next = t->next; /* t is gone once it has fired */
             weft__count(counts->timers);        /* before the coroutine can ask */
@@ -96,6 +120,20 @@ int weft__timers_fire(struct weft__p *self, struct weft__p *p, int64_t now_ns)
         update_next(p);
         weft__unlock(&p->wheel_lock);
         fired += in_batch;
-    } while (in_batch == BATCH);
+    } while (in_batch == BATCH && !is_filled(self));
     return fired;
+}
+
+int64_t weft__timers_sleep_until(struct weft__p *p)
+{
+    int64_t next_ns = atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed);
+    int64_t short_ns = p->polled_ns + SHORT_NS;
+    if (next_ns >= short_ns) {
+        return next_ns;
+    }
+    if (p->polled_ns - p->short_since_ns >= WEFT_MS) {
+        p->short_since_ns = p->polled_ns;
+        p->n_short = 0;
+    }
+    return ++p->n_short > SHORT_MAX ? short_ns : next_ns;
 }

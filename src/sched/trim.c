@@ -15,8 +15,37 @@
 
 #include <errno.h>
 
+#include "../base/clock.h"
 #include "../base/forked.h"
 #include "sched.h"
+
+/* What a burst leaves behind goes back at this pace, by each P that is idle: slowly enough that the
+ * next burst, if it is not far, finds most of it. */
+#define SOME 64
+#define SOME_EACH_NS WEFT_MS
+
+bool weft__p_trim_some(struct weft__p *p)
+{
+    struct weft__stacks *stacks = &p->rt->stacks;
+    if (WEFT__LIKELY(!weft__stacks_have_surplus(stacks))) {
+        return false;
+    }
+    int64_t now_ns = weft__clock_ns();
+    if (now_ns - p->trimmed_ns < SOME_EACH_NS) {
+        return false;
+    }
+    p->trimmed_ns = now_ns;
+    return weft__stacks_trim(stacks, WEFT__STACK_HOT_MAX, SOME, NULL);
+}
+
+int64_t weft__p_trim_next(const struct weft__p *p, int64_t deadline_ns)
+{
+    int64_t next_ns = p->trimmed_ns + SOME_EACH_NS;
+    return weft__stacks_have_surplus(&p->rt->stacks) && !p->is_relief && !p->is_down &&
+                   next_ns < deadline_ns
+               ? next_ns
+               : deadline_ns;
+}
 
 void weft__p_flush_caches(struct weft__p *p)
 {
