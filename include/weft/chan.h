@@ -182,7 +182,9 @@ WEFT_API_MUST int weft_chan_recv_foreign(struct weft_chan *ch, void *value, int6
  * @ch  the channel.
  *
  * Senders that wait get -EPIPE, receivers take what is buffered and then get -EPIPE.  Closing
- * twice is allowed and does nothing the second time.
+ * twice is allowed and does nothing the second time.  Of a crowd of receivers the call wakes the
+ * first 128; the others are woken by a coroutine of Weft's own, "weft_chan_close" in reports, which
+ * takes its turns with all others (unless the channel is shared).
  *
  * Returns    0; 1 if it was closed before.
  * Errors     none; NULL is fatal.

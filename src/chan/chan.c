@@ -290,27 +290,3 @@ int weft_chan_recv_foreign(struct weft_chan *ch, void *value, int64_t timeout_ns
     return wait_in(ch, &ch->receivers, WAIT_CHAN_RECV, value,
                    weft__clock_after(weft__clock_ns(), timeout_ns), NULL);
 }
-
-static void end_all(struct weft__waitq *q)
-{
-    struct weft__waiter *w;
-    while ((w = weft__waitq_claim_first(q)) != NULL) {
-        w->rc = -EPIPE;
-        weft__park_wake(w->wait);
-    }
-}
-
-int weft_chan_close(struct weft_chan *ch)
-{
-    if (ch == NULL) {
-        weft__fatal("weft_chan_close: the channel is NULL");
-    }
-    weft__lock(&ch->lock);
-    bool was_closed = ch->is_closed;
-    ch->is_closed = true;
-    ch->word_bytes = 0;
-    end_all(&ch->receivers);
-    end_all(&ch->senders);
-    weft__unlock(&ch->lock);
-    return was_closed ? 1 : 0;
-}

@@ -5,7 +5,7 @@
  * Invariants, under the lock:
  *   - receivers wait only if nothing is buffered and no sender waits;
  *   - senders wait only if the buffer is full (an unbuffered channel is always full);
- *   - after the close nobody waits.
+ *   - after the close no sender waits, and no receiver but those that are being woken (close.c).
  * A waiter that somebody else has claimed may still be linked for a moment; whoever meets it
  * unlinks it and goes on, and it unlinks itself too.
  *

@@ -65,7 +65,7 @@ static void run_cleanups(struct weft__g *g, bool has_returned)
         void (*fn)(void *) = c->fn;
         void *arg = c->arg;
         *at = end->next;
-        if (end->kind == END_KEPT) {
+        if (end->kind != END_BLOCK) {
             weft__free(c);
         } else {
             c->fn = NULL; /* it is on its way out by weft_exit(), which may come back here */
@@ -101,6 +101,10 @@ void weft__ends_drop(struct weft__g *g)
     while (g->ends != NULL) {
         struct weft__end *end = g->ends;
         g->ends = end->next;
+        if (end->kind == END_OURS) {
+            struct weft__cleanup *c = (struct weft__cleanup *)end;
+            c->fn(c->arg);
+        }
         if (end->kind != END_BLOCK) {
             weft__free(end);
         }

@@ -17,6 +17,7 @@
 enum weft__end_kind {
     END_LOCALS, /* a struct weft__locals, ours to free */
     END_KEPT,   /* a struct weft__cleanup, ours to free */
+    END_OURS,   /* the same, whose fn is ours and runs at a discard, too */
     END_BLOCK,  /* a struct weft__cleanup in a frame of the coroutine */
 };
 
@@ -53,7 +54,7 @@ void weft__ends_run(struct weft__g *g, bool has_returned);
 /* g is about to leave a stack that it was called on: no cleanup of a block may be left there. */
 void weft__ends_check_stack(const struct weft__g *g);
 
-/* g is discarded: free what is ours, and call nobody. */
+/* g is discarded: free what is ours, and call none of the user's. */
 void weft__ends_drop(struct weft__g *g);
 
 #endif

@@ -147,6 +147,14 @@ void weft__park_wake(struct weft__wait *w)
     weft__wait_wake(w);
 }
 
+void weft__park_wake_cold(struct weft__wait *w)
+{
+    if (w->g != NULL) {
+        weft__queue_fetch(w->g);
+    }
+    weft__wait_wake(w);
+}
+
 bool weft__park_has_ended(void)
 {
     struct weft__g *g = weft__g_self();

@@ -163,6 +163,10 @@ static inline int weft__park_wait(struct weft__wait *w)
 /* End a wait whose claim the caller has won.  The wait is gone afterwards. */
 void weft__park_wake(struct weft__wait *w);
 
+/* The same of one in a crowd, which has waited for long and runs soon, but not at once: what it
+ * waits with is fetched meanwhile. */
+void weft__park_wake_cold(struct weft__wait *w);
+
 /* Has a surrounding scope ended?  0, or its -ETIMEDOUT or -ECANCELED; the scopes have been told
  * then. */
 int weft__park_check_scope(void);

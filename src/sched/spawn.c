@@ -7,6 +7,8 @@
 #include "../base/fatal.h"
 #include "../base/forked.h"
 #include "../base/self.h"
+#include "../base/sys.h"
+#include "../coro/ends.h"
 #include "../coro/locals.h"
 #include "queue.h"
 #include "spawn.h"
@@ -139,6 +141,27 @@ int weft_go_at(void (*fn)(void *), void *arg, const char *site)
 int weft__go_placed(void (*fn)(void *), void *arg, const char *site)
 {
     return spawn(weft__m_in_coroutine("weft_group_go()")->p, fn, arg, site, true, NULL);
+}
+
+WEFT__COLD bool weft__go_ours(void (*fn)(void *), void (*done)(void *), void *arg,
+                              const char *site)
+{
+    struct weft__p *p = weft__m_self()->p;
+    struct weft__cleanup *c = weft__alloc(sizeof *c);
+    struct weft__g *g = c != NULL ? weft__g_get(&p->rt->slabs, &p->g_cache) : NULL;
+    if (g == NULL) {
+        weft__free(c);
+        return false;
+    }
+    fill(g, p, arg, site, weft__id_take(p));
+    g->flags &= (uint16_t)~G_FLAG_COUNTED;
+    g->entry.plain = fn;
+    c->fn = done;
+    c->arg = arg;
+    weft__ends_push(g, c, END_OURS);
+    weft__count_turn(&p->counts.spawned);
+    weft__queue_unstarted(p, g);
+    return true;
 }
 
 static WEFT__NOINLINE void check_options(const struct weft_runtime *rt,
