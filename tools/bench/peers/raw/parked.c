@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * parked.c - the memory of a million parked coroutines, without the coroutines: one big region, and
- * for each slot of it a guard page at its lower end and one touched page at its upper end.
+ * for each slot of it a guard at its lower end, as wide as Weft's, and one touched page at its upper
+ * end.
  *
  * The guard is madvise(MADV_GUARD_INSTALL), of Linux 6.13, which leaves the mapping whole.  Without
  * it there is none: mprotect() would cut the region into more mappings than a process may have.
@@ -22,6 +23,7 @@
 
 #define SLOTS 1000000
 #define SLOT_BYTES ((size_t)256 * 1024)
+#define GUARD_BYTES ((size_t)64 * 1024)
 #define KB 1024
 
 static bool has_guards(void)
@@ -45,7 +47,6 @@ const char *raw_parked_note(void)
 /* Fills in the values; 0 or an errno. */
 static int park(double *values)
 {
-    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     const bool is_guarded = has_guards();
     const double rss_kb = raw_status_kb(0, "VmRSS:"), pte_kb = raw_status_kb(0, "VmPTE:");
     const int64_t start = now_ns();
@@ -58,7 +59,7 @@ static int park(double *values)
     for (size_t i = 0; i < SLOTS; i++) {
         char *slot = region + i * SLOT_BYTES;
 
-        if (is_guarded && madvise(slot, page, MADV_GUARD_INSTALL) != 0)
+        if (is_guarded && madvise(slot, GUARD_BYTES, MADV_GUARD_INSTALL) != 0)
             return errno;
         *(volatile char *)(slot + SLOT_BYTES - 1) = 1;
     }
