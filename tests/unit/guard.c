@@ -380,8 +380,8 @@ static void check_cold(struct weft__stacks *s)
 }
 
 /* Goal: who is idle after a burst goes on giving back until it is done, unasked, and each stack of
- * those that go back together has lost its memory.  Method: nothing else happens meanwhile: the only
- * coroutine waits for a thread that looks on. */
+ * those that go back together has lost its memory.  Method: nothing else happens meanwhile: the
+ * only coroutine waits for a thread that looks on. */
 CO_TEST_ON_ONE(what_is_too_much_goes_back_while_nothing_happens)
 {
     struct weft__stacks *s = &weft__m_self()->rt->stacks;

@@ -150,8 +150,8 @@ static int sleep_close_together(void)
     return n_late;
 }
 
-/* Goal: a processor that timers wake very often lets several come due before it wakes again, but not
- * for long.  Method: half of two thousand, 10 us apart, are late by less than 2 ms; where other
+/* Goal: a processor that timers wake very often lets several come due before it wakes again, but
+ * not for long.  Method: half of two thousand, 10 us apart, are late by less than 2 ms; where other
  * programs want the CPU, that may take more rounds. */
 CO_TEST_ON_ONE(many_timers_close_together_fire_on_time)
 {

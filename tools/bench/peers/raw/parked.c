@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * parked.c - the memory of a million parked coroutines, without the coroutines: one big region, and
- * for each slot of it a guard at its lower end, as wide as Weft's, and one touched page at its upper
- * end.
+ * for each slot of it a guard at its lower end, as wide as Weft's, and one touched page at its
+ * upper end.
  *
  * The guard is madvise(MADV_GUARD_INSTALL), of Linux 6.13, which leaves the mapping whole.  Without
  * it there is none: mprotect() would cut the region into more mappings than a process may have.
