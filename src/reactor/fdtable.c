@@ -60,6 +60,16 @@ struct weft__fd *weft__fd_find(struct weft__fdtable *t, int fd)
     return chunk == NULL ? NULL : &chunk[fd % WEFT__FD_CHUNK];
 }
 
+/* relaxed: it is asked for when no other thread is left. */
+static void count_chunk(struct weft__fdtable *t, int i)
+{
+    int n = atomic_load_explicit(&t->n_chunks, memory_order_relaxed);
+    while (n <= i &&
+           !atomic_compare_exchange_weak_explicit(&t->n_chunks, &n, i + 1, memory_order_relaxed,
+                                                  memory_order_relaxed)) {
+    }
+}
+
 struct weft__fd *weft__fd_get(struct weft__fdtable *t, int fd)
 {
     struct weft__fd *chunk = load_chunk(t, fd);
@@ -75,6 +85,7 @@ struct weft__fd *weft__fd_get(struct weft__fdtable *t, int fd)
         if (atomic_compare_exchange_strong_explicit(&t->chunks[fd / WEFT__FD_CHUNK], &chunk, made,
                                                     memory_order_release, memory_order_acquire)) {
             chunk = made;
+            count_chunk(t, fd / WEFT__FD_CHUNK);
         } else {
             weft__free(made);
         }
@@ -184,17 +195,12 @@ void weft__fd_give_up(struct weft__fd *entry)
     blank(entry);
 }
 
-void weft__fdtable_init(struct weft__fdtable *t)
-{
-    for (int i = 0; i < WEFT__FD_CHUNKS_MAX; i++) {
-        atomic_init(&t->chunks[i], NULL);
-    }
-}
-
 void weft__fdtable_free(struct weft__fdtable *t)
 {
-    for (int i = 0; i < WEFT__FD_CHUNKS_MAX; i++) {
+    int n = atomic_load_explicit(&t->n_chunks, memory_order_relaxed);
+    for (int i = 0; i < n; i++) {
         weft__free(atomic_load_explicit(&t->chunks[i], memory_order_relaxed));
         atomic_store_explicit(&t->chunks[i], NULL, memory_order_relaxed);
     }
+    atomic_store_explicit(&t->n_chunks, 0, memory_order_relaxed);
 }

@@ -46,7 +46,9 @@ struct weft__fd {
     struct weft__op *closer; /* the CLOSE that waits for in_flight to be empty */
 } WEFT__ALIGNED_LINE;
 
+/* One that is zeroed is empty: to write to all of it would cost a small program its pages. */
 struct weft__fdtable {
+    _Atomic int n_chunks; /* there are none from here on */
     _Atomic(struct weft__fd *) chunks[WEFT__FD_CHUNKS_MAX];
 };
 
@@ -185,7 +187,7 @@ int weft__fd_close(struct weft__fd *entry, int fd);
 /* The same where somebody else closes it. */
 void weft__fd_give_up(struct weft__fd *entry);
 
-void weft__fdtable_init(struct weft__fdtable *t);
+/* When nobody else is left: it is empty again. */
 void weft__fdtable_free(struct weft__fdtable *t);
 
 #endif

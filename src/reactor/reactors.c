@@ -204,7 +204,6 @@ int weft__reactors_start(struct weft__reactor_group *group, int count,
     }
     atomic_init(&group->count, count);
     group->choice = choice;
-    weft__fdtable_init(&group->fds);
     int rc = start_wanted(group, choice);
     if (rc < 0) {
         weft__free(group->reactors);
@@ -229,7 +228,8 @@ int weft__reactors_add(struct weft__reactor_group *group)
 /* Cancel all that is in flight.  The first reactor plays the caller's own. */
 static void cancel_all(struct weft__reactor_group *group)
 {
-    for (int i = 0; i < WEFT__FD_CHUNKS_MAX; i++) {
+    int n = atomic_load_explicit(&group->fds.n_chunks, memory_order_relaxed);
+    for (int i = 0; i < n; i++) {
         struct weft__fd *first = weft__fd_find(&group->fds, i * WEFT__FD_CHUNK);
         for (int k = 0; first != NULL && k < WEFT__FD_CHUNK; k++) {
             /* Nobody else is here: the list changes by our own cancel alone. */

@@ -133,7 +133,6 @@ static void start(int count)
     group.reactors = weft__alloc_line(sizeof *group.reactors * (size_t)count);
     CHECK(group.reactors != NULL);
     atomic_init(&group.count, count);
-    weft__fdtable_init(&group.fds);
     weft__op_list_init(&done);
     for (int i = 0; i < count; i++) {
         struct weft__reactor *r = &group.reactors[i];
