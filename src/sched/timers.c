@@ -15,8 +15,9 @@
 
 /* At most so many are fired in one hold of the lock. */
 #define BATCH 64
-/* To sleep for less than this costs more than what is due in it.  A P that has done so some times
- * in a millisecond sleeps for as long at least, and then has several timers to fire. */
+/* To sleep and wake up takes as much CPU (17 us on a virtual machine) as to fire a dozen timers.  A
+ * P that has slept for less than this some times in a millisecond sleeps for as long at least, and
+ * then has several to fire. */
 #define SHORT_NS (100 * WEFT_US)
 #define SHORT_MAX 8
 
