@@ -29,12 +29,17 @@ static void end_some(struct weft__waitq *q, int n)
     }
 }
 
+static bool end_next_locked(struct weft_chan *ch)
+{
+    end_some(&ch->receivers, AT_ONCE);
+    return ch->receivers.first != NULL;
+}
+
 /* The next receivers; returns whether some are left. */
 static bool end_next(struct weft_chan *ch)
 {
     weft__lock(&ch->lock);
-    end_some(&ch->receivers, AT_ONCE);
-    bool is_left = ch->receivers.first != NULL;
+    bool is_left = end_next_locked(ch);
     weft__unlock(&ch->lock);
     return is_left;
 }
@@ -51,20 +56,21 @@ static void unref(void *arg)
     weft_chan_unref(arg);
 }
 
-/* May a coroutine do it?  Not where others than those of its runtime wait: it ends with that. */
-static bool leave_rest(struct weft_chan *ch)
+/* By a coroutine, if it may be one: not where others than those of its runtime wait, for it ends
+ * with that.  The reference is given back at the end. */
+static WEFT__COLD void leave_rest(struct weft_chan *ch)
 {
-    if (ch->is_shared || weft__park_runtime() != ch->rt) {
-        return false;
+    bool is_ours = !ch->is_shared && weft__park_runtime() == ch->rt;
+    if (is_ours && weft__go_ours(end_rest, unref, ch, "weft_chan_close")) {
+        return;
     }
-    weft_chan_ref(ch);
-    if (!weft__go_ours(end_rest, unref, ch, "weft_chan_close")) {
-        weft_chan_unref(ch);
-        return false;
+    while (end_next(ch)) {
     }
-    return true;
+    weft_chan_unref(ch);
 }
 
+/* In one hold of the lock: who learns of the close may give the last reference back, so that after
+ * it the channel is there for those only who have one. */
 int weft_chan_close(struct weft_chan *ch)
 {
     if (ch == NULL) {
@@ -75,10 +81,13 @@ int weft_chan_close(struct weft_chan *ch)
     ch->is_closed = true;
     ch->word_bytes = 0;
     end_some(&ch->senders, INT_MAX);
+    bool is_left = !was_closed && end_next_locked(ch);
+    if (is_left) {
+        weft_chan_ref(ch);
+    }
     weft__unlock(&ch->lock);
-    if (!was_closed && end_next(ch) && !leave_rest(ch)) {
-        while (end_next(ch)) {
-        }
+    if (is_left) {
+        leave_rest(ch);
     }
     return was_closed ? 1 : 0;
 }

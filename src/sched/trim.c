@@ -21,8 +21,8 @@
 
 /* What a burst leaves behind goes back at this pace, by each P that is idle: slowly enough that the
  * next burst, if it is not far, finds most of it. */
-#define SOME 64
-#define SOME_EACH_NS WEFT_MS
+#define SOME 32
+#define SOME_EACH_NS (500 * WEFT_US)
 
 bool weft__p_trim_some(struct weft__p *p)
 {

@@ -56,16 +56,27 @@ static void send_end(void *arg)
     weft_wg_done(c->left);
 }
 
-/* All have begun to wait: the last have said so, and then had a turn more than they need. */
+static int count_waiters(chan *ch)
+{
+    int n = 0;
+
+    weft__lock(&ch->lock);
+    for (const struct weft__waiter *w = ch->receivers.first; w != NULL; w = w->next)
+        n++;
+    for (const struct weft__waiter *w = ch->senders.first; w != NULL; w = w->next)
+        n++;
+    weft__unlock(&ch->lock);
+    return n;
+}
+
 static void wait_until_parked(struct crowd *c)
 {
-    CHECK_EQ(weft_wg_wait(c->arrived), 0);
-    weft_sleep(5 * WEFT_MS);
-    yield_often(10);
+    while (count_waiters(c->ch) < CROWD)
+        weft_yield();
 }
 
 /* Goal: each of a crowd of receivers, and of senders, learns of the close.  Method: many times what
- * a close wakes itself; those who have not parked when it comes are told by the channel. */
+ * a close wakes itself. */
 CO_TEST(all_of_a_crowd_learn_of_the_close)
 {
     void (*const ends[])(void *) = {receive_end, send_end};
@@ -102,6 +113,39 @@ CO_TEST(who_closes_may_give_his_reference_back_at_once)
     c.ch = NULL;
     crowd_free(&c);
     return 0;
+}
+
+static int free_when_closed(void *arg)
+{
+    chan *ch = arg;
+
+    while (chan_try_recv(ch, NULL) == -EAGAIN)
+        ;
+    chan_unref(ch);
+    return 0;
+}
+
+static int close_and_let_free(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < scaled(2000); i++) {
+        chan *ch = chan_make(0, 0);
+        struct weft_co *other = weft_go_with(free_when_closed, ch);
+        for (int k = 0; k < i % 300; k++)
+            weft_yield(); /* it is taken over, and looks */
+        CHECK_EQ(chan_close(ch), 0);
+        join(other);
+    }
+    return 0;
+}
+
+/* Goal: who closes leaves the channel alone once others can see that it is closed: they may free
+ * it.  Method: the other one looks all the time, on another processor, and has the only reference;
+ * a sanitizer sees who comes too late. */
+TEST(who_sees_a_close_may_free_the_channel)
+{
+    setenv("WEFT_PROCS", "2", 1);
+    CHECK_EQ(weft_run(close_and_let_free, NULL), 0);
 }
 
 static void receive_until(void *arg)
@@ -169,15 +213,6 @@ static int look_on(void *arg)
     return 0;
 }
 
-static int count_receivers(const chan *ch)
-{
-    int n = 0;
-
-    for (const struct weft__waiter *w = ch->receivers.first; w != NULL; w = w->next)
-        n++;
-    return n;
-}
-
 /* Goal: a close of a crowd keeps nobody from his turn for long.  Method: on one processor, how many
  * wait still when the close is back, and how many end between two turns of a bystander. */
 CO_TEST_ON_ONE(others_have_their_turns_while_a_crowd_is_woken)
@@ -191,7 +226,7 @@ CO_TEST_ON_ONE(others_have_their_turns_while_a_crowd_is_woken)
     struct weft_co *watcher = weft_go_with(look_on, &b);
     yield_often(10);
     CHECK_EQ(chan_close(c.ch), 0);
-    CHECK_EQ(count_receivers(c.ch), CROWD - AT_ONCE);
+    CHECK_EQ(count_waiters(c.ch), CROWD - AT_ONCE);
     CHECK_EQ(atomic_load(&c.n_ended), 0); /* nor has it given way itself */
     CHECK_EQ(weft_wg_wait(c.left), 0);
     atomic_store(&b.is_over, true);
