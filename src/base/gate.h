@@ -143,6 +143,13 @@ static inline void weft__gate_call(struct weft__gate *gate)
     atomic_fetch_or_explicit(&gate->asked, GATE_CALLED, memory_order_relaxed);
 }
 
+/* By the owner, on a short way that does not enter: is there anything that only the long one sees?
+ */
+static inline bool weft__gate_is_asked(const struct weft__gate *gate)
+{
+    return atomic_load_explicit(&gate->asked, memory_order_relaxed) != 0;
+}
+
 /* By the owner. */
 static inline bool weft__gate_is_called(const struct weft__gate *gate)
 {

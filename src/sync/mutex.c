@@ -25,8 +25,9 @@
 #include "holder.h"
 
 #define HAND_OVER_NS 1000000
-#define PAUSES_MAX WEFT__BOUND(250, 1)
-#define PAUSES_AT_ONCE 64
+#define PAUSES_FIRST WEFT__BOUND(16, 1)
+#define PAUSES_MAX WEFT__BOUND(500, 1)
+#define PAUSES_AT_ONCE 256
 
 enum {
     WOKEN_TO_RETRY = 0,
@@ -80,6 +81,15 @@ void weft_mutex_free(struct weft_mutex *m)
     weft__free(m);
 }
 
+/* Of one whose lock is not biased. */
+static inline bool try_take_shared(struct weft_mutex *m, uintptr_t to)
+{
+    uintptr_t none = 0;
+    /* acquire [MUTEX-HELD]: what was written before the last unlock is visible. */
+    return atomic_compare_exchange_strong_explicit(&m->held.holder, &none, to, memory_order_acquire,
+                                                   memory_order_relaxed);
+}
+
 static inline bool try_take(struct weft_mutex *m, uintptr_t to)
 {
     if (weft__lock_if_biased(&m->lock)) {
@@ -91,10 +101,7 @@ static inline bool try_take(struct weft_mutex *m, uintptr_t to)
         weft__unlock(&m->lock);
         return is_free;
     }
-    uintptr_t none = 0;
-    /* acquire [MUTEX-HELD]: what was written before the last unlock is visible. */
-    return atomic_compare_exchange_strong_explicit(&m->held.holder, &none, to, memory_order_acquire,
-                                                   memory_order_relaxed);
+    return try_take_shared(m, to);
 }
 
 /* Wait one round: returns what the unlock gave, or what a scope says that has ended. */
@@ -128,19 +135,20 @@ static int wait_round(struct weft_mutex *m, struct mutex_waiter *mw, bool was_wo
 }
 
 /* Sections are short and their holder mostly runs on another P: wait for it for some microseconds
- * before parking, which costs more than that.  With more and more pauses between the looks: the
+ * before parking, which costs more than that.  With more and more pauses between the tries: the
  * holder goes faster while nobody pulls the line from its cache, and may take the mutex again many
- * times. */
+ * times.  Each is a read-modify-write: a look before it would pull the line twice, and the holder
+ * mostly has it back in between. */
 static bool spin(struct weft_mutex *m, uintptr_t mark)
 {
     if (!weft__park_may_spin()) {
         return false;
     }
-    for (int pauses = 1, sum = 0; sum < PAUSES_MAX; sum += pauses) {
+    for (int pauses = PAUSES_FIRST, sum = 0; sum < PAUSES_MAX; sum += pauses) {
         for (int i = 0; i < pauses; i++) {
             weft__cpu_relax();
         }
-        if (state_of(m) == 0 && try_take(m, mark)) {
+        if (try_take(m, mark)) {
             return true;
         }
         pauses = pauses < PAUSES_AT_ONCE ? 2 * pauses : pauses;
@@ -184,20 +192,46 @@ static WEFT__NOINLINE int lock_any(struct weft_mutex *m, bool is_for_ever, const
     return 0;
 }
 
+/* Is its lock biased to no P?  Then it is so for good: that of a mutex is not biased again. */
+static inline bool is_shared(const struct weft_mutex *m)
+{
+    /* acquire [LOCK-BIAS] */
+    return atomic_load_explicit(&m->lock.gate, memory_order_acquire) == NULL;
+}
+
+/* The short ways: one for a mutex that is biased to the caller's P, one for a shared one.  False:
+ * something is unusual, and nothing was done. */
+static WEFT__ALWAYS_INLINE bool lock_ours(struct weft_mutex *m, const struct weft__ours *o)
+{
+    struct weft__g *g = o->m->cur;
+    if (!weft__ours_lock(o, &m->lock)) {
+        return false;
+    }
+    bool is_free = state_of(m) == 0;
+    if (WEFT__LIKELY(is_free)) {
+        set_state(m, (uintptr_t)g);
+        weft__held_add(g, &m->held);
+    }
+    weft__ours_unlock(o, &m->lock);
+    return is_free;
+}
+
+static WEFT__ALWAYS_INLINE bool lock_shared(struct weft_mutex *m, const struct weft__ours *o)
+{
+    struct weft__g *g = o->m->cur;
+    if (WEFT__UNLIKELY(weft__gate_is_asked(o->gate)) || !try_take_shared(m, (uintptr_t)g)) {
+        return false;
+    }
+    weft__held_add(g, &m->held);
+    return true;
+}
+
 int weft_mutex_lock(struct weft_mutex *m)
 {
     struct weft__ours o;
-    if (weft__ours_begin(&o) && weft__ours_lock(&o, &m->lock)) {
-        struct weft__g *g = o.m->cur;
-        bool is_free = state_of(m) == 0;
-        if (WEFT__LIKELY(is_free)) {
-            set_state(m, (uintptr_t)g);
-            weft__held_add(g, &m->held);
-        }
-        weft__ours_unlock(&o, &m->lock);
-        if (WEFT__LIKELY(is_free)) {
-            return 0;
-        }
+    if (weft__ours_begin(&o) &&
+        WEFT__LIKELY(is_shared(m) ? lock_shared(m, &o) : lock_ours(m, &o))) {
+        return 0;
     }
     return lock_any(m, false, __builtin_return_address(0));
 }
@@ -243,10 +277,17 @@ static WEFT__COLD void unlock_slow(struct weft_mutex *m)
     weft__unlock(&m->lock);
 }
 
+/* Of one whose lock is not biased, unless somebody may wait. */
+static inline bool try_give_back_shared(struct weft_mutex *m, uintptr_t mark)
+{
+    /* release [MUTEX-HELD]: publishes what the holder wrote. */
+    return atomic_compare_exchange_strong_explicit(&m->held.holder, &mark, 0, memory_order_release,
+                                                   memory_order_relaxed);
+}
+
 /* Unless somebody may wait. */
 static inline bool try_give_back(struct weft_mutex *m, uintptr_t mark)
 {
-    uintptr_t held = mark;
     if (weft__lock_if_biased(&m->lock)) {
         bool nobody_waits = state_of(m) == mark;
         if (nobody_waits) {
@@ -255,9 +296,7 @@ static inline bool try_give_back(struct weft_mutex *m, uintptr_t mark)
         weft__unlock(&m->lock);
         return nobody_waits;
     }
-    /* release [MUTEX-HELD]: publishes what the holder wrote. */
-    return atomic_compare_exchange_strong_explicit(&m->held.holder, &held, 0, memory_order_release,
-                                                   memory_order_relaxed);
+    return try_give_back_shared(m, mark);
 }
 
 static WEFT__NOINLINE void unlock_any(struct weft_mutex *m)
@@ -273,21 +312,44 @@ static WEFT__NOINLINE void unlock_any(struct weft_mutex *m)
     }
 }
 
+/* The short ways, as those of a lock. */
+static WEFT__ALWAYS_INLINE bool unlock_ours(struct weft_mutex *m, const struct weft__ours *o)
+{
+    struct weft__g *g = o->m->cur;
+    if (!weft__ours_lock(o, &m->lock)) {
+        return false;
+    }
+    /* Nobody waits, and it is the last one that was taken. */
+    bool is_simple = state_of(m) == (uintptr_t)g && g->held == &m->held;
+    if (WEFT__LIKELY(is_simple)) {
+        g->held = m->held.next;
+        set_state(m, 0);
+    }
+    weft__ours_unlock(o, &m->lock);
+    return is_simple;
+}
+
+static WEFT__ALWAYS_INLINE bool unlock_shared(struct weft_mutex *m, const struct weft__ours *o)
+{
+    struct weft__g *g = o->m->cur;
+    if (WEFT__UNLIKELY(g->held != &m->held)) {
+        return false;
+    }
+    g->held = m->held.next; /* before others may take it */
+    weft__perturb();
+    if (WEFT__LIKELY(try_give_back_shared(m, (uintptr_t)g))) {
+        return true;
+    }
+    g->held = &m->held;
+    return false;
+}
+
 void weft_mutex_unlock(struct weft_mutex *m)
 {
     struct weft__ours o;
-    if (weft__ours_begin(&o) && weft__ours_lock(&o, &m->lock)) {
-        struct weft__g *g = o.m->cur;
-        /* Nobody waits, and it is the last one that was taken. */
-        bool is_simple = state_of(m) == (uintptr_t)g && g->held == &m->held;
-        if (WEFT__LIKELY(is_simple)) {
-            g->held = m->held.next;
-            set_state(m, 0);
-        }
-        weft__ours_unlock(&o, &m->lock);
-        if (WEFT__LIKELY(is_simple)) {
-            return;
-        }
+    if (weft__ours_begin(&o) &&
+        WEFT__LIKELY(is_shared(m) ? unlock_shared(m, &o) : unlock_ours(m, &o))) {
+        return;
     }
     unlock_any(m);
 }
