@@ -154,7 +154,8 @@ static WEFT__NOINLINE int recv_any(struct weft_chan *ch, void *value, const void
 
 static WEFT__ALWAYS_INLINE bool lock_ours(struct weft__ours *o, struct weft_chan *ch)
 {
-    return weft__ours_begin(o) && o->m->rt == ch->rt && weft__ours_lock(o, &ch->lock);
+    return WEFT__LIKELY(weft__ours_begin(o)) && WEFT__LIKELY(o->m->rt == ch->rt) &&
+           WEFT__LIKELY(weft__ours_lock(o, &ch->lock));
 }
 
 /* Wait in a channel that is ours, under a scope. */

@@ -21,13 +21,13 @@ enum weft__chan_form {
 /* May a value be handed to, or taken from, whoever waits in q by the short form? */
 static inline bool weft__chan_is_short(const struct weft_chan *ch, const struct weft__waitq *q)
 {
-    return ch->word_bytes != 0 && weft__waitq_is_plain(q);
+    return WEFT__LIKELY(ch->word_bytes != 0) && WEFT__LIKELY(weft__waitq_is_plain(q));
 }
 
 static WEFT__ALWAYS_INLINE void weft__chan_copy(const struct weft_chan *ch, void *to,
                                                 const void *from, enum weft__chan_form form)
 {
-    if (ch->word_bytes == 8) {
+    if (WEFT__LIKELY(ch->word_bytes == 8)) {
         memcpy(to, from, 8);
     } else if (form == CHAN_FORM_SHORT || ch->word_bytes == 4) {
         memcpy(to, from, 4);

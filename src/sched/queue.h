@@ -64,7 +64,7 @@ void weft__starved_pass_on(struct weft__p *p, struct weft__stack *stack); /* whi
 /* Work was made visible: does a P sleep, and is none looking around already? */
 static inline bool weft__queue_must_tell(const struct weft__p *p)
 {
-    if (p->is_alone) {
+    if (WEFT__LIKELY(p->is_alone)) {
         return false;
     }
     weft__fence_light(); /* [IDLE-DEKKER] */
@@ -185,15 +185,17 @@ static WEFT__ALWAYS_INLINE bool weft__queue_ready_short(struct weft__p *p, struc
  * woken queue, or the youngest that has not started.  NULL: weft__queue_pick() knows.  No turn is
  * counted.  In the gate of p.
  */
-static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_inside(struct weft__p *p)
+static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_inside(struct weft__p *p,
+                                                                    bool expects_next)
 {
     struct weft__g *g = NULL;
     struct weft__g *next = atomic_load_explicit(&p->run_next, memory_order_relaxed);
-    if (next == NULL) {
+    if (__builtin_expect(next == NULL, !expects_next)) {
         p->run_next_streak = 0;
         g = weft__runq_pop(&p->woken);
         g = g != NULL ? g : weft__deque_pop(&p->unstarted);
-    } else if (weft__runq_is_empty(&p->woken) || p->run_next_streak++ < WEFT__RUN_NEXT_MAX) {
+    } else if (WEFT__LIKELY(weft__runq_is_empty(&p->woken)) ||
+               p->run_next_streak++ < WEFT__RUN_NEXT_MAX) {
         atomic_store_explicit(&p->run_next, NULL, memory_order_relaxed);
         g = next;
     }
@@ -207,7 +209,7 @@ static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_short(struct weft__p
     if (WEFT__UNLIKELY(!weft__gate_try_enter(gate))) {
         return NULL;
     }
-    struct weft__g *g = weft__queue_pick_inside(p);
+    struct weft__g *g = weft__queue_pick_inside(p, false);
     weft__gate_leave(gate);
     return g;
 }

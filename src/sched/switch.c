@@ -148,7 +148,7 @@ static WEFT__ALWAYS_INLINE struct weft__g *begin_park(struct weft__m *m, struct 
     weft__count_turn(&p->counts.parks);
     if (may_leave_short(p)) {
         p->tick++;
-        next = weft__queue_pick_inside(p);
+        next = weft__queue_pick_inside(p, true);
     }
     weft__gate_leave(gate);
     weft__mutexes_check_wait(m);
@@ -228,7 +228,7 @@ void weft__switch_yield(struct weft__m *m, struct weft__g *g)
 {
     struct weft__p *p = m->p;
     struct weft__g *next = NULL;
-    if (may_leave_short(p) && !has_unstarted(p)) {
+    if (may_leave_short(p) && WEFT__LIKELY(!has_unstarted(p))) {
         p->tick++;
         next = weft__queue_pick_short(p);
         void *sp = short_way(g, next, G_FLAG_PINNED); /* those are never in our own queues */

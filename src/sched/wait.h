@@ -191,7 +191,7 @@ static inline void weft__waitq_remove(struct weft__waitq *q, struct weft__waiter
 static inline void weft__waitq_take(struct weft__waitq *q, struct weft__waiter *w)
 {
     q->first = w->next;
-    if (w->next != NULL) {
+    if (WEFT__UNLIKELY(w->next != NULL)) {
         w->next->prev_next = &q->first;
     } else {
         q->last = &q->first;
