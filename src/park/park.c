@@ -9,6 +9,7 @@
 #include "../base/random.h"
 #include "../base/self.h"
 #include "../base/sys.h"
+#include "../sched/glance.h"
 #include "../sched/queue.h"
 #include "../sched/watch.h"
 
@@ -38,7 +39,7 @@ WEFT__COLD void weft__park_give_way_slow(void)
 {
     struct weft__m *m = weft__m_self();
     weft__gate_uncall(m->p->gate);
-    m->p->poll_tick = m->p->tick;
+    weft__p_look_soon(m->p);
     weft__switch_yield(m, m->cur);
 }
 

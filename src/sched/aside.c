@@ -3,6 +3,7 @@
 #include "aside.h"
 
 #include "../base/clock.h"
+#include "glance.h"
 #include "queue.h"
 #include "stand.h"
 
@@ -40,10 +41,11 @@ struct weft__g *weft__find_at_rest(struct weft__p *p)
 WEFT__COLD void weft__change_sides(struct weft__p *p)
 {
     p->is_down = !p->is_down;
-    p->poll_tick = p->tick + (p->is_down ? 0 : p->poll_interval);
     if (!p->is_down) {
+        p->poll_tick = p->tick + p->poll_interval;
         return;
     }
+    weft__p_look_soon(p);
     if (p->is_spinning) {
         p->is_spinning = false;
         atomic_fetch_sub_explicit(&p->rt->n_spinning, 1, memory_order_relaxed);
@@ -74,7 +76,7 @@ static bool pass_stack(struct weft__p *p)
 WEFT__COLD struct weft__g *weft__find_bound(struct weft__p *p)
 {
     p->tick++;
-    p->poll_tick = p->tick;
+    weft__p_look_soon(p);
     weft__queue_let_hint(p);
     if (weft__queue_has_bound(p)) { /* else the sleep does it */
         int64_t now_ns = weft__clock_ns();

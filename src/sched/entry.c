@@ -192,7 +192,7 @@ static inline struct weft__g *finish(struct weft__g *g, int result, void **sp)
         weft__fatal("a coroutine ends" WEFT__IN_CHILD);
     }
     settle(m, g, result);
-    struct weft__g *next = weft__p_must_poll(p) ? NULL : pick(p);
+    struct weft__g *next = weft__p_is_due(p) ? NULL : pick(p);
     if (next != NULL && can_follow(p, g, next)) {
         next->stack = g->stack;
         give_descriptor(p, g);

@@ -70,7 +70,8 @@ void weft__p_poll(struct weft__p *p, int64_t deadline_ns)
 /* The next poll after so many turns that the time between two of them stays near its aim. */
 static void plan_next_poll(struct weft__p *p, int64_t last_ns)
 {
-    int64_t passed_ns = p->polled_ns - last_ns;
+    int64_t passed_ns = (p->polled_ns - last_ns) / (p->glances + 1);
+    p->glances = 0;
     if (passed_ns > POLL_FAR_NS) {
         p->poll_interval = p->poll_interval > 1 ? p->poll_interval / 2 : 1;
     } else if (passed_ns < POLL_NEAR_NS && p->poll_interval < WEFT__TURNS_GLOBAL) {

@@ -98,6 +98,7 @@ struct weft__p {
     uint32_t tick;           /* turns so far */
     uint32_t poll_tick;      /* the turn at which to look at reactor, timers, global queue */
     uint32_t poll_interval;  /* turns between two of them */
+    uint32_t glances;        /* instead of polls, since the last (glance.h) */
     uint32_t polls_left_out; /* in a row */
     uint32_t run_next_streak;
     uint32_t spent;      /* I/O that needed no wait, one after the other, */

@@ -75,13 +75,13 @@ void weft__switch_leave(struct weft__m *m, struct weft__g *from, struct weft__g 
     }
 }
 
-/* Does nothing keep the coroutine that runs from leaving the short way?  On that way the next one
- * has run before and is saved, and no call is made but the switch itself: so nothing has to be kept
- * over one, which is half of what it would cost. */
-static inline bool may_leave_short(const struct weft__p *p)
-{
-    return WEFT__LIKELY(!weft__queue_has_bound(p) && !weft__p_must_poll(p));
-}
+/*
+ * The short way to leave: the next one has run before and is saved, and no call is made but the
+ * switch itself, so nothing has to be kept over one, which is half of what it would cost.
+ *
+ * Who finds that it is time to look around takes a glance first (glance.h), and goes the short way
+ * after all if that will do: each way has a second copy for that.
+ */
 
 /* Where `to` was, if `from` may be left for it the short way; else NULL. */
 static WEFT__ALWAYS_INLINE void *short_way(const struct weft__g *from, const struct weft__g *to,
@@ -139,29 +139,45 @@ static WEFT__NOINLINE int park_rest(struct weft__m *m, struct weft__g *g, struct
     return stack != NULL ? begin(m, g, next, stack, rc) : park_slow(m, g, next, rc);
 }
 
-/* The coroutine is PARKED, and can be seen as soon as the gate is left: it may have been woken
- * already then.  The one to leave it for, or NULL if that takes more than a look. */
-static WEFT__ALWAYS_INLINE struct weft__g *begin_park(struct weft__m *m, struct weft__gate *gate)
+static WEFT__ALWAYS_INLINE void begin_park(struct weft__m *m, struct weft__gate *gate)
 {
-    struct weft__p *p = m->p;
-    struct weft__g *next = NULL;
-    weft__count_turn(&p->counts.parks);
-    if (may_leave_short(p)) {
-        p->tick++;
-        next = weft__queue_pick_inside(p, true);
-    }
+    weft__count_turn(&m->p->counts.parks);
     weft__gate_leave(gate);
     weft__mutexes_check_wait(m);
     weft__perturb();
-    return next;
 }
 
+static WEFT__ALWAYS_INLINE int park_now(struct weft__m *m, struct weft__g *g,
+                                        struct weft__gate *gate, const int *rc)
+{
+    struct weft__p *p = m->p;
+    struct weft__g *next = NULL;
+    if (WEFT__LIKELY(!weft__queue_has_bound(p))) {
+        p->tick++;
+        next = weft__queue_pick_inside(p, true);
+    }
+    begin_park(m, gate);
+    void *sp = short_way(g, next, 0);
+    return WEFT__LIKELY(sp != NULL) ? leave_for(m, g, next, sp, rc) : park_rest(m, g, next, rc);
+}
+
+static WEFT__NOINLINE int park_due(struct weft__m *m, struct weft__g *g, struct weft__gate *gate,
+                                   const int *rc)
+{
+    if (weft__p_glance(m->p)) {
+        return park_now(m, g, gate, rc);
+    }
+    begin_park(m, gate);
+    return park_slow(m, g, NULL, rc);
+}
+
+/* In the gate.  The coroutine is PARKED, and can be seen as soon as the gate is left: it may have
+ * been woken already then. */
 static WEFT__ALWAYS_INLINE int park(struct weft__m *m, struct weft__g *g, struct weft__gate *gate,
                                     const int *rc)
 {
-    struct weft__g *next = begin_park(m, gate);
-    void *sp = short_way(g, next, 0);
-    return WEFT__LIKELY(sp != NULL) ? leave_for(m, g, next, sp, rc) : park_rest(m, g, next, rc);
+    return WEFT__UNLIKELY(weft__p_must_poll(m->p)) ? park_due(m, g, gate, rc)
+                                                   : park_now(m, g, gate, rc);
 }
 
 int weft__switch_park_inside(struct weft__g *g, struct weft__gate *gate, struct weft__m *m)
@@ -224,11 +240,11 @@ static WEFT__COLD void tell_and_leave(struct weft__m *m, struct weft__g *g, stru
     weft__switch_leave(m, g, next, false);
 }
 
-void weft__switch_yield(struct weft__m *m, struct weft__g *g)
+static WEFT__ALWAYS_INLINE void yield_now(struct weft__m *m, struct weft__g *g)
 {
     struct weft__p *p = m->p;
     struct weft__g *next = NULL;
-    if (may_leave_short(p) && WEFT__LIKELY(!has_unstarted(p))) {
+    if (WEFT__LIKELY(!weft__queue_has_bound(p)) && WEFT__LIKELY(!has_unstarted(p))) {
         p->tick++;
         next = weft__queue_pick_short(p);
         void *sp = short_way(g, next, G_FLAG_PINNED); /* those are never in our own queues */
@@ -247,6 +263,24 @@ void weft__switch_yield(struct weft__m *m, struct weft__g *g)
         }
     }
     yield_slow(m, g, next);
+}
+
+static WEFT__NOINLINE void yield_due(struct weft__m *m, struct weft__g *g)
+{
+    if (weft__p_glance(m->p)) {
+        yield_now(m, g);
+    } else {
+        yield_slow(m, g, NULL);
+    }
+}
+
+void weft__switch_yield(struct weft__m *m, struct weft__g *g)
+{
+    if (WEFT__UNLIKELY(weft__p_must_poll(m->p))) {
+        yield_due(m, g);
+    } else {
+        yield_now(m, g);
+    }
 }
 
 void weft__switch_inside(struct weft__m *m, struct weft__g *g)

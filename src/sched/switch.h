@@ -4,6 +4,7 @@
 #define WEFT_SCHED_SWITCH_H
 
 #include "fault.h"
+#include "glance.h"
 #include "own.h"
 #include "queue.h"
 
@@ -108,7 +109,7 @@ static inline bool weft__can_run(struct weft__p *p, struct weft__g *g)
 /* The successor of a coroutine that leaves: one of this P's own, or NULL for the M's context. */
 static inline struct weft__g *weft__successor(struct weft__p *p)
 {
-    if (WEFT__UNLIKELY(weft__p_must_poll(p))) {
+    if (weft__p_is_due(p)) {
         return NULL; /* time for the reactor, the timers and the global queue */
     }
     struct weft__g *g = weft__queue_pick(p);
