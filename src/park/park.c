@@ -215,6 +215,7 @@ ssize_t weft__park_op(struct weft__op *op, bool may_end, enum weft__wait_reason 
         return rc < 0 ? rc : op->result;
     }
     weft__count(p->counts.ops);
+    weft__p_expect_poll(p);
     if (WEFT__UNLIKELY(is_scoped)) {
         bound_op(&w, op, deadline_ns);
     }
@@ -249,6 +250,7 @@ int weft__park_submit(struct weft__op_wait *ow)
         return rc;
     }
     weft__count(p->counts.ops);
+    weft__p_expect_poll(p);
     return 0;
 }
 

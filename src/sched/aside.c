@@ -81,7 +81,7 @@ WEFT__COLD struct weft__g *weft__find_bound(struct weft__p *p)
     if (weft__queue_has_bound(p)) { /* else the sleep does it */
         int64_t now_ns = weft__clock_ns();
         if (now_ns - p->polled_ns >= POLL_NS) {
-            p->polled_ns = now_ns;
+            weft__p_note_time(p, now_ns);
             weft__stand_ask(p->rt, now_ns);
             weft__p_poll(p, 0);
         }

@@ -12,6 +12,7 @@
 #include "../base/random.h"
 #include "../base/sys.h"
 #include "aside.h"
+#include "glance.h"
 #include "queue.h"
 #include "stand.h"
 #include "watch.h"
@@ -62,16 +63,16 @@ void weft__p_poll(struct weft__p *p, int64_t deadline_ns)
     p->rt->reactors.driver->wait(p->reactor, deadline_ns, &done);
     complete(p, &done);
     if (atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed) != INT64_MAX) {
-        p->polled_ns = weft__clock_ns();
+        weft__p_note_time(p, weft__clock_ns());
         (void)weft__timers_fire(p, p, p->polled_ns);
     }
 }
 
 /* The next poll after so many turns that the time between two of them stays near its aim. */
-static void plan_next_poll(struct weft__p *p, int64_t last_ns)
+static void plan_next_poll(struct weft__p *p, int64_t last_ns, uint32_t last_tick)
 {
-    int64_t passed_ns = (p->polled_ns - last_ns) / (p->glances + 1);
-    p->glances = 0;
+    uint32_t turns = p->tick - last_tick;
+    int64_t passed_ns = (p->polled_ns - last_ns) * p->poll_interval / (turns != 0 ? turns : 1);
     if (passed_ns > POLL_FAR_NS) {
         p->poll_interval = p->poll_interval > 1 ? p->poll_interval / 2 : 1;
     } else if (passed_ns < POLL_NEAR_NS && p->poll_interval < WEFT__TURNS_GLOBAL) {
@@ -79,6 +80,9 @@ static void plan_next_poll(struct weft__p *p, int64_t last_ns)
             p->poll_interval * 2 < WEFT__TURNS_GLOBAL ? p->poll_interval * 2 : WEFT__TURNS_GLOBAL;
     }
     p->poll_tick = p->tick + p->poll_interval;
+    p->glances = 0;
+    p->glance_interval =
+        p->poll_interval * (passed_ns < WEFT__GLANCE_NEAR_NS ? WEFT__GLANCE_TURNS : 1);
 }
 
 /* What was taken from the global queue: the first is returned, the rest goes into our queues. */
@@ -148,7 +152,8 @@ static bool has_enough(struct weft__p *p)
 static struct weft__g *look_around(struct weft__p *p)
 {
     int64_t last_ns = p->polled_ns;
-    p->polled_ns = weft__clock_ns();
+    uint32_t last_tick = p->polled_tick;
+    weft__p_note_time(p, weft__clock_ns());
     if (p->polled_ns - p->hinted_ns >= WEFT__HINT_NS) {
         p->hinted_ns = p->polled_ns;
         weft__queue_let_hint(p);
@@ -159,7 +164,7 @@ static struct weft__g *look_around(struct weft__p *p)
         !has_enough(p)) {
         weft__p_poll(p, 0);
     }
-    plan_next_poll(p, last_ns);
+    plan_next_poll(p, last_ns, last_tick);
     if (weft__gate_is_called(p->gate)) {
         weft__gate_uncall(p->gate); /* whoever was meant has left */
     }
@@ -456,7 +461,7 @@ void weft__p_sleep(struct weft__p *p)
     allow_hint(p);
     complete(p, &done);
     if (atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed) != INT64_MAX) {
-        p->polled_ns = weft__clock_ns();
+        weft__p_note_time(p, weft__clock_ns());
         (void)weft__timers_fire(p, p, p->polled_ns);
     }
     if (weft__stand_follows(rt)) { /* it may have been a long sleep */

@@ -7,6 +7,10 @@
  * and nothing lies in the global queue; that is seen by a few loads.  What only a clock tells, and
  * what the M looks at by the way, waits for the next real look: after WEFT__GLANCES_MAX glances
  * in a row there is one.
+ *
+ * Where turns are short, what a glance costs is felt as well (the processor has to learn the way
+ * again), so they are farther apart: WEFT__GLANCE_TURNS as many turns.  Who begins to wait for the
+ * kernel or a timer meanwhile is not kept waiting by that: weft__p_expect_poll().
  */
 #include "glance.h"
 
@@ -21,6 +25,6 @@ WEFT__NOINLINE bool weft__p_glance(struct weft__p *p)
         return false;
     }
     p->glances++;
-    p->poll_tick = p->tick + p->poll_interval;
+    p->poll_tick = p->tick + p->glance_interval;
     return true;
 }

@@ -98,7 +98,9 @@ struct weft__p {
     uint32_t tick;           /* turns so far */
     uint32_t poll_tick;      /* the turn at which to look at reactor, timers, global queue */
     uint32_t poll_interval;  /* turns between two of them */
-    uint32_t glances;        /* instead of polls, since the last (glance.h) */
+    uint32_t glances;        /* instead of polls, since the last (glance.h), */
+    uint32_t glance_interval; /* turns between two of them, */
+    uint32_t polled_tick;     /* and the turn of polled_ns */
     uint32_t polls_left_out; /* in a row */
     uint32_t run_next_streak;
     uint32_t spent;      /* I/O that needed no wait, one after the other, */
@@ -110,7 +112,7 @@ struct weft__p {
     bool is_spinning;    /* counted in rt->n_spinning */
     bool is_down;        /* stands down: it runs what is bound to it alone (stand.h) */
     bool must_hand_off;  /* a test asked for another thread */
-    int64_t polled_ns;   /* when it last polled */
+    int64_t polled_ns;   /* when it last looked at the clock */
     int64_t short_since_ns; /* since when n_short is counted: timers.c */
     int64_t trimmed_ns;  /* when it last gave stacks back */
     int64_t hinted_ns;   /* when weft__queue_let_hint() was last called */

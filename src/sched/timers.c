@@ -11,6 +11,7 @@
 
 #include "../base/clock.h"
 #include "../base/self.h"
+#include "glance.h"
 #include "queue.h"
 
 /* At most so many are fired in one hold of the lock. */
@@ -30,6 +31,7 @@ static void update_next(struct weft__p *p)
 void weft__timer_arm(struct weft__p *p, struct weft__wait *w)
 {
     w->timer_p = p;
+    weft__p_expect_poll(p);
     weft__lock(&p->wheel_lock);
     weft__wheel_catch_up(&p->wheel, p->polled_ns);
     weft__wheel_add(&p->wheel, &w->timer, w->deadline_ns);
