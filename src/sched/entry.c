@@ -43,6 +43,23 @@ static inline void give_descriptor(struct weft__p *p, struct weft__g *g)
     weft__g_put(&p->rt->slabs, &p->g_cache, g);
 }
 
+/*
+ * By g itself, which ends, when its successor has all that it needs: both go where only this P
+ * takes them from, and not before it has left.  False if that is not all, and nothing was done.
+ */
+static inline bool give_back_early(struct weft__p *p, struct weft__g *g)
+{
+#ifdef WEFT__KEEPS_BOOKS
+    return false;
+#endif
+    if (has_starved(p) || p->g_cache.count >= WEFT__G_CACHE_MAX ||
+        !weft__stack_put_hot(&p->rt->stacks, &p->stack_cache, g->stack)) {
+        return false;
+    }
+    give_descriptor(p, g);
+    return true;
+}
+
 static WEFT__NOINLINE void bury_rest(struct weft__p *p, struct weft__g *g)
 {
     give_stack(p, g->stack);
@@ -199,8 +216,15 @@ static inline struct weft__g *finish(struct weft__g *g, int result, void **sp)
         weft__begin_on_stack(m, next);
         return next;
     }
-    if (next != NULL && !weft__can_run(p, next)) {
-        next = weft__put_off(p, next);
+    if (WEFT__LIKELY(next != NULL)) {
+        if (WEFT__LIKELY(weft__can_run(p, next))) {
+            if (WEFT__LIKELY(give_back_early(p, g))) {
+                *sp = end_on(m, g, next);
+                return NULL;
+            }
+        } else {
+            next = weft__put_off(p, next);
+        }
     }
     atomic_store_explicit(&g->state, G_DEAD, memory_order_relaxed);
     m->dead = g;
