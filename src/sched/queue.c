@@ -68,7 +68,7 @@ WEFT__COLD struct weft__g *weft__queue_take_bound(struct weft__p *p)
 /* In the gate. */
 static struct weft__g *pick(struct weft__p *p)
 {
-    struct weft__g *g = weft__queue_pick_inside(p, false);
+    struct weft__g *g = weft__queue_pick_inside(p);
     struct weft__g *next = atomic_load_explicit(&p->run_next, memory_order_relaxed);
     if (g != NULL || next == NULL) {
         return g;

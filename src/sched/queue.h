@@ -180,26 +180,43 @@ static WEFT__ALWAYS_INLINE bool weft__queue_ready_short(struct weft__p *p, struc
     return true;
 }
 
+/* In the gate of p, by its owner, here and in the next four. */
+static WEFT__ALWAYS_INLINE bool weft__queue_has_no_next(const struct weft__p *p)
+{
+    return atomic_load_explicit(&p->run_next, memory_order_relaxed) == NULL;
+}
+
+/* Of one that has a run-next: that, if it may go first; else NULL. */
+static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_next(struct weft__p *p)
+{
+    if (WEFT__LIKELY(weft__runq_is_empty(&p->woken)) ||
+        p->run_next_streak++ < WEFT__RUN_NEXT_MAX) {
+        struct weft__g *g = atomic_load_explicit(&p->run_next, memory_order_relaxed);
+        atomic_store_explicit(&p->run_next, NULL, memory_order_relaxed);
+        return g;
+    }
+    return NULL;
+}
+
+/* Of one that has none: the oldest of the woken queue, or NULL. */
+static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_woken(struct weft__p *p)
+{
+    p->run_next_streak = 0;
+    return weft__runq_pop(&p->woken);
+}
+
 /*
  * The next one, if that takes no more than a look: run-next if it may go first, the oldest of the
  * woken queue, or the youngest that has not started.  NULL: weft__queue_pick() knows.  No turn is
- * counted.  In the gate of p.
+ * counted.
  */
-static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_inside(struct weft__p *p,
-                                                                    bool expects_next)
+static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_inside(struct weft__p *p)
 {
-    struct weft__g *g = NULL;
-    struct weft__g *next = atomic_load_explicit(&p->run_next, memory_order_relaxed);
-    if (__builtin_expect(next == NULL, !expects_next)) {
-        p->run_next_streak = 0;
-        g = weft__runq_pop(&p->woken);
-        g = g != NULL ? g : weft__deque_pop(&p->unstarted);
-    } else if (WEFT__LIKELY(weft__runq_is_empty(&p->woken)) ||
-               p->run_next_streak++ < WEFT__RUN_NEXT_MAX) {
-        atomic_store_explicit(&p->run_next, NULL, memory_order_relaxed);
-        g = next;
+    if (WEFT__UNLIKELY(!weft__queue_has_no_next(p))) {
+        return weft__queue_pick_next(p);
     }
-    return g;
+    struct weft__g *g = weft__queue_pick_woken(p);
+    return g != NULL ? g : weft__deque_pop(&p->unstarted);
 }
 
 /* The same for one who is not in the gate. */
@@ -209,7 +226,7 @@ static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_short(struct weft__p
     if (WEFT__UNLIKELY(!weft__gate_try_enter(gate))) {
         return NULL;
     }
-    struct weft__g *g = weft__queue_pick_inside(p, false);
+    struct weft__g *g = weft__queue_pick_inside(p);
     weft__gate_leave(gate);
     return g;
 }

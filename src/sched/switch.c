@@ -147,6 +147,30 @@ static WEFT__ALWAYS_INLINE void begin_park(struct weft__m *m, struct weft__gate 
     weft__perturb();
 }
 
+/* To the youngest that has not started, if there is one. */
+static WEFT__ALWAYS_INLINE int park_for_unstarted(struct weft__m *m, struct weft__g *g,
+                                                  struct weft__gate *gate, const int *rc)
+{
+    struct weft__g *next = weft__deque_pop(&m->p->unstarted);
+    begin_park(m, gate);
+    struct weft__stack *stack = stack_to_begin(m, g, next);
+    return WEFT__LIKELY(stack != NULL) ? begin(m, g, next, stack, rc) : park_slow(m, g, next, rc);
+}
+
+static WEFT__NOINLINE int park_without_next(struct weft__m *m, struct weft__g *g,
+                                            struct weft__gate *gate, const int *rc)
+{
+    struct weft__p *p = m->p;
+    struct weft__g *next = weft__queue_pick_woken(p);
+    if (next == NULL) {
+        return park_for_unstarted(m, g, gate, rc);
+    }
+    begin_park(m, gate);
+    void *sp = short_way(g, next, 0);
+    return WEFT__LIKELY(sp != NULL) ? leave_for(m, g, next, sp, rc) : park_rest(m, g, next, rc);
+}
+
+/* Each of the three queues has a way of its own: what is known of those in it need not be asked. */
 static WEFT__ALWAYS_INLINE int park_now(struct weft__m *m, struct weft__g *g,
                                         struct weft__gate *gate, const int *rc)
 {
@@ -154,7 +178,10 @@ static WEFT__ALWAYS_INLINE int park_now(struct weft__m *m, struct weft__g *g,
     struct weft__g *next = NULL;
     if (WEFT__LIKELY(!weft__queue_has_bound(p))) {
         p->tick++;
-        next = weft__queue_pick_inside(p, true);
+        if (WEFT__UNLIKELY(weft__queue_has_no_next(p))) {
+            return park_without_next(m, g, gate, rc);
+        }
+        next = weft__queue_pick_next(p);
     }
     begin_park(m, gate);
     void *sp = short_way(g, next, 0);
