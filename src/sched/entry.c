@@ -147,9 +147,10 @@ static WEFT__COLD void settle_rare(struct weft_runtime *rt, struct weft__g *g)
     drop_name(rt, g);
 }
 
-/* What a coroutine owes to others when it ends. */
-static WEFT__ALWAYS_INLINE void settle(struct weft__m *m, struct weft__g *g, int result)
+/* What a coroutine owes to others when it ends.  Returns who is to run next, if that is known. */
+static WEFT__ALWAYS_INLINE struct weft__g *settle(struct weft__m *m, struct weft__g *g, int result)
 {
+    struct weft__g *next = NULL;
     struct weft__p *p = m->p;
     refuse_open_scope(g);
     weft__mutexes_check(m, "ends", NULL);
@@ -161,10 +162,11 @@ static WEFT__ALWAYS_INLINE void settle(struct weft__m *m, struct weft__g *g, int
         settle_rare(p->rt, g);
     }
     if (g->handle != NULL) {
-        weft__handle_finish(g->handle, result);
+        next = weft__handle_finish(g->handle, result);
         g->handle = NULL;
     }
     weft__count_turn(&p->counts.ended);
+    return next;
 }
 
 /* Can `next`, which has not started, begin on the stack of g, which has ended?  The sanitizers keep
@@ -208,8 +210,12 @@ static inline struct weft__g *finish(struct weft__g *g, int result, void **sp)
     if (WEFT__UNLIKELY(p == NULL)) {
         weft__fatal("a coroutine ends" WEFT__IN_CHILD);
     }
-    settle(m, g, result);
-    struct weft__g *next = weft__p_is_due(p) ? NULL : pick(p);
+    struct weft__g *next = settle(m, g, result);
+    if (next != NULL) {
+        p->tick++;
+    } else if (!weft__p_is_due(p)) {
+        next = pick(p);
+    }
     if (next != NULL && can_follow(p, g, next)) {
         next->stack = g->stack;
         give_descriptor(p, g);
@@ -304,8 +310,12 @@ _Noreturn void weft__switch_exit(int result)
     if ((g->flags & G_FLAG_EXCEPTIONS) != 0) {
         (void)weft__exceptions_take(&gone); /* it may be in the middle of handling some */
     }
-    settle(m, g, result);
-    struct weft__g *next = weft__successor(m->p);
+    struct weft__g *next = settle(m, g, result);
+    if (next == NULL) {
+        next = weft__successor(m->p);
+    } else if (!weft__can_run(m->p, next)) {
+        next = weft__put_off(m->p, next);
+    }
     atomic_store_explicit(&g->state, G_DEAD, memory_order_relaxed);
     m->dead = g;
     weft__ctx_end(end_on(m, g, next), weft__bury_dead);

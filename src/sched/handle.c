@@ -148,12 +148,12 @@ static WEFT__NOINLINE void finish_any(struct weft_co *co, int result)
     }
 }
 
-void weft__handle_finish(struct weft_co *co, int result)
+struct weft__g *weft__handle_finish(struct weft_co *co, int result)
 {
     struct weft__ours o;
     if (!weft__ours_begin(&o) || !weft__ours_lock(&o, &co->lock)) {
         finish_any(co, result);
-        return;
+        return NULL;
     }
     struct weft__waiter *w = co->waiters.first;
     struct weft__handle_cache *cache = &o.m->p->handles;
@@ -161,7 +161,7 @@ void weft__handle_finish(struct weft_co *co, int result)
         !weft__wait_claim(w->wait, w->index)) {
         weft__ours_unlock(&o, &co->lock);
         finish_any(co, result);
-        return;
+        return NULL;
     }
     /* Mostly there is one who joins, and nobody else has anything to do with it any more. */
     weft__waitq_take(&co->waiters, w);
@@ -171,7 +171,13 @@ void weft__handle_finish(struct weft_co *co, int result)
     (void)set_bit(co, CO_DONE | CO_RELEASED);
     weft__ours_unlock(&o, &co->lock);
     add(cache, co);
+    struct weft__g *g = w->wait->g;
+    if (WEFT__LIKELY(weft__queue_would_be_next(o.m->p, g))) {
+        weft__queue_note_ready(g);
+        return g;
+    }
     (void)weft__ours_wake_last(&o, w->wait);
+    return NULL;
 }
 
 void weft__handle_abandon(struct weft_co *co, int result)
@@ -179,5 +185,5 @@ void weft__handle_abandon(struct weft_co *co, int result)
     weft__lock(&co->lock);
     co->was_abandoned = true;
     weft__unlock(&co->lock);
-    weft__handle_finish(co, result);
+    finish_any(co, result);
 }

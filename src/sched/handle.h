@@ -99,8 +99,13 @@ static inline bool weft__handle_is_released(const struct weft_co *co)
 /* The holder's last touch; false if it was released before. */
 bool weft__handle_release(struct weft_co *co);
 
-/* The coroutine has ended with `result`: everybody who waits is claimed and made runnable. */
-void weft__handle_finish(struct weft_co *co, int result);
+/*
+ * The coroutine has ended with `result`: everybody who waits is claimed and made runnable.
+ *
+ * By the coroutine itself, which is about to leave for another one: mostly that is the one who
+ * joins it, and then he is returned, to run at once, and is in no queue.  Else NULL.
+ */
+struct weft__g *weft__handle_finish(struct weft_co *co, int result);
 
 /* It never will: its runtime has been stopped.  Those who wait get `result`. */
 void weft__handle_abandon(struct weft_co *co, int result);

@@ -103,6 +103,18 @@ static inline void weft__queue_let_hint(struct weft__p *p)
 /* Tell somebody now; from then on only in this turn again. */
 void weft__queue_hint(struct weft__p *p);
 
+/* Does somebody wait who can run on this P alone? */
+static inline bool weft__queue_has_bound(const struct weft__p *p)
+{
+    return WEFT__UNLIKELY(atomic_load_explicit(&p->has_bound, memory_order_relaxed));
+}
+
+/* By the owner: only he puts something there. */
+static WEFT__ALWAYS_INLINE bool weft__queue_has_no_next(const struct weft__p *p)
+{
+    return atomic_load_explicit(&p->run_next, memory_order_relaxed) == NULL;
+}
+
 /* May any g be put into the queues of any P that it is made runnable on? */
 static inline bool weft__queue_is_here(const struct weft__g *g)
 {
@@ -167,6 +179,17 @@ static WEFT__ALWAYS_INLINE void weft__queue_ready_here(struct weft__p *p, struct
     weft__queue_woken_here(p, g);
 }
 
+/*
+ * Would g, if the owner of p made it runnable now, be the next that p runs?  Then who leaves may
+ * leave for it, and spare it the queue.  Not in the gate: others only take out.
+ */
+static WEFT__ALWAYS_INLINE bool weft__queue_would_be_next(const struct weft__p *p,
+                                                          const struct weft__g *g)
+{
+    return WEFT__LIKELY(weft__queue_is_here(g)) && weft__queue_has_no_next(p) &&
+           weft__runq_is_empty(&p->woken) && !weft__queue_has_bound(p) && !weft__p_must_poll(p);
+}
+
 /* The same without a call: false if it could not be, and nothing was done. */
 static WEFT__ALWAYS_INLINE bool weft__queue_ready_short(struct weft__p *p, struct weft__g *g)
 {
@@ -180,13 +203,7 @@ static WEFT__ALWAYS_INLINE bool weft__queue_ready_short(struct weft__p *p, struc
     return true;
 }
 
-/* In the gate of p, by its owner, here and in the next four. */
-static WEFT__ALWAYS_INLINE bool weft__queue_has_no_next(const struct weft__p *p)
-{
-    return atomic_load_explicit(&p->run_next, memory_order_relaxed) == NULL;
-}
-
-/* Of one that has a run-next: that, if it may go first; else NULL. */
+/* In the gate of p, by its owner, here and in the next two.  Of one that has a run-next: that, if it may go first; else NULL. */
 static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_next(struct weft__p *p)
 {
     if (WEFT__LIKELY(weft__runq_is_empty(&p->woken)) ||
@@ -278,12 +295,6 @@ static WEFT__ALWAYS_INLINE bool weft__queue_unstarted_short(struct weft__p *p, s
     }
     weft__queue_tell(p);
     return true;
-}
-
-/* Does somebody wait who can run on this P alone? */
-static inline bool weft__queue_has_bound(const struct weft__p *p)
-{
-    return WEFT__UNLIKELY(atomic_load_explicit(&p->has_bound, memory_order_relaxed));
 }
 
 /* The next coroutine among those that this P has; NULL if it has none. */
