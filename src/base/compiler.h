@@ -12,6 +12,15 @@
 #define WEFT__COLD __attribute__((noinline, cold))
 #define WEFT__LIKELY(x) __builtin_expect(!!(x), 1)
 #define WEFT__UNLIKELY(x) __builtin_expect(!!(x), 0)
+/* Neither: a choice that is better made without a branch. */
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_expect_with_probability)
+#define WEFT__EVEN(x) __builtin_expect_with_probability(!!(x), 1, 0.5)
+#endif
+#endif
+#ifndef WEFT__EVEN
+#define WEFT__EVEN(x) (x)
+#endif
 #define WEFT__CACHE_LINE 64
 #define WEFT__ALIGNED_LINE __attribute__((aligned(WEFT__CACHE_LINE)))
 #define WEFT__COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -12,6 +12,7 @@
 #include "../base/self.h"
 #include "../coro/ends.h"
 #include "../coro/held.h"
+#include "handle_end.h"
 #include "switch.h"
 #include "watch.h"
 
@@ -85,11 +86,20 @@ void weft__bury_dead(void)
     give_descriptor(p, g);
 }
 
-/* One of this P's own; mostly the next one takes no call. */
+/* One of this P's own; mostly the next one takes no call, and has not started either. */
 static inline struct weft__g *pick(struct weft__p *p)
 {
-    struct weft__g *g = weft__queue_has_bound(p) ? NULL : weft__queue_pick_short(p);
-    if (g != NULL) {
+    struct weft__gate *gate = p->gate;
+    struct weft__g *g = NULL;
+    if (WEFT__LIKELY(!weft__queue_has_bound(p)) && WEFT__LIKELY(weft__gate_try_enter(gate))) {
+        if (WEFT__UNLIKELY(!weft__queue_has_no_next(p))) {
+            g = weft__queue_pick_next(p);
+        } else if (WEFT__LIKELY((g = weft__queue_pick_woken(p)) == NULL)) {
+            g = weft__deque_pop(&p->unstarted);
+        }
+        weft__gate_leave(gate);
+    }
+    if (WEFT__LIKELY(g != NULL)) {
         p->tick++;
         return g;
     }
@@ -162,7 +172,7 @@ static WEFT__ALWAYS_INLINE struct weft__g *settle(struct weft__m *m, struct weft
         settle_rare(p->rt, g);
     }
     if (g->handle != NULL) {
-        next = weft__handle_finish(g->handle, result);
+        next = weft__handle_end(m, g->handle, result);
         g->handle = NULL;
     }
     weft__count_turn(&p->counts.ended);

@@ -40,23 +40,12 @@ struct weft_co *weft__handle_make(struct weft__p *p)
     return co != NULL ? set_up(co) : NULL;
 }
 
-static inline bool is_full(const struct weft__handle_cache *c)
-{
-    return c->count == WEFT__HANDLES_MAX;
-}
-
-static inline void add(struct weft__handle_cache *c, struct weft_co *co)
-{
-    c->ring[(c->first + c->count) % WEFT__HANDLES_MAX] = co;
-    c->count++;
-}
-
 static void put(struct weft__handle_cache *c, struct weft_co *co)
 {
-    if (is_full(c)) {
+    if (weft__handle_cache_is_full(c)) {
         weft__free(take_oldest(c));
     }
-    add(c, co);
+    weft__handle_cache_add(c, co);
 }
 
 /* On a plain thread, released handles rest here. */
@@ -85,15 +74,6 @@ void weft__handle_cache_free(struct weft__handle_cache *c)
     }
 }
 
-/* Under the lock: set the bit of one side.  Returns what was set before. */
-static uint32_t set_bit(struct weft_co *co, uint32_t bit)
-{
-    uint32_t before = atomic_load_explicit(&co->state, memory_order_relaxed);
-    /* release [HANDLE-DONE]: for those who look without the lock. */
-    atomic_store_explicit(&co->state, before | bit, memory_order_release);
-    return before;
-}
-
 /* Both sides have let go of it. */
 static void drop(struct weft_co *co)
 {
@@ -104,7 +84,7 @@ static void drop(struct weft_co *co)
 bool weft__handle_release(struct weft_co *co)
 {
     weft__lock(&co->lock);
-    uint32_t before = set_bit(co, CO_RELEASED);
+    uint32_t before = weft__handle_set(co, CO_RELEASED);
     weft__unlock(&co->lock);
     if (before == CO_DONE) {
         drop(co);
@@ -130,7 +110,7 @@ static uint32_t end_waits(struct weft_co *co)
     return released;
 }
 
-static WEFT__NOINLINE void finish_any(struct weft_co *co, int result)
+void weft__handle_finish(struct weft_co *co, int result)
 {
     weft__lock(&co->lock);
     if (WEFT__UNLIKELY(co->ends_runtime)) {
@@ -141,43 +121,11 @@ static WEFT__NOINLINE void finish_any(struct weft_co *co, int result)
     co->result = result;
     co->g = NULL;
     uint32_t released = end_waits(co);
-    uint32_t before = set_bit(co, CO_DONE | released);
+    uint32_t before = weft__handle_set(co, CO_DONE | released);
     weft__unlock(&co->lock);
     if ((before | released) == CO_RELEASED) {
         drop(co);
     }
-}
-
-struct weft__g *weft__handle_finish(struct weft_co *co, int result)
-{
-    struct weft__ours o;
-    if (!weft__ours_begin(&o) || !weft__ours_lock(&o, &co->lock)) {
-        finish_any(co, result);
-        return NULL;
-    }
-    struct weft__waiter *w = co->waiters.first;
-    struct weft__handle_cache *cache = &o.m->p->handles;
-    if (w == NULL || w->value == NULL || WEFT__UNLIKELY(is_full(cache)) ||
-        !weft__wait_claim(w->wait, w->index)) {
-        weft__ours_unlock(&o, &co->lock);
-        finish_any(co, result);
-        return NULL;
-    }
-    /* Mostly there is one who joins, and nobody else has anything to do with it any more. */
-    weft__waitq_take(&co->waiters, w);
-    *(int *)w->value = result;
-    w->rc = 0;
-    co->g = NULL;
-    (void)set_bit(co, CO_DONE | CO_RELEASED);
-    weft__ours_unlock(&o, &co->lock);
-    add(cache, co);
-    struct weft__g *g = w->wait->g;
-    if (WEFT__LIKELY(weft__queue_would_be_next(o.m->p, g))) {
-        weft__queue_note_ready(g);
-        return g;
-    }
-    (void)weft__ours_wake_last(&o, w->wait);
-    return NULL;
 }
 
 void weft__handle_abandon(struct weft_co *co, int result)
@@ -185,5 +133,5 @@ void weft__handle_abandon(struct weft_co *co, int result)
     weft__lock(&co->lock);
     co->was_abandoned = true;
     weft__unlock(&co->lock);
-    finish_any(co, result);
+    weft__handle_finish(co, result);
 }

@@ -70,6 +70,18 @@ static inline void weft__handle_take_first(struct weft__handle_cache *c)
     co->scope.g = NULL; /* it has not begun */
 }
 
+static inline bool weft__handle_cache_is_full(const struct weft__handle_cache *c)
+{
+    return c->count == WEFT__HANDLES_MAX;
+}
+
+/* Of one that is not full. */
+static inline void weft__handle_cache_add(struct weft__handle_cache *c, struct weft_co *co)
+{
+    c->ring[(c->first + c->count) % WEFT__HANDLES_MAX] = co;
+    c->count++;
+}
+
 /* p: the P of this thread, NULL on a plain thread.  NULL for lack of memory. */
 struct weft_co *weft__handle_make(struct weft__p *p);
 
@@ -83,6 +95,21 @@ static inline bool weft__handle_is_done(const struct weft_co *co)
 {
     /* acquire [HANDLE-DONE] */
     return (atomic_load_explicit(&co->state, memory_order_acquire) & CO_DONE) != 0;
+}
+
+/* Under the lock: has it neither ended nor been released? */
+static inline bool weft__handle_is_new(const struct weft_co *co)
+{
+    return atomic_load_explicit(&co->state, memory_order_relaxed) == 0;
+}
+
+/* Under the lock: set the bit of one side, or of both.  Returns what was set before. */
+static inline uint32_t weft__handle_set(struct weft_co *co, uint32_t bits)
+{
+    uint32_t before = atomic_load_explicit(&co->state, memory_order_relaxed);
+    /* release [HANDLE-DONE]: for those who look without the lock. */
+    atomic_store_explicit(&co->state, before | bits, memory_order_release);
+    return before;
 }
 
 /* The same under the lock. */
@@ -99,13 +126,9 @@ static inline bool weft__handle_is_released(const struct weft_co *co)
 /* The holder's last touch; false if it was released before. */
 bool weft__handle_release(struct weft_co *co);
 
-/*
- * The coroutine has ended with `result`: everybody who waits is claimed and made runnable.
- *
- * By the coroutine itself, which is about to leave for another one: mostly that is the one who
- * joins it, and then he is returned, to run at once, and is in no queue.  Else NULL.
- */
-struct weft__g *weft__handle_finish(struct weft_co *co, int result);
+/* The coroutine has ended with `result`: everybody who waits is claimed and made runnable.  (The
+ * short way: handle_end.h.) */
+void weft__handle_finish(struct weft_co *co, int result);
 
 /* It never will: its runtime has been stopped.  Those who wait get `result`. */
 void weft__handle_abandon(struct weft_co *co, int result);

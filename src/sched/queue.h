@@ -186,8 +186,9 @@ static WEFT__ALWAYS_INLINE void weft__queue_ready_here(struct weft__p *p, struct
 static WEFT__ALWAYS_INLINE bool weft__queue_would_be_next(const struct weft__p *p,
                                                           const struct weft__g *g)
 {
-    return WEFT__LIKELY(weft__queue_is_here(g)) && weft__queue_has_no_next(p) &&
-           weft__runq_is_empty(&p->woken) && !weft__queue_has_bound(p) && !weft__p_must_poll(p);
+    return WEFT__LIKELY(weft__queue_is_here(g)) && WEFT__LIKELY(weft__queue_has_no_next(p)) &&
+           WEFT__LIKELY(weft__runq_is_empty(&p->woken)) && WEFT__LIKELY(!weft__queue_has_bound(p)) &&
+           WEFT__LIKELY(!weft__p_must_poll(p));
 }
 
 /* The same without a call: false if it could not be, and nothing was done. */
@@ -282,8 +283,7 @@ static inline void weft__queue_fetch_next(const struct weft__p *p)
 /* weft__queue_unstarted() where that takes no call: false if nothing was done. */
 static WEFT__ALWAYS_INLINE bool weft__queue_unstarted_short(struct weft__p *p, struct weft__g *g)
 {
-    int64_t count = weft__deque_count(&p->unstarted);
-    if (count <= 0) {
+    if (weft__deque_is_empty(&p->unstarted)) {
         if (WEFT__UNLIKELY(weft__queue_may_hint(p))) {
             return false;
         }

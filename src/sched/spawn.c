@@ -32,16 +32,17 @@ uint64_t weft__id_take(struct weft__p *p)
     return p->id_next++;
 }
 
-/* What every new coroutine has; the entry and further flags are the caller's to set. */
+/* What every new coroutine has; the entry is the caller's to set.  co: its handle, or NULL, and
+ * `flags` what comes with that. */
 static inline void fill(struct weft__g *g, const struct weft__p *home, void *arg, const char *site,
-                        uint64_t id)
+                        uint64_t id, struct weft_co *co, unsigned flags)
 {
-    g->flags = home->birth_flags;
+    g->flags = (uint16_t)(home->birth_flags | flags);
     g->p_home = home->birth_home;
     g->stack = NULL;
     g->scope = NULL;
     g->arg = arg;
-    g->handle = NULL;
+    g->handle = co;
     g->stack_shift = home->birth_shift;
     atomic_store_explicit(&g->wait, NULL, memory_order_relaxed);
     atomic_store_explicit(&g->id, id, memory_order_relaxed);
@@ -118,7 +119,7 @@ static WEFT__NOINLINE int spawn(struct weft__p *p, void (*fn)(void *), void *arg
         take_back(p, g);
         return -ENOMEM;
     }
-    fill(g, p, arg, site, weft__id_take(p));
+    fill(g, p, arg, site, weft__id_take(p), NULL, 0);
     g->entry.plain = fn;
     weft__count_turn(&p->counts.spawned);
     return queue(p, g);
@@ -132,7 +133,7 @@ int weft_go_at(void (*fn)(void *), void *arg, const char *site)
     if (WEFT__UNLIKELY(g == NULL)) {
         return spawn(p, fn, arg, site, false, __builtin_return_address(0));
     }
-    fill(g, p, arg, site, p->id_next++);
+    fill(g, p, arg, site, p->id_next++, NULL, 0);
     g->entry.plain = fn;
     weft__count_turn(&p->counts.spawned);
     return WEFT__LIKELY(weft__queue_unstarted_short(p, g)) ? 0 : queue(p, g);
@@ -153,7 +154,7 @@ WEFT__COLD bool weft__go_ours(void (*fn)(void *), void (*done)(void *), void *ar
         weft__free(c);
         return false;
     }
-    fill(g, p, arg, site, weft__id_take(p));
+    fill(g, p, arg, site, weft__id_take(p), NULL, 0);
     g->flags &= (uint16_t)~G_FLAG_COUNTED;
     g->entry.plain = fn;
     c->fn = done;
@@ -178,13 +179,13 @@ static WEFT__NOINLINE void check_options(const struct weft_runtime *rt,
     }
 }
 
-/* g is started by fn, and co is its handle. */
-static inline void give_handle(struct weft__g *g, int (*fn)(void *), struct weft_co *co)
+/* The same of one that is started by fn, and whose handle is co. */
+static inline void fill_for(struct weft__g *g, const struct weft__p *home, int (*fn)(void *),
+                            void *arg, const char *site, uint64_t id, struct weft_co *co)
 {
+    fill(g, home, arg, site != NULL ? site : "?", id, co, G_FLAG_RESULT | G_FLAG_SCOPED);
     g->entry.with_result = fn;
-    g->handle = co;
     co->g = g;
-    g->flags |= G_FLAG_RESULT | G_FLAG_SCOPED;
 }
 
 static struct weft_co *spawn_opts(struct weft__p *p, int (*fn)(void *), void *arg,
@@ -209,8 +210,7 @@ static struct weft_co *spawn_opts(struct weft__p *p, int (*fn)(void *), void *ar
     if (g == NULL || (opts->name != NULL && name == NULL) || !inherit(&p, g)) {
         goto out_of_memory;
     }
-    fill(g, p, arg, opts->site != NULL ? opts->site : "?", weft__id_take(p));
-    give_handle(g, fn, co);
+    fill_for(g, p, fn, arg, opts->site, weft__id_take(p), co);
     g->flags |= (uint16_t)((opts->pinned ? G_FLAG_PINNED : 0) |
                            (opts->own_fp ? G_FLAG_OWN_FP : 0));
     if (opts->own_fp) {
@@ -270,8 +270,9 @@ static WEFT__NOINLINE struct weft_co *spawn_rest(struct weft__p *p, int (*fn)(vo
 /* Do they ask for nothing but a handle? */
 static inline bool are_plain(const struct weft_go_opts *opts)
 {
-    return opts->size == sizeof *opts && opts->name == NULL && opts->stack_bytes == 0 &&
-           !opts->pinned && opts->on_p == 0 && !opts->own_fp;
+    unsigned flags = (unsigned)opts->pinned | (unsigned)opts->on_p | (unsigned)opts->own_fp;
+    return WEFT__LIKELY(opts->size == sizeof *opts &&
+                        ((uintptr_t)opts->name | opts->stack_bytes | flags) == 0);
 }
 
 struct weft_co *weft_go_opts(int (*fn)(void *), void *arg, const struct weft_go_opts *opts)
@@ -285,8 +286,7 @@ struct weft_co *weft_go_opts(int (*fn)(void *), void *arg, const struct weft_go_
         return spawn_rest(p, fn, arg, opts, __builtin_return_address(0));
     }
     weft__handle_take_first(&p->handles);
-    fill(g, p, arg, opts->site != NULL ? opts->site : "?", p->id_next++);
-    give_handle(g, fn, co);
+    fill_for(g, p, fn, arg, opts->site, p->id_next++, co);
     weft__count_turn(&p->counts.spawned);
     if (WEFT__UNLIKELY(!weft__queue_unstarted_short(p, g))) {
         weft__queue_unstarted(p, g);
@@ -315,12 +315,11 @@ bool weft__spawn_foreign(struct weft_runtime *rt, int (*fn)(void *), void (*plai
         weft__g_put_shared(&rt->slabs, g);
         return false;
     }
-    fill(g, choose_home(rt), arg, site, take_id_block());
+    fill(g, choose_home(rt), arg, site, take_id_block(), fn != NULL ? co : NULL,
+         fn != NULL ? G_FLAG_RESULT : 0);
     atomic_store_explicit(&g->name, kept_name, memory_order_relaxed);
     if (fn != NULL) {
         g->entry.with_result = fn;
-        g->flags |= G_FLAG_RESULT;
-        g->handle = co;
         co->g = g;
     } else {
         g->entry.plain = plain;

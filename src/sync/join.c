@@ -86,25 +86,28 @@ static WEFT__NOINLINE int join_scoped(struct weft__ours o, struct weft_co *co, i
     return WEFT__LIKELY(rc == 0) ? give(taken, result) : leave_queue(co, &waiter, rc);
 }
 
+static WEFT__NOINLINE int join_rest(struct weft_co *co, int *result, const void *caller)
+{
+    check_not_released(co);
+    return weft__handle_is_done(co) ? take_result(co, result) : join_any(co, result, caller);
+}
+
 int weft_join(struct weft_co *co, int *result)
 {
     struct weft__ours o;
-    check_not_released(co);
-    if (weft__handle_is_done(co)) {
-        return take_result(co, result);
+    if (WEFT__UNLIKELY(!weft__ours_begin(&o)) || !weft__ours_lock(&o, &co->lock)) {
+        return join_rest(co, result, __builtin_return_address(0));
     }
-    if (!weft__ours_begin(&o) || !weft__ours_lock(&o, &co->lock)) {
-        return join_any(co, result, __builtin_return_address(0));
-    }
-    if (WEFT__UNLIKELY(weft__handle_has_ended(co) || co->g == o.m->cur ||
+    if (WEFT__UNLIKELY(!weft__handle_is_new(co) || co->g == o.m->cur ||
                        co->waiters.first != NULL)) {
         weft__ours_unlock(&o, &co->lock);
-        return join_any(co, result, __builtin_return_address(0));
+        return join_rest(co, result, __builtin_return_address(0));
     }
-    if (!weft__ours_is_free(&o)) {
+    if (WEFT__UNLIKELY(!weft__ours_is_free(&o))) {
         return join_scoped(o, co, result, __builtin_return_address(0));
     }
-    int *to = result != NULL ? result : &o.m->cur->own->unwanted;
+    int *unwanted = &o.m->cur->own->unwanted;
+    int *to = WEFT__EVEN(result != NULL) ? result : unwanted;
     return weft__ours_wait(&o, &co->lock, &co->waiters, to, WAIT_JOIN, co,
                            __builtin_return_address(0));
 }
