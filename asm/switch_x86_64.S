@@ -195,7 +195,8 @@ end_function weft__ctx_wait
  * the unwinder.  The first switch comes to the second instruction: an unwinder looks for a return
  * address one byte before it, and that byte must belong to this function, too.
  *
- * What entry returns is the stack pointer of the context to go on with; nothing is saved here.
+ * What entry returns is the stack pointer of the context to go on with, and in bit 0 whether nothing
+ * is to be called there after all; nothing is saved here.
  */
 symbol weft__ctx_start
         .cfi_undefined rip
@@ -204,8 +205,10 @@ symbol weft__ctx_start
 LOCAL(start):
         movq    %r12, %rdi
         call    *%rbx
+        btrq    $0, %rax
         movq    %rax, %rsp
         gone_over
+        jc      LOCAL(load)
 LOCAL(over):
         testq   %r13, %r13
         je      LOCAL(load)

@@ -31,9 +31,10 @@ int weft__ctx_wait(void **save, void *load, const int *result);
  * that unwinders stop there.  Touches at most 128 bytes below `top`.
  *
  * When `entry` returns, its context is over: it returns the pointer of the context to go on with.
- * There, below what is saved, after() is called first: the stack that was left is nobody's.  NULL:
- * nothing is called.
+ * There, below what is saved, after() is called first: the stack that was left is nobody's.  NULL,
+ * or WEFT__CTX_AT_ONCE in the pointer that was returned: nothing is called.
  */
+#define WEFT__CTX_AT_ONCE 1
 void *weft__ctx_make(void *top, void *(*entry)(void *), void *arg, void (*after)(void));
 
 /* weft__ctx_make() and weft__ctx_wait() in one: leave for a context that begins. */

@@ -42,6 +42,15 @@ static inline bool weft__deque_push(struct weft__deque *d, struct weft__g *g)
     return true;
 }
 
+/* Owner: add the first one of a deque that is empty. */
+static inline void weft__deque_push_first(struct weft__deque *d, struct weft__g *g)
+{
+    uint64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed); /* our own */
+    atomic_store_explicit(&d->slot[bottom % WEFT__DEQUE_CAP], g, memory_order_relaxed);
+    /* release [DEQUE-PUSH] */
+    atomic_store_explicit(&d->bottom, bottom + 1, memory_order_release);
+}
+
 /* Owner: add several, the first of which is then the youngest; false if not all find room. */
 static inline bool weft__deque_push_all(struct weft__deque *d, struct weft__g **all, uint32_t n)
 {
@@ -65,11 +74,12 @@ static inline int64_t weft__deque_count(const struct weft__deque *d)
                      atomic_load_explicit(&d->top, memory_order_relaxed));
 }
 
-/* Anyone: is there something?  Old at once. */
+/* Anyone: is there something?  Old at once; but what the owner finds empty stays so. */
 static inline bool weft__deque_is_empty(const struct weft__deque *d)
 {
-    return atomic_load_explicit(&d->bottom, memory_order_relaxed) <=
-           atomic_load_explicit(&d->top, memory_order_relaxed);
+    /* acquire [DEQUE-TAKE]: for the owner, who may overwrite what was taken. */
+    uint64_t top = atomic_load_explicit(&d->top, memory_order_acquire);
+    return atomic_load_explicit(&d->bottom, memory_order_relaxed) <= top;
 }
 
 /* Owner, in the gate: take the youngest; NULL if empty. */

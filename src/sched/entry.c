@@ -113,6 +113,16 @@ static inline void refuse_open_scope(const struct weft__g *g)
     }
 }
 
+/* Of the one that it runs in, if there is one. */
+static inline void leave_scope(struct weft__g *g)
+{
+    refuse_open_scope(g);
+    if (g->scope != NULL) {
+        weft__scope_settle(g->scope); /* who has cancelled it may still look at the handle */
+        g->scope = NULL;
+    }
+}
+
 /* Nobody will ever give these locks back: whoever waits for one should learn why. */
 static WEFT__COLD void leave_locks(struct weft__g *g)
 {
@@ -162,17 +172,18 @@ static WEFT__ALWAYS_INLINE struct weft__g *settle(struct weft__m *m, struct weft
 {
     struct weft__g *next = NULL;
     struct weft__p *p = m->p;
-    refuse_open_scope(g);
+    struct weft_co *co = g->handle;
     weft__mutexes_check(m, "ends", NULL);
-    if (g->scope != NULL) {
-        weft__scope_settle(g->scope); /* who has cancelled it may still look at the handle */
-        g->scope = NULL;
+    if (co == NULL) {
+        leave_scope(g);
+    } else if (WEFT__LIKELY(g->scope != NULL)) { /* that of its handle */
+        leave_scope(g);
     }
     if (!is_as_most(g)) {
         settle_rare(p->rt, g);
     }
     if (g->handle != NULL) {
-        next = weft__handle_end(m, g->handle, result);
+        next = weft__handle_end(m, p, g->handle, result);
         g->handle = NULL;
     }
     weft__count_turn(&p->counts.ended);
@@ -235,7 +246,7 @@ static inline struct weft__g *finish(struct weft__g *g, int result, void **sp)
     if (WEFT__LIKELY(next != NULL)) {
         if (WEFT__LIKELY(weft__can_run(p, next))) {
             if (WEFT__LIKELY(give_back_early(p, g))) {
-                *sp = end_on(m, g, next);
+                *sp = (char *)end_on(m, g, next) + WEFT__CTX_AT_ONCE;
                 return NULL;
             }
         } else {

@@ -8,9 +8,8 @@
 
 static struct weft_co *take_oldest(struct weft__handle_cache *c)
 {
-    struct weft_co *co = c->ring[c->first];
-    c->first = (c->first + 1) % WEFT__HANDLES_MAX;
-    c->count--;
+    struct weft_co *co = weft__handle_cache_first(c);
+    c->head++;
     return co;
 }
 
@@ -33,7 +32,7 @@ struct weft_co *weft__handle_make(struct weft__p *p)
         weft__handle_take_first(&p->handles);
         return co;
     }
-    if (p != NULL && p->handles.count > WEFT__HANDLES_REST) {
+    if (p != NULL && weft__handle_cache_count(&p->handles) > WEFT__HANDLES_REST) {
         return set_up(take_oldest(&p->handles));
     }
     co = weft__alloc(sizeof *co);
@@ -69,7 +68,7 @@ void weft__handle_drop(struct weft__p *p, struct weft_co *co)
 
 void weft__handle_cache_free(struct weft__handle_cache *c)
 {
-    while (c->count > 0) {
+    while (weft__handle_cache_count(c) > 0) {
         weft__free(take_oldest(c));
     }
 }

@@ -37,10 +37,20 @@ struct weft__p;
 #define WEFT__HANDLES_MAX 64
 #define WEFT__HANDLES_REST (WEFT__HANDLES_MAX / 2) /* it keeps so many before it gives one out */
 struct weft__handle_cache {
-    struct weft_co *ring[WEFT__HANDLES_MAX];
-    uint32_t first;
-    uint32_t count;
+    struct weft_co *ring[WEFT__HANDLES_MAX]; /* those from head to tail, which run freely */
+    uint32_t head;
+    uint32_t tail;
 };
+
+static inline uint32_t weft__handle_cache_count(const struct weft__handle_cache *c)
+{
+    return c->tail - c->head;
+}
+
+static inline struct weft_co *weft__handle_cache_first(const struct weft__handle_cache *c)
+{
+    return c->ring[c->head % WEFT__HANDLES_MAX];
+}
 
 /*
  * The one that has rested longest, if it is as it was set up but for the state and whose scope it
@@ -50,10 +60,10 @@ struct weft__handle_cache {
 static inline struct weft_co *weft__handle_first(const struct weft__handle_cache *c,
                                                  struct weft__gate *gate)
 {
-    if (c->count <= WEFT__HANDLES_REST) {
+    if (weft__handle_cache_count(c) <= WEFT__HANDLES_REST) {
         return NULL;
     }
-    struct weft_co *co = c->ring[c->first];
+    struct weft_co *co = weft__handle_cache_first(c);
     /* relaxed [LOCK-BIAS]: the handle is ours alone. */
     bool is_as_set_up = atomic_load_explicit(&co->lock.gate, memory_order_relaxed) == gate &&
                         weft__gate_is_worth_it(gate) && !co->was_abandoned && !co->ends_runtime &&
@@ -63,23 +73,21 @@ static inline struct weft_co *weft__handle_first(const struct weft__handle_cache
 
 static inline void weft__handle_take_first(struct weft__handle_cache *c)
 {
-    struct weft_co *co = c->ring[c->first];
-    c->first = (c->first + 1) % WEFT__HANDLES_MAX;
-    c->count--;
+    struct weft_co *co = weft__handle_cache_first(c);
+    c->head++;
     atomic_init(&co->state, 0);
     co->scope.g = NULL; /* it has not begun */
 }
 
 static inline bool weft__handle_cache_is_full(const struct weft__handle_cache *c)
 {
-    return c->count == WEFT__HANDLES_MAX;
+    return weft__handle_cache_count(c) == WEFT__HANDLES_MAX;
 }
 
 /* Of one that is not full. */
 static inline void weft__handle_cache_add(struct weft__handle_cache *c, struct weft_co *co)
 {
-    c->ring[(c->first + c->count) % WEFT__HANDLES_MAX] = co;
-    c->count++;
+    c->ring[c->tail++ % WEFT__HANDLES_MAX] = co;
 }
 
 /* p: the P of this thread, NULL on a plain thread.  NULL for lack of memory. */

@@ -10,16 +10,16 @@
  * weft__handle_finish() by the coroutine itself, which is about to leave for another one.  Mostly
  * that is the one who joins it: then he is returned, to run at once, and is in no queue.  Else NULL.
  */
-static WEFT__ALWAYS_INLINE struct weft__g *weft__handle_end(struct weft__m *m, struct weft_co *co,
-                                                            int result)
+static WEFT__ALWAYS_INLINE struct weft__g *weft__handle_end(struct weft__m *m, struct weft__p *p,
+                                                            struct weft_co *co, int result)
 {
-    const struct weft__ours o = {.m = m, .gate = m->p->gate};
+    const struct weft__ours o = {.m = m, .gate = p->gate};
     if (WEFT__UNLIKELY(!weft__ours_lock(&o, &co->lock))) {
         weft__handle_finish(co, result);
         return NULL;
     }
     struct weft__waiter *w = co->waiters.first;
-    struct weft__handle_cache *cache = &m->p->handles;
+    struct weft__handle_cache *cache = &p->handles;
     if (w == NULL || w->value == NULL || WEFT__UNLIKELY(weft__handle_cache_is_full(cache)) ||
         !weft__wait_claim(w->wait, w->index)) {
         weft__ours_unlock(&o, &co->lock);
@@ -35,7 +35,7 @@ static WEFT__ALWAYS_INLINE struct weft__g *weft__handle_end(struct weft__m *m, s
     weft__ours_unlock(&o, &co->lock);
     weft__handle_cache_add(cache, co);
     struct weft__g *g = w->wait->g;
-    if (WEFT__LIKELY(weft__queue_would_be_next(m->p, g))) {
+    if (WEFT__LIKELY(weft__queue_would_be_next(p, g))) {
         weft__queue_note_ready(g);
         return g;
     }

@@ -187,8 +187,8 @@ static WEFT__ALWAYS_INLINE bool weft__queue_would_be_next(const struct weft__p *
                                                           const struct weft__g *g)
 {
     return WEFT__LIKELY(weft__queue_is_here(g)) && WEFT__LIKELY(weft__queue_has_no_next(p)) &&
-           WEFT__LIKELY(weft__runq_is_empty(&p->woken)) && WEFT__LIKELY(!weft__queue_has_bound(p)) &&
-           WEFT__LIKELY(!weft__p_must_poll(p));
+           WEFT__LIKELY(weft__runq_is_empty(&p->woken)) &&
+           WEFT__LIKELY(!weft__queue_has_bound(p)) && WEFT__LIKELY(!weft__p_must_poll(p));
 }
 
 /* The same without a call: false if it could not be, and nothing was done. */
@@ -204,7 +204,8 @@ static WEFT__ALWAYS_INLINE bool weft__queue_ready_short(struct weft__p *p, struc
     return true;
 }
 
-/* In the gate of p, by its owner, here and in the next two.  Of one that has a run-next: that, if it may go first; else NULL. */
+/* In the gate of p, by its owner, here and in the next two.  Of one that has a run-next: that, if it
+ * may go first; else NULL. */
 static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_next(struct weft__p *p)
 {
     if (WEFT__LIKELY(weft__runq_is_empty(&p->woken)) ||
@@ -288,7 +289,8 @@ static WEFT__ALWAYS_INLINE bool weft__queue_unstarted_short(struct weft__p *p, s
             return false;
         }
         p->hint_tick = p->tick;
-        return weft__deque_push(&p->unstarted, g);
+        weft__deque_push_first(&p->unstarted, g);
+        return true;
     }
     if (WEFT__UNLIKELY(!weft__deque_push(&p->unstarted, g))) {
         return false;

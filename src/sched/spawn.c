@@ -183,7 +183,7 @@ static WEFT__NOINLINE void check_options(const struct weft_runtime *rt,
 static inline void fill_for(struct weft__g *g, const struct weft__p *home, int (*fn)(void *),
                             void *arg, const char *site, uint64_t id, struct weft_co *co)
 {
-    fill(g, home, arg, site != NULL ? site : "?", id, co, G_FLAG_RESULT | G_FLAG_SCOPED);
+    fill(g, home, arg, site, id, co, G_FLAG_RESULT | G_FLAG_SCOPED);
     g->entry.with_result = fn;
     co->g = g;
 }
