@@ -218,8 +218,8 @@ end_function weft__ctx_wait
  * address one byte before it, and that byte must belong to this function, too.  It comes by ret,
  * which needs no landing pad.
  *
- * What entry returns is the stack pointer of the context to go on with, and in bit 0 whether nothing
- * is to be called there after all; nothing is saved here.
+ * What entry returns is the stack pointer of the context to go on with, and in bit 0 whether
+ * nothing is to be called there after all; nothing is saved here.
  */
 symbol weft__ctx_start
         .cfi_undefined x30

@@ -8,7 +8,8 @@
 
 /*
  * weft__handle_finish() by the coroutine itself, which is about to leave for another one.  Mostly
- * that is the one who joins it: then he is returned, to run at once, and is in no queue.  Else NULL.
+ * that is the one who joins it: then he is returned, to run at once, and is in no queue.  Else
+ * NULL.
  */
 static WEFT__ALWAYS_INLINE struct weft__g *weft__handle_end(struct weft__m *m, struct weft__p *p,
                                                             struct weft_co *co, int result)

@@ -204,8 +204,8 @@ static WEFT__ALWAYS_INLINE bool weft__queue_ready_short(struct weft__p *p, struc
     return true;
 }
 
-/* In the gate of p, by its owner, here and in the next two.  Of one that has a run-next: that, if it
- * may go first; else NULL. */
+/* In the gate of p, by its owner, as the next two: run-next, which is there, if it may go first;
+ * else NULL. */
 static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_next(struct weft__p *p)
 {
     if (WEFT__LIKELY(weft__runq_is_empty(&p->woken)) ||
@@ -217,7 +217,7 @@ static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_next(struct weft__p 
     return NULL;
 }
 
-/* Of one that has none: the oldest of the woken queue, or NULL. */
+/* Where there is no run-next: the oldest of the woken queue, or NULL. */
 static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_woken(struct weft__p *p)
 {
     p->run_next_streak = 0;

@@ -48,14 +48,15 @@ HIDDEN void weft__ctx_start(void);
  * context that begins. */
 #if defined(__x86_64__)
 #define START_RETURNED 6
-#define START_TAIL 9
-#define START_CALLED 17
+#define START_TAIL 14
+#define START_OVER 16
+#define START_CALLED 24
 #define END_TAIL 7
 #define BEGIN_TAIL 51
 #else
 #define START_RETURNED 12
 #define START_TAIL 16
-#define START_CALLED 24
+#define START_CALLED 28
 #define END_TAIL 8
 #define BEGIN_TAIL 76
 #endif

@@ -65,6 +65,7 @@ static NEVER_RETURNS NOINLINE void end_deep(int depth, after_fn *after)
 struct ending {
     int depth; /* -1: the entry returns */
     after_fn *after;
+    bool is_at_once; /* if it is not to be called, the entry says so when it returns */
 };
 
 static struct ending co_ending, last_ending;
@@ -78,7 +79,7 @@ static NEVER_RETURNS void *end_on(const struct ending *how, const struct test_st
         end_deep(how->depth, how->after);
         TEST_FAIL("a context that has ended goes on");
     }
-    return next;
+    return (char *)next + (how->is_at_once ? WEFT__CTX_AT_ONCE : 0);
 }
 
 static NEVER_RETURNS void *co_ends_with_main(void *arg)
@@ -90,14 +91,16 @@ static NEVER_RETURNS void *co_ends_with_main(void *arg)
 
 static struct ending ending_of(uint64_t round)
 {
-    return (struct ending){(int)(round % (DEPTH_MAX + 2)) - 1,
-                           round % 3 == 0 ? NULL : afters[round % 3 - 1]};
+    after_fn *const after = round % 3 == 0 ? NULL : afters[round % 3 - 1];
+
+    return (struct ending){(int)(round % (DEPTH_MAX + 2)) - 1, after,
+                           after == NULL && round / 66 % 2 == 0};
 }
 
 /* What its beginning is told: to be called if the entry returns, or not at all. */
 static after_fn *after_entry(const struct ending *how)
 {
-    return how->depth < 0 ? how->after : look_around;
+    return how->depth < 0 && !how->is_at_once ? how->after : look_around;
 }
 
 /* Goal: at each end, by a return or from a depth, what is to be called after it is called once, on

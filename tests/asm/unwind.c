@@ -281,15 +281,22 @@ static size_t offset_of(void (*function)(void))
 #define OFFSET_OF(function) offset_of((void (*)(void))(function))
 
 #if defined(__x86_64__)
-/* The last instruction walked before the next function, which has to begin with these bytes. */
-static size_t check_last(size_t next, const char *bytes, size_t n)
+/* The last instruction walked before the next function. */
+static size_t last_walked(size_t next)
 {
-    const char *code = (const char *)weft__ctx_switch;
     size_t last = next - 1;
 
     while (!was_walked[last])
         last--;
-    CHECK_EQ(memcmp(code + last, bytes, n), 0);
+    return last;
+}
+
+/* It has to begin with these bytes. */
+static size_t check_last(size_t next, const char *bytes, size_t n)
+{
+    const size_t last = last_walked(next);
+
+    CHECK_EQ(memcmp((const char *)weft__ctx_switch + last, bytes, n), 0);
     return last;
 }
 
@@ -303,12 +310,20 @@ static void check_ways_back(size_t next)
     CHECK(was_walked[last - 4]);
 }
 
-/* There is a short jump to `target`. */
+/* There is a jump to `target`, a short or a long one. */
 static void check_jump(size_t next, size_t target)
 {
-    const size_t last = check_last(next, "\xeb", 1);
+    const size_t last = last_walked(next);
+    const signed char *jump = (const signed char *)weft__ctx_switch + last;
+    int32_t far;
 
-    CHECK_EQ(last + 2 + (size_t)((const signed char *)weft__ctx_switch)[last + 1], target);
+    if (jump[0] == (signed char)0xeb) {
+        CHECK_EQ(last + 2 + (size_t)jump[1], target);
+        return;
+    }
+    check_last(next, "\xe9", 1);
+    memcpy(&far, jump + 1, sizeof far);
+    CHECK_EQ(last + 5 + (size_t)far, target);
 }
 #endif
 
@@ -335,7 +350,8 @@ static void check_every_instruction(void)
     const char *code = (const char *)weft__ctx_switch;
 
     CHECK(was_walked[start + 1]);
-    CHECK_EQ(memcmp(code + start + START_RETURNED, "\x48\x89\xc4", 3), 0);   /* mov %rax, %rsp */
+    CHECK_EQ(memcmp(code + start + START_TAIL - 3, "\x48\x89\xc4", 3), 0);   /* mov %rax, %rsp */
+    CHECK(was_walked[start + START_TAIL - 3]);
     CHECK_EQ(memcmp(code + start + START_CALLED - 3, "\x41\xff\xd5", 3), 0); /* call *%r13 */
     CHECK(was_walked[start + START_CALLED - 3]);
     check_ways_back(wait);
@@ -343,7 +359,7 @@ static void check_every_instruction(void)
     check_last(end, "\xc3", 1);
     CHECK_EQ(memcmp(code + begin + BEGIN_TAIL - 3, "\x48\x89\xf4", 3), 0); /* mov %rsi, %rsp */
     CHECK(was_walked[begin + BEGIN_TAIL - 3]);
-    check_jump(begin, start + START_TAIL);
+    check_jump(begin, start + START_OVER);
     check_jump(OFFSET_OF(weft__ctx_make), start + 1);
 #else
     const uint32_t *code = (const uint32_t *)weft__ctx_switch;
@@ -355,7 +371,7 @@ static void check_every_instruction(void)
             CHECK(was_walked[4 * i]);
         CHECK(was_walked[4 * i]);
     }
-    CHECK_EQ(code[(start + START_RETURNED) / 4], 0x9100001f);   /* mov sp, x0 */
+    CHECK_EQ(code[(start + START_RETURNED) / 4], 0x927ff81f);   /* and sp, x0, -2 */
     CHECK_EQ(code[(start + START_CALLED) / 4 - 1], 0xd63f0340); /* blr x26 */
     CHECK_EQ(code[(begin + BEGIN_TAIL) / 4 - 1], 0x9100003f);   /* mov sp, x1 */
 #endif
