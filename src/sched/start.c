@@ -34,6 +34,7 @@ int weft__p_init(struct weft__p *p, struct weft_runtime *rt, int i)
     p->own_inject.p_home = (uint16_t)i;
     p->inject = rt->may_steal ? &rt->inject : &p->own_inject;
     p->poll_interval = WEFT__TURNS_GLOBAL;
+    p->glance_interval = p->poll_interval;
     p->poll_tick = p->poll_interval;
     p->polled_ns = weft__clock_ns();
     p->oldest_ns = p->polled_ns;

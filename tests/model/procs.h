@@ -71,7 +71,7 @@ static void procs_begin_p(int i)
     p->gate = &procs_gate[i];
     p->index = (uint32_t)i;
     p->random = (uint64_t)i + 1;
-    p->poll_tick = p->poll_interval = WEFT__TURNS_GLOBAL;
+    p->poll_tick = p->poll_interval = p->glance_interval = WEFT__TURNS_GLOBAL;
     p->reactor = &procs_reactor[i];
     p->inject = &procs_rt.inject;
     weft__glist_init(&p->bound);
