@@ -334,8 +334,9 @@ _Noreturn void weft__switch_exit(int result)
     struct weft__g *next = settle(m, g, result);
     if (next == NULL) {
         next = weft__successor(m->p);
-    } else if (!weft__can_run(m->p, next)) {
-        next = weft__put_off(m->p, next);
+    } else {
+        m->p->tick++;
+        next = weft__can_run(m->p, next) ? next : weft__put_off(m->p, next);
     }
     atomic_store_explicit(&g->state, G_DEAD, memory_order_relaxed);
     m->dead = g;
