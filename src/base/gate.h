@@ -125,7 +125,7 @@ static inline bool weft__gate_enter_once(struct weft__gate *gate)
 static inline bool weft__gate_is_worth_it(struct weft__gate *gate)
 {
     int32_t balance = atomic_load_explicit(&gate->balance, memory_order_relaxed);
-    if (balance < WEFT__GATE_BALANCE_MAX) {
+    if (WEFT__UNLIKELY(balance < WEFT__GATE_BALANCE_MAX)) {
         atomic_store_explicit(&gate->balance, balance + 1, memory_order_relaxed);
     }
     return balance >= 0;

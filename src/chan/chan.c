@@ -181,7 +181,7 @@ static WEFT__ALWAYS_INLINE int wait_ours(const struct weft__ours *o, struct weft
     if (WEFT__UNLIKELY(!weft__ours_is_free(o))) {
         return wait_scoped(o->m, ch, q, reason, value, caller);
     }
-    return weft__ours_wait(o, &ch->lock, q, value, reason, ch, caller);
+    return weft__ours_wait(o, &ch->lock, q, false, value, reason, ch, caller);
 }
 
 /* In a channel that is ours, and locked. */

@@ -37,7 +37,7 @@ static WEFT__ALWAYS_INLINE void weft__ours_link(const struct weft__ours *o, stru
  * waiter.
  */
 static WEFT__ALWAYS_INLINE int weft__ours_wait(const struct weft__ours *o, struct weft__lock *l,
-                                               struct weft__waitq *q, void *value,
+                                               struct weft__waitq *q, bool is_empty, void *value,
                                                enum weft__wait_reason reason, const void *object,
                                                const void *caller)
 {
@@ -46,7 +46,11 @@ static WEFT__ALWAYS_INLINE int weft__ours_wait(const struct weft__ours *o, struc
     weft__park_publish(&own->wait, g, reason, object, caller);
     own->waiter.value = value;
     own->waiter.queue = q;
-    weft__waitq_append(q, &own->waiter);
+    if (is_empty) {
+        weft__waitq_append_first(q, &own->waiter);
+    } else {
+        weft__waitq_append(q, &own->waiter);
+    }
     weft__lock_note(l, false);
     return weft__switch_park_inside(g, o->gate, o->m);
 }

@@ -29,7 +29,7 @@ struct weft_co *weft__handle_make(struct weft__p *p)
 {
     struct weft_co *co = p != NULL ? weft__handle_first(&p->handles, p->gate) : NULL;
     if (WEFT__LIKELY(co != NULL)) {
-        weft__handle_take_first(&p->handles);
+        weft__handle_take(&p->handles, co);
         return co;
     }
     if (p != NULL && weft__handle_cache_count(&p->handles) > WEFT__HANDLES_REST) {

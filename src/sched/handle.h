@@ -65,15 +65,16 @@ static inline struct weft_co *weft__handle_first(const struct weft__handle_cache
     }
     struct weft_co *co = weft__handle_cache_first(c);
     /* relaxed [LOCK-BIAS]: the handle is ours alone. */
-    bool is_as_set_up = atomic_load_explicit(&co->lock.gate, memory_order_relaxed) == gate &&
-                        weft__gate_is_worth_it(gate) && !co->was_abandoned && !co->ends_runtime &&
-                        weft__scope_is_as_set_up(&co->scope);
-    return is_as_set_up ? co : NULL;
+    bool is_as_set_up =
+        WEFT__LIKELY(atomic_load_explicit(&co->lock.gate, memory_order_relaxed) == gate) &&
+        weft__gate_is_worth_it(gate) && (co->was_abandoned | co->ends_runtime) == 0 &&
+        weft__scope_is_as_set_up(&co->scope);
+    return WEFT__LIKELY(is_as_set_up) ? co : NULL;
 }
 
-static inline void weft__handle_take_first(struct weft__handle_cache *c)
+/* co was seen to be the first. */
+static inline void weft__handle_take(struct weft__handle_cache *c, struct weft_co *co)
 {
-    struct weft_co *co = weft__handle_cache_first(c);
     c->head++;
     atomic_init(&co->state, 0);
     co->scope.g = NULL; /* it has not begun */

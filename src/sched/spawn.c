@@ -285,7 +285,7 @@ struct weft_co *weft_go_opts(int (*fn)(void *), void *arg, const struct weft_go_
         (g = get_short(m, p)) == NULL) {
         return spawn_rest(p, fn, arg, opts, __builtin_return_address(0));
     }
-    weft__handle_take_first(&p->handles);
+    weft__handle_take(&p->handles, co);
     fill_for(g, p, fn, arg, opts->site, p->id_next++, co);
     weft__count_turn(&p->counts.spawned);
     if (WEFT__UNLIKELY(!weft__queue_unstarted_short(p, g))) {

@@ -82,7 +82,7 @@ static inline struct weft__g *weft__put_off(struct weft__p *p, struct weft__g *g
  * on our M's context. */
 static inline struct weft__stack *weft__take_stack(struct weft__p *p, const struct weft__g *g)
 {
-    if (g->stack != NULL || g->stack_shift != p->rt->stacks.default_shift) {
+    if (g->stack != NULL || g->stack_shift != p->birth_shift) {
         return NULL;
     }
     return weft__stack_get_hot(&p->stack_cache);

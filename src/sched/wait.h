@@ -137,6 +137,15 @@ static inline void weft__waitq_append(struct weft__waitq *q, struct weft__waiter
     q->last = &w->next;
 }
 
+/* The same for a queue that is empty. */
+static inline void weft__waitq_append_first(struct weft__waitq *q, struct weft__waiter *w)
+{
+    w->next = NULL;
+    w->prev_next = &q->first;
+    q->first = w;
+    q->last = &w->next;
+}
+
 static inline void weft__waitq_add(struct weft__waitq *q, struct weft__waiter *w)
 {
     weft__waiter_note(q, w);

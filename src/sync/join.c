@@ -108,7 +108,7 @@ int weft_join(struct weft_co *co, int *result)
     }
     int *unwanted = &o.m->cur->own->unwanted;
     int *to = WEFT__EVEN(result != NULL) ? result : unwanted;
-    return weft__ours_wait(&o, &co->lock, &co->waiters, to, WAIT_JOIN, co,
+    return weft__ours_wait(&o, &co->lock, &co->waiters, true, to, WAIT_JOIN, co,
                            __builtin_return_address(0));
 }
 
