@@ -53,12 +53,24 @@ struct weft__g *weft__g_get(struct weft__slabs *s, struct weft__g_cache *cache);
 /* The batch that was put there last goes to all, from a cache that has more. */
 void weft__g_spill(struct weft__slabs *s, struct weft__g_cache *cache);
 
-static inline void weft__g_put(struct weft__slabs *s, struct weft__g_cache *cache,
-                               struct weft__g *g)
+static inline bool weft__g_cache_has_room(const struct weft__g_cache *cache)
+{
+    return cache->count < WEFT__G_CACHE_MAX;
+}
+
+/* Into a cache that has room. */
+static inline void weft__g_keep(struct weft__g_cache *cache, struct weft__g *g)
 {
     g->next = cache->first;
     cache->first = g;
-    if (WEFT__UNLIKELY(++cache->count > WEFT__G_CACHE_MAX)) {
+    cache->count++;
+}
+
+static inline void weft__g_put(struct weft__slabs *s, struct weft__g_cache *cache,
+                               struct weft__g *g)
+{
+    weft__g_keep(cache, g);
+    if (WEFT__UNLIKELY(cache->count > WEFT__G_CACHE_MAX)) {
         weft__g_spill(s, cache);
     }
 }

@@ -36,11 +36,17 @@ void weft__g_give_stack(struct weft__p *p, struct weft__stack *stack)
     give_stack(p, stack);
 }
 
-/* A descriptor, whose stack has gone another way, can be used again. */
-static inline void give_descriptor(struct weft__p *p, struct weft__g *g)
+/* Its stack has gone another way. */
+static inline void free_up(struct weft__g *g)
 {
     g->stack = NULL;
     atomic_store_explicit(&g->state, G_FREE, memory_order_relaxed);
+}
+
+/* A descriptor can be used again. */
+static inline void give_descriptor(struct weft__p *p, struct weft__g *g)
+{
+    free_up(g);
     weft__g_put(&p->rt->slabs, &p->g_cache, g);
 }
 
@@ -53,11 +59,12 @@ static inline bool give_back_early(struct weft__p *p, struct weft__g *g)
 #ifdef WEFT__KEEPS_BOOKS
     return false;
 #endif
-    if (has_starved(p) || p->g_cache.count >= WEFT__G_CACHE_MAX ||
+    if (WEFT__UNLIKELY(has_starved(p)) || WEFT__UNLIKELY(!weft__g_cache_has_room(&p->g_cache)) ||
         !weft__stack_put_hot(&p->rt->stacks, &p->stack_cache, g->stack)) {
         return false;
     }
-    give_descriptor(p, g);
+    free_up(g);
+    weft__g_keep(&p->g_cache, g);
     return true;
 }
 

@@ -32,7 +32,8 @@ static WEFT__ALWAYS_INLINE struct weft__g *weft__handle_end(struct weft__m *m, s
     *(int *)w->value = result;
     w->rc = 0;
     co->g = NULL;
-    (void)weft__handle_set(co, CO_DONE | CO_RELEASED);
+    /* release [HANDLE-DONE].  Of one that is being joined neither was set. */
+    atomic_store_explicit(&co->state, CO_DONE | CO_RELEASED, memory_order_release);
     weft__ours_unlock(&o, &co->lock);
     weft__handle_cache_add(cache, co);
     struct weft__g *g = w->wait->g;

@@ -94,7 +94,7 @@ static WEFT__ALWAYS_INLINE void *short_way(const struct weft__g *from, const str
 }
 
 /* The stack for `to`, if it has not begun and `from` may be left for it with no more than that. */
-static inline struct weft__stack *stack_to_begin(const struct weft__m *m,
+static inline struct weft__stack *stack_to_begin(struct weft__p *p,
                                                  const struct weft__g *from,
                                                  const struct weft__g *to)
 {
@@ -104,7 +104,7 @@ static inline struct weft__stack *stack_to_begin(const struct weft__m *m,
     if (to == NULL || to->stack != NULL || !is_plain(from, to, 0)) {
         return NULL;
     }
-    return weft__take_stack(m->p, to);
+    return weft__take_stack(p, to);
 }
 
 /* As leave_for(), for one that begins. */
@@ -135,13 +135,14 @@ static WEFT__NOINLINE int park_slow(struct weft__m *m, struct weft__g *g, struct
 static WEFT__NOINLINE int park_rest(struct weft__m *m, struct weft__g *g, struct weft__g *next,
                                     const int *rc)
 {
-    struct weft__stack *stack = stack_to_begin(m, g, next);
+    struct weft__stack *stack = stack_to_begin(m->p, g, next);
     return stack != NULL ? begin(m, g, next, stack, rc) : park_slow(m, g, next, rc);
 }
 
-static WEFT__ALWAYS_INLINE void begin_park(struct weft__m *m, struct weft__gate *gate)
+static WEFT__ALWAYS_INLINE void begin_park(struct weft__m *m, struct weft__p *p,
+                                           struct weft__gate *gate)
 {
-    weft__count_turn(&m->p->counts.parks);
+    weft__count_turn(&p->counts.parks);
     weft__gate_leave(gate);
     weft__mutexes_check_wait(m);
     weft__perturb();
@@ -151,9 +152,10 @@ static WEFT__ALWAYS_INLINE void begin_park(struct weft__m *m, struct weft__gate 
 static WEFT__ALWAYS_INLINE int park_for_unstarted(struct weft__m *m, struct weft__g *g,
                                                   struct weft__gate *gate, const int *rc)
 {
-    struct weft__g *next = weft__deque_pop(&m->p->unstarted);
-    begin_park(m, gate);
-    struct weft__stack *stack = stack_to_begin(m, g, next);
+    struct weft__p *p = m->p;
+    struct weft__g *next = weft__deque_pop(&p->unstarted);
+    begin_park(m, p, gate);
+    struct weft__stack *stack = stack_to_begin(p, g, next);
     return WEFT__LIKELY(stack != NULL) ? begin(m, g, next, stack, rc) : park_slow(m, g, next, rc);
 }
 
@@ -165,7 +167,7 @@ static WEFT__NOINLINE int park_without_next(struct weft__m *m, struct weft__g *g
     if (next == NULL) {
         return park_for_unstarted(m, g, gate, rc);
     }
-    begin_park(m, gate);
+    begin_park(m, p, gate);
     void *sp = short_way(g, next, 0);
     return WEFT__LIKELY(sp != NULL) ? leave_for(m, g, next, sp, rc) : park_rest(m, g, next, rc);
 }
@@ -183,7 +185,7 @@ static WEFT__ALWAYS_INLINE int park_now(struct weft__m *m, struct weft__g *g,
         }
         next = weft__queue_pick_next(p);
     }
-    begin_park(m, gate);
+    begin_park(m, p, gate);
     void *sp = short_way(g, next, 0);
     return WEFT__LIKELY(sp != NULL) ? leave_for(m, g, next, sp, rc) : park_rest(m, g, next, rc);
 }
@@ -194,7 +196,7 @@ static WEFT__NOINLINE int park_due(struct weft__m *m, struct weft__g *g, struct 
     if (weft__p_glance(m->p)) {
         return park_now(m, g, gate, rc);
     }
-    begin_park(m, gate);
+    begin_park(m, m->p, gate);
     return park_slow(m, g, NULL, rc);
 }
 
