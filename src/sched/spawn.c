@@ -86,17 +86,20 @@ static WEFT__COLD void take_back(struct weft__p *p, struct weft__g *g)
     }
 }
 
-/* A descriptor for a child of the coroutine that runs, if all is at hand that a spawn takes; else
- * NULL.  Most are spawned so, without a call. */
-static WEFT__ALWAYS_INLINE struct weft__g *get_short(struct weft__m *m, struct weft__p *p)
+/* A descriptor and a number for a child of the coroutine that runs, if all is at hand that a spawn
+ * takes; else NULL.  Most are spawned so, without a call. */
+static WEFT__ALWAYS_INLINE struct weft__g *get_short(struct weft__m *m, struct weft__p *p,
+                                                    uint64_t *id)
 {
     struct weft__g *g = p->g_cache.first;
-    if (g == NULL || p->id_next == p->id_end || m->cur->ends != NULL ||
+    *id = p->id_next;
+    if (g == NULL || *id == p->id_end || m->cur->ends != NULL ||
         (p->birth_flags & G_FLAG_COUNTED) != 0) {
         return NULL;
     }
     p->g_cache.first = g->next;
     p->g_cache.count--;
+    p->id_next = *id + 1;
     return g;
 }
 
@@ -129,11 +132,12 @@ int weft_go_at(void (*fn)(void *), void *arg, const char *site)
 {
     struct weft__m *m = weft__m_in_coroutine("weft_go() (on a plain thread: weft_runtime_go())");
     struct weft__p *p = m->p;
-    struct weft__g *g = get_short(m, p);
+    uint64_t id;
+    struct weft__g *g = get_short(m, p, &id);
     if (WEFT__UNLIKELY(g == NULL)) {
         return spawn(p, fn, arg, site, false, __builtin_return_address(0));
     }
-    fill(g, p, arg, site, p->id_next++, NULL, 0);
+    fill(g, p, arg, site, id, NULL, 0);
     g->entry.plain = fn;
     weft__count_turn(&p->counts.spawned);
     return WEFT__LIKELY(weft__queue_unstarted_short(p, g)) ? 0 : queue(p, g);
@@ -281,12 +285,13 @@ struct weft_co *weft_go_opts(int (*fn)(void *), void *arg, const struct weft_go_
     struct weft__p *p = m->p;
     struct weft_co *co;
     struct weft__g *g;
+    uint64_t id;
     if (!are_plain(opts) || (co = weft__handle_first(&p->handles, p->gate)) == NULL ||
-        (g = get_short(m, p)) == NULL) {
+        (g = get_short(m, p, &id)) == NULL) {
         return spawn_rest(p, fn, arg, opts, __builtin_return_address(0));
     }
     weft__handle_take(&p->handles, co);
-    fill_for(g, p, fn, arg, opts->site, p->id_next++, co);
+    fill_for(g, p, fn, arg, opts->site, id, co);
     weft__count_turn(&p->counts.spawned);
     if (WEFT__UNLIKELY(!weft__queue_unstarted_short(p, g))) {
         weft__queue_unstarted(p, g);
