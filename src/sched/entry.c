@@ -99,8 +99,9 @@ static inline struct weft__g *pick(struct weft__p *p)
     struct weft__gate *gate = p->gate;
     struct weft__g *g = NULL;
     if (WEFT__LIKELY(!weft__queue_has_bound(p)) && WEFT__LIKELY(weft__gate_try_enter(gate))) {
-        if (WEFT__UNLIKELY(!weft__queue_has_no_next(p))) {
-            g = weft__queue_pick_next(p);
+        struct weft__g *next = weft__queue_next(p);
+        if (WEFT__UNLIKELY(next != NULL)) {
+            g = weft__queue_pick_next(p, next);
         } else if (WEFT__LIKELY((g = weft__queue_pick_woken(p)) == NULL)) {
             g = weft__deque_pop(&p->unstarted);
         }

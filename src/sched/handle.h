@@ -88,7 +88,9 @@ static inline bool weft__handle_cache_is_full(const struct weft__handle_cache *c
 /* Of one that is not full. */
 static inline void weft__handle_cache_add(struct weft__handle_cache *c, struct weft_co *co)
 {
-    c->ring[c->tail++ % WEFT__HANDLES_MAX] = co;
+    uint32_t tail = c->tail;
+    c->tail = tail + 1;
+    c->ring[tail % WEFT__HANDLES_MAX] = co;
 }
 
 /* p: the P of this thread, NULL on a plain thread.  NULL for lack of memory. */

@@ -110,9 +110,9 @@ static inline bool weft__queue_has_bound(const struct weft__p *p)
 }
 
 /* By the owner: only he puts something there. */
-static WEFT__ALWAYS_INLINE bool weft__queue_has_no_next(const struct weft__p *p)
+static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_next(const struct weft__p *p)
 {
-    return atomic_load_explicit(&p->run_next, memory_order_relaxed) == NULL;
+    return atomic_load_explicit(&p->run_next, memory_order_relaxed);
 }
 
 /* May any g be put into the queues of any P that it is made runnable on? */
@@ -186,7 +186,7 @@ static WEFT__ALWAYS_INLINE void weft__queue_ready_here(struct weft__p *p, struct
 static WEFT__ALWAYS_INLINE bool weft__queue_would_be_next(const struct weft__p *p,
                                                           const struct weft__g *g)
 {
-    return WEFT__LIKELY(weft__queue_is_here(g)) && WEFT__LIKELY(weft__queue_has_no_next(p)) &&
+    return WEFT__LIKELY(weft__queue_is_here(g)) && WEFT__LIKELY(weft__queue_next(p) == NULL) &&
            WEFT__LIKELY(weft__runq_is_empty(&p->woken)) &&
            WEFT__LIKELY(!weft__queue_has_bound(p)) && WEFT__LIKELY(!weft__p_must_poll(p));
 }
@@ -204,13 +204,13 @@ static WEFT__ALWAYS_INLINE bool weft__queue_ready_short(struct weft__p *p, struc
     return true;
 }
 
-/* In the gate of p, by its owner, as the next two: run-next, which is there, if it may go first;
- * else NULL. */
-static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_next(struct weft__p *p)
+/* In the gate of p, by its owner, as the next two: run-next, which is g, if it may go first; else
+ * NULL. */
+static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_next(struct weft__p *p,
+                                                                 struct weft__g *g)
 {
     if (WEFT__LIKELY(weft__runq_is_empty(&p->woken)) ||
         p->run_next_streak++ < WEFT__RUN_NEXT_MAX) {
-        struct weft__g *g = atomic_load_explicit(&p->run_next, memory_order_relaxed);
         atomic_store_explicit(&p->run_next, NULL, memory_order_relaxed);
         return g;
     }
@@ -231,8 +231,9 @@ static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_woken(struct weft__p
  */
 static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_inside(struct weft__p *p)
 {
-    if (WEFT__UNLIKELY(!weft__queue_has_no_next(p))) {
-        return weft__queue_pick_next(p);
+    struct weft__g *next = weft__queue_next(p);
+    if (WEFT__UNLIKELY(next != NULL)) {
+        return weft__queue_pick_next(p, next);
     }
     struct weft__g *g = weft__queue_pick_woken(p);
     return g != NULL ? g : weft__deque_pop(&p->unstarted);

@@ -156,10 +156,15 @@ struct weft__p {
     struct weft__p_look look; /* the look-out's */
 } WEFT__ALIGNED_LINE;
 
-/* Is it time to look at the reactor, the timers and the global queue? */
+/* Is it time, in this turn, to look at the reactor, the timers and the global queue? */
+static inline bool weft__p_must_poll_at(const struct weft__p *p, uint32_t tick)
+{
+    return (int32_t)(tick - p->poll_tick) >= 0;
+}
+
 static inline bool weft__p_must_poll(const struct weft__p *p)
 {
-    return (int32_t)(p->tick - p->poll_tick) >= 0;
+    return weft__p_must_poll_at(p, p->tick);
 }
 
 /* How often a coroutine has left p, parked, runnable or ended: so often one was switched to. */

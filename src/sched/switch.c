@@ -172,18 +172,20 @@ static WEFT__NOINLINE int park_without_next(struct weft__m *m, struct weft__g *g
     return WEFT__LIKELY(sp != NULL) ? leave_for(m, g, next, sp, rc) : park_rest(m, g, next, rc);
 }
 
-/* Each of the three queues has a way of its own: what is known of those in it need not be asked. */
+/* In the turn `tick`.  Each of the three queues has a way of its own: what is known of those in it
+ * need not be asked. */
 static WEFT__ALWAYS_INLINE int park_now(struct weft__m *m, struct weft__g *g,
-                                        struct weft__gate *gate, const int *rc)
+                                        struct weft__gate *gate, const int *rc, uint32_t tick)
 {
     struct weft__p *p = m->p;
     struct weft__g *next = NULL;
     if (WEFT__LIKELY(!weft__queue_has_bound(p))) {
-        p->tick++;
-        if (WEFT__UNLIKELY(weft__queue_has_no_next(p))) {
+        p->tick = tick + 1;
+        next = weft__queue_next(p);
+        if (WEFT__UNLIKELY(next == NULL)) {
             return park_without_next(m, g, gate, rc);
         }
-        next = weft__queue_pick_next(p);
+        next = weft__queue_pick_next(p, next);
     }
     begin_park(m, p, gate);
     void *sp = short_way(g, next, 0);
@@ -194,7 +196,7 @@ static WEFT__NOINLINE int park_due(struct weft__m *m, struct weft__g *g, struct 
                                    const int *rc)
 {
     if (weft__p_glance(m->p)) {
-        return park_now(m, g, gate, rc);
+        return park_now(m, g, gate, rc, m->p->tick);
     }
     begin_park(m, m->p, gate);
     return park_slow(m, g, NULL, rc);
@@ -205,8 +207,9 @@ static WEFT__NOINLINE int park_due(struct weft__m *m, struct weft__g *g, struct 
 static WEFT__ALWAYS_INLINE int park(struct weft__m *m, struct weft__g *g, struct weft__gate *gate,
                                     const int *rc)
 {
-    return WEFT__UNLIKELY(weft__p_must_poll(m->p)) ? park_due(m, g, gate, rc)
-                                                   : park_now(m, g, gate, rc);
+    uint32_t tick = m->p->tick;
+    return WEFT__UNLIKELY(weft__p_must_poll_at(m->p, tick)) ? park_due(m, g, gate, rc)
+                                                            : park_now(m, g, gate, rc, tick);
 }
 
 int weft__switch_park_inside(struct weft__g *g, struct weft__gate *gate, struct weft__m *m)
