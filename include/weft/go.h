@@ -64,12 +64,45 @@ struct weft_go_opts {
  */
 WEFT_API_MUST struct weft_co *weft_go_opts(int (*fn)(void *), void *arg,
                                            const struct weft_go_opts *opts);
+
+/**
+ * weft_go_handle_at - start fn(arg) as a coroutine with a handle, and no options.
+ *
+ * weft_go_with() comes to it where it is given none.
+ *
+ * @fn     the coroutine; its value is kept for weft_join().
+ * @arg    handed to fn.
+ * @site   where this was called, for reports; a string that lives as long as the program, or NULL.
+ * @error  receives why NULL was returned; may be NULL.
+ *
+ * Returns    as weft_go_opts() does.
+ * Errors     as weft_go_opts() does, in *error
+ * Blocks     as weft_go_at() does.
+ * Threads    a coroutine.
+ */
+WEFT_API_MUST struct weft_co *weft_go_handle_at(int (*fn)(void *), void *arg, const char *site,
+                                                int *error);
+
+/* For weft_go_with(): where a compiler sees that nothing is asked for, nothing is looked at. */
+static inline struct weft_co *weft__go_with(int (*fn)(void *), void *arg,
+                                            const struct weft_go_opts *opts)
+{
+#if defined(__GNUC__) && defined(__OPTIMIZE__)
+    const int is_plain = opts->name == NULL && opts->stack_bytes == 0 && opts->pinned == 0 &&
+                         opts->on_p == 0 && opts->own_fp == 0;
+    if (__builtin_constant_p(is_plain) && is_plain) {
+        return weft_go_handle_at(fn, arg, opts->site, opts->error);
+    }
+#endif
+    return weft_go_opts(fn, arg, opts);
+}
+
 #ifndef __cplusplus
 /* weft_go_with(fn, arg, .name = "reader", .pinned = 1) */
 #define weft_go_with(fn, arg, ...)                                                                 \
-    weft_go_opts(fn, arg,                                                                          \
-                 &(struct weft_go_opts){                                                           \
-                     .size = sizeof(struct weft_go_opts), .site = WEFT_SITE, __VA_ARGS__})
+    weft__go_with(fn, arg,                                                                         \
+                  &(struct weft_go_opts){                                                          \
+                      .size = sizeof(struct weft_go_opts), .site = WEFT_SITE, __VA_ARGS__})
 #endif
 
 /**

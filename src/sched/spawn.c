@@ -279,24 +279,50 @@ static inline bool are_plain(const struct weft_go_opts *opts)
                         ((uintptr_t)opts->name | opts->stack_bytes | flags) == 0);
 }
 
-struct weft_co *weft_go_opts(int (*fn)(void *), void *arg, const struct weft_go_opts *opts)
+/* A coroutine with a handle, if all is at hand for it; else NULL, and nothing was done. */
+static WEFT__ALWAYS_INLINE struct weft_co *go_short(struct weft__m *m, int (*fn)(void *), void *arg,
+                                                    const char *site)
 {
-    struct weft__m *m = weft__m_in_coroutine("weft_go()");
     struct weft__p *p = m->p;
-    struct weft_co *co;
-    struct weft__g *g;
+    struct weft_co *co = weft__handle_first(&p->handles, p->gate);
     uint64_t id;
-    if (!are_plain(opts) || (co = weft__handle_first(&p->handles, p->gate)) == NULL ||
-        (g = get_short(m, p, &id)) == NULL) {
-        return spawn_rest(p, fn, arg, opts, __builtin_return_address(0));
+    struct weft__g *g = co != NULL ? get_short(m, p, &id) : NULL;
+    if (WEFT__UNLIKELY(g == NULL)) {
+        return NULL;
     }
     weft__handle_take(&p->handles, co);
-    fill_for(g, p, fn, arg, opts->site, id, co);
+    fill_for(g, p, fn, arg, site, id, co);
     weft__count_turn(&p->counts.spawned);
     if (WEFT__UNLIKELY(!weft__queue_unstarted_short(p, g))) {
         weft__queue_unstarted(p, g);
     }
     return co;
+}
+
+struct weft_co *weft_go_opts(int (*fn)(void *), void *arg, const struct weft_go_opts *opts)
+{
+    struct weft__m *m = weft__m_in_coroutine("weft_go()");
+    struct weft_co *co = are_plain(opts) ? go_short(m, fn, arg, opts->site) : NULL;
+    return WEFT__LIKELY(co != NULL)
+               ? co
+               : spawn_rest(m->p, fn, arg, opts, __builtin_return_address(0));
+}
+
+static WEFT__NOINLINE struct weft_co *spawn_handle(struct weft__p *p, int (*fn)(void *), void *arg,
+                                                   const char *site, int *error,
+                                                   const void *caller)
+{
+    const struct weft_go_opts opts = {.size = sizeof opts, .site = site, .error = error};
+    return spawn_rest(p, fn, arg, &opts, caller);
+}
+
+struct weft_co *weft_go_handle_at(int (*fn)(void *), void *arg, const char *site, int *error)
+{
+    struct weft__m *m = weft__m_in_coroutine("weft_go()");
+    struct weft_co *co = go_short(m, fn, arg, site);
+    return WEFT__LIKELY(co != NULL)
+               ? co
+               : spawn_handle(m->p, fn, arg, site, error, __builtin_return_address(0));
 }
 
 struct weft_co *weft__go_opts_placed(int (*fn)(void *), void *arg,

@@ -115,7 +115,15 @@ static int64_t stop(struct things *t)
 
 static int64_t go_and_join(void)
 {
-    struct weft_co *co = weft_go_with(do_nothing, NULL);
+    const struct weft_go_opts opts = {.size = sizeof opts};
+    struct weft_co *co = weft_go_opts(do_nothing, NULL, &opts);
+
+    return co == NULL ? -ENOMEM : weft_join(co, NULL);
+}
+
+static int64_t go_and_join_handle(void)
+{
+    struct weft_co *co = weft_go_handle_at(do_nothing, NULL, WEFT_SITE, NULL);
 
     return co == NULL ? -ENOMEM : weft_join(co, NULL);
 }
@@ -345,6 +353,7 @@ ROW("weft_runtime_go_at", ANY_THREAD, 0, 0, FATAL,
     WITH(t->rt, weft_runtime_go_at(t->rt, do_plainly_nothing, NULL, WEFT_SITE)))
 ROW("weft_go_at", COROUTINE, 0, FATAL, FATAL, weft_go_at(do_plainly_nothing, NULL, WEFT_SITE))
 ROW("weft_go_opts", COROUTINE, 0, FATAL, FATAL, go_and_join())
+ROW("weft_go_handle_at", COROUTINE, 0, FATAL, FATAL, go_and_join_handle())
 ROW("weft_yield", COROUTINE, 0, FATAL, FATAL, DONE(weft_yield()))
 ROW("weft_set_name", COROUTINE, 0, -EPERM, -EPERM, weft_set_name("x"))
 ROW("weft_join", ANY_THREAD, 0, 0, 0, WITH(t->ended, weft_join(t->ended, NULL)))

@@ -107,6 +107,8 @@ static const struct row rows[] = {
     {"weft_go_at", call_go, free_a_place, NULL, NOT_CLOSED("the places go with their runtime")},
     {"weft_go_opts", call_go_with, free_a_place, join_started,
      NOT_CLOSED("the places go with their runtime")},
+    {"weft_go_handle_at", call_go_handle, free_a_place, join_started,
+     NOT_CLOSED("the places go with their runtime")},
     {"weft_runtime_go_at", call_runtime_go, free_a_place, NULL,
      NOT_CLOSED("the places go with their runtime")},
     {"weft_group_next", call_group_next, open_gate, NULL,

@@ -85,7 +85,16 @@ static ssize_t call_go_with(struct world *w)
     int error = 0;
 
     take_places(w);
-    w->started = weft_go_with(end_at_once, NULL, .error = &error);
+    w->started = weft_go_with(end_at_once, NULL, .name = "started", .error = &error);
+    return error;
+}
+
+static ssize_t call_go_handle(struct world *w)
+{
+    int error = 0;
+
+    take_places(w);
+    w->started = weft_go_handle_at(end_at_once, NULL, WEFT_SITE, &error);
     return error;
 }
 
