@@ -93,20 +93,11 @@ void weft__bury_dead(void)
     give_descriptor(p, g);
 }
 
-/* One of this P's own; mostly the next one takes no call, and has not started either. */
+/* One of this P's own; mostly the next one takes no call. */
 static inline struct weft__g *pick(struct weft__p *p)
 {
-    struct weft__gate *gate = p->gate;
-    struct weft__g *g = NULL;
-    if (WEFT__LIKELY(!weft__queue_has_bound(p)) && WEFT__LIKELY(weft__gate_try_enter(gate))) {
-        struct weft__g *next = weft__queue_next(p);
-        if (WEFT__UNLIKELY(next != NULL)) {
-            g = weft__queue_pick_next(p, next);
-        } else if (WEFT__LIKELY((g = weft__queue_pick_woken(p)) == NULL)) {
-            g = weft__deque_pop(&p->unstarted);
-        }
-        weft__gate_leave(gate);
-    }
+    struct weft__g *g =
+        WEFT__LIKELY(!weft__queue_has_bound(p)) ? weft__queue_pick_short(p) : NULL;
     if (WEFT__LIKELY(g != NULL)) {
         p->tick++;
         return g;
@@ -182,16 +173,17 @@ static WEFT__ALWAYS_INLINE struct weft__g *settle(struct weft__m *m, struct weft
     struct weft__p *p = m->p;
     struct weft_co *co = g->handle;
     weft__mutexes_check(m, "ends", NULL);
+    /* One with a handle mostly is in its scope, one without in none: each has a copy in line. */
     if (co == NULL) {
         leave_scope(g);
-    } else if (WEFT__LIKELY(g->scope != NULL)) { /* that of its handle */
+    } else if (WEFT__LIKELY(g->scope != NULL)) {
         leave_scope(g);
     }
     if (!is_as_most(g)) {
         settle_rare(p->rt, g);
     }
-    if (g->handle != NULL) {
-        next = weft__handle_end(m, p, g->handle, result);
+    if (co != NULL) {
+        next = weft__handle_end(m, p, co, result);
         g->handle = NULL;
     }
     weft__count_turn(&p->counts.ended);

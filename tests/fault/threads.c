@@ -12,6 +12,7 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <pthread.h>
+#include <semaphore.h>
 
 /* No C library need bear that there is no such thread. */
 static int n_no_threads;
@@ -182,17 +183,31 @@ TEST(outside_without_a_thread_the_processor_stays)
 static atomic_int has_come;
 static _Atomic pthread_t starter; /* who starts it; whoever starts the watch thread asks too */
 
-static void wait_for(atomic_int *what)
+static sem_t came; /* posted after it */
+
+static void expect_it(void)
 {
-    while (atomic_load(what) == 0)
-        usleep(100);
+    atomic_store(&has_come, 0);
+    CHECK_EQ(sem_init(&came, 0, 0), 0);
+}
+
+static void it_has_come(void)
+{
+    atomic_store(&has_come, 1);
+    CHECK_EQ(sem_post(&came), 0);
+}
+
+static void wait_for_it(void)
+{
+    while (sem_wait(&came) != 0)
+        CHECK_EQ(errno, EINTR);
 }
 
 /* Until the process is over: what it would start then, it would start beside exit(). */
 static int hold_up_the_starter(enum weft__call call)
 {
     if (call == WEFT__CALL_THREAD && pthread_equal(pthread_self(), atomic_load(&starter))) {
-        atomic_store(&has_come, 1);
+        it_has_come();
         for (;;)
             (void)pause();
     }
@@ -216,13 +231,14 @@ static int leave_one_behind(void *unused)
 
     (void)unused;
     weft_detach(weft_go_with(go_outside, NULL, .on_p = WEFT_ON_P(other)));
-    wait_for(&has_come);
+    wait_for_it();
     return 0;
 }
 
 /* Goal: the end of a program does not wait for long, nor for a thread that has yet to be. */
 TEST(a_thread_that_is_being_started_is_left_behind)
 {
+    expect_it();
     CHECK_EQ(weft_run_with(leave_one_behind, NULL, .procs = 2), 0);
     CHECK_EQ(n_no_threads, 0);
 }
@@ -308,7 +324,7 @@ static int refuse_at_the_end(enum weft__call call)
         return 0;
     const struct weft_runtime *rt = atomic_load(&to_be_stopped);
 
-    atomic_store(&has_come, 1);
+    it_has_come();
     while (atomic_load_explicit(&rt->n_running_ms, memory_order_relaxed) != 1)
         usleep(100);
     usleep(20000);
@@ -334,7 +350,7 @@ static bool is_refusal_named(void)
     int keep = dup(2), fd = memfd_create("stderr", 0);
     struct weft_runtime *rt;
 
-    atomic_store(&has_come, 0);
+    expect_it();
     weft__sys_fault = NULL;
     CHECK_EQ(weft_runtime_start(
                  &rt, &(struct weft_config){.size = sizeof(struct weft_config), .procs = 1}), 0);
@@ -342,7 +358,7 @@ static bool is_refusal_named(void)
     weft__sys_fault = refuse_at_the_end;
     for (int i = 0; i < 2; i++)
         CHECK_EQ(weft_runtime_go(rt, i == 0 ? compute : do_nothing, NULL), 0);
-    wait_for(&has_come);
+    wait_for_it();
     CHECK(keep >= 0 && fd >= 0 && dup2(fd, 2) == 2);
     CHECK_GE(weft_runtime_stop(rt), 0);
     CHECK_EQ(dup2(keep, 2), 2);
