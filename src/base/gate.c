@@ -27,6 +27,21 @@ static bool is_asked(struct weft__gate *gate)
     return (atomic_load_explicit(&gate->asked, memory_order_acquire) & GATE_ASKED) != 0;
 }
 
+/* Each is given out once, whichever the gate: none is ever taken for another. */
+static void begin_epoch(struct weft__gate *gate)
+{
+    static _Atomic uint64_t last;
+    uint64_t epoch = atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
+    atomic_store_explicit(&gate->epoch, epoch, memory_order_relaxed);
+}
+
+void weft__gate_note_end(struct weft__gate *gate)
+{
+    int32_t balance = atomic_load_explicit(&gate->balance, memory_order_relaxed);
+    atomic_store_explicit(&gate->balance, balance - WEFT__GATE_END_COST, memory_order_relaxed);
+    begin_epoch(gate);
+}
+
 WEFT__COLD void weft__gate_uncall(struct weft__gate *gate)
 {
     atomic_fetch_and_explicit(&gate->asked, ~(uint32_t)GATE_CALLED, memory_order_relaxed);
@@ -130,7 +145,10 @@ struct weft__gate *weft__gate_make(void)
         free_gates = gate->next;
     }
     weft__unlock(&gates_lock);
-    return gate != NULL ? gate : weft__alloc_line(sizeof *gate);
+    if (gate == NULL && (gate = weft__alloc_line(sizeof *gate)) != NULL) {
+        begin_epoch(gate);
+    }
+    return gate;
 }
 
 void weft__gate_drop(struct weft__gate *gate)

@@ -56,6 +56,7 @@ struct weft__gate {
     _Atomic uint32_t inside;
     _Atomic uint32_t asked;
     _Atomic int32_t balance; /* of biases that lasted against such that had to be ended; a hint */
+    _Atomic uint64_t epoch;  /* of this gate alone, until the next bias to it is ended */
     struct weft__gate *next; /* while no P has it */
 } WEFT__ALIGNED_LINE;
 
@@ -103,6 +104,13 @@ static inline void weft__gate_enter(struct weft__gate *gate)
     }
 }
 
+/* By one who is inside.  As long as it is the same, no bias to this gate was ended: what was biased
+ * to it still is. */
+static inline uint64_t weft__gate_epoch(const struct weft__gate *gate)
+{
+    return atomic_load_explicit(&gate->epoch, memory_order_relaxed);
+}
+
 /* By the owner, which may be inside already: who wakes somebody may hold a biased lock.  Is it the
  * caller who must leave? */
 static inline bool weft__gate_enter_once(struct weft__gate *gate)
@@ -131,11 +139,8 @@ static inline bool weft__gate_is_worth_it(struct weft__gate *gate)
     return balance >= 0;
 }
 
-static inline void weft__gate_note_end(struct weft__gate *gate)
-{
-    int32_t balance = atomic_load_explicit(&gate->balance, memory_order_relaxed);
-    atomic_store_explicit(&gate->balance, balance - WEFT__GATE_END_COST, memory_order_relaxed);
-}
+/* A bias is about to be ended, by one who has seized the gate: a new epoch begins. */
+void weft__gate_note_end(struct weft__gate *gate);
 
 /* By any thread: call upon the coroutine that runs on the owner. */
 static inline void weft__gate_call(struct weft__gate *gate)

@@ -213,7 +213,36 @@ static WEFT__ALWAYS_INLINE int recv_ours(const struct weft__ours *o, struct weft
     return wake != NULL ? weft__ours_wake_last(o, wake) : rc;
 }
 
-/* Kept apart from the short form, which is as fast as it is because it makes no calls. */
+/* End the wait of a select that nobody outside our gate can find. */
+static inline int end_select(const struct weft__ours *o, struct weft_chan *ch,
+                             struct weft__waiter *w)
+{
+    w->rc = 0;
+    weft__ours_unlock(o, &ch->lock);
+    return weft__ours_wake_last(o, w->wait);
+}
+
+static WEFT__NOINLINE int send_to_select(struct weft__ours o, struct weft_chan *ch,
+                                         const void *value)
+{
+    struct weft__waiter *r = weft__waitq_claim_all(&ch->receivers);
+    if (r->value != NULL) {
+        weft__chan_copy(ch, r->value, value, CHAN_FORM_SHORT);
+    }
+    return end_select(&o, ch, r);
+}
+
+/* Nothing is buffered. */
+static WEFT__NOINLINE int recv_from_select(struct weft__ours o, struct weft_chan *ch, void *value)
+{
+    struct weft__waiter *s = weft__waitq_claim_all(&ch->senders);
+    if (value != NULL) {
+        weft__chan_copy(ch, value, s->value, CHAN_FORM_SHORT);
+    }
+    return end_select(&o, ch, s);
+}
+
+/* Kept apart from the short forms, which are as fast as they are because they make no calls. */
 static WEFT__NOINLINE int send_rest(struct weft__ours o, struct weft_chan *ch, const void *value,
                                      const void *caller)
 {
@@ -233,7 +262,9 @@ int weft_chan_send(struct weft_chan *ch, const void *value)
         return send_any(ch, value, __builtin_return_address(0));
     }
     if (WEFT__UNLIKELY(!weft__chan_is_short(ch, &ch->receivers))) {
-        return send_rest(o, ch, value, __builtin_return_address(0));
+        return weft__chan_meets_select(ch, &ch->receivers, o.gate)
+                   ? send_to_select(o, ch, value)
+                   : send_rest(o, ch, value, __builtin_return_address(0));
     }
     return send_ours(&o, ch, value, CHAN_FORM_SHORT, __builtin_return_address(0));
 }
@@ -245,7 +276,9 @@ int weft_chan_recv(struct weft_chan *ch, void *value)
         return recv_any(ch, value, __builtin_return_address(0));
     }
     if (WEFT__UNLIKELY(!weft__chan_is_short(ch, &ch->senders))) {
-        return recv_rest(o, ch, value, __builtin_return_address(0));
+        return ch->count == 0 && weft__chan_meets_select(ch, &ch->senders, o.gate)
+                   ? recv_from_select(o, ch, value)
+                   : recv_rest(o, ch, value, __builtin_return_address(0));
     }
     return recv_ours(&o, ch, value, CHAN_FORM_SHORT, __builtin_return_address(0));
 }

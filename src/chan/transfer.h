@@ -24,6 +24,15 @@ static inline bool weft__chan_is_short(const struct weft_chan *ch, const struct 
     return WEFT__LIKELY(ch->word_bytes != 0) && WEFT__LIKELY(weft__waitq_is_plain(q));
 }
 
+/* The same, where a select waits whose objects are all in `gate`, and whom nobody outside can find?
+ */
+static inline bool weft__chan_meets_select(const struct weft_chan *ch,
+                                           const struct weft__waitq *q,
+                                           const struct weft__gate *gate)
+{
+    return ch->word_bytes != 0 && weft__waitq_is_all_in(q, gate);
+}
+
 static WEFT__ALWAYS_INLINE void weft__chan_copy(const struct weft_chan *ch, void *to,
                                                 const void *from, enum weft__chan_form form)
 {
@@ -63,7 +72,7 @@ static inline bool weft__chan_is_for(const struct weft_chan *ch, const struct we
 /* Is there a value, a sender, who may be claimed already, or the end? */
 static inline bool weft__chan_can_recv(const struct weft_chan *ch)
 {
-    return ch->count > 0 || ch->senders.first != NULL || ch->is_closed;
+    return (ch->count | (uintptr_t)ch->senders.first | ch->is_closed) != 0; /* one look */
 }
 
 /* Is there room, a receiver, who may be claimed already, or the end? */

@@ -25,7 +25,7 @@ static WEFT__ALWAYS_INLINE void weft__ours_link(const struct weft__ours *o, stru
 {
     struct weft__g *g = o->m->cur;
     w->g = g;
-    w->is_contested = false;
+    w->contest = CONTEST_NONE;
     waiter->index = 0;
     weft__park_publish(w, g, reason, object, caller);
     weft__waitq_add_only(q, waiter, w);

@@ -105,7 +105,7 @@ int weft__park_wait_scoped(struct weft__wait *w, struct weft__m *m, struct weft_
 {
     struct weft__g *g = w->g;
     atomic_init(&w->claimed, 0);
-    w->is_contested = true;
+    w->contest = CONTEST_OPEN;
     g->is_contested = true;
     if (WEFT__LIKELY(!weft__scope_wait_begin(g, w, NULL))) {
         (void)weft__switch_park_inside(g, gate, m);
@@ -126,7 +126,7 @@ int weft__park_wait_slow(struct weft__wait *w)
     if (WEFT__UNLIKELY(g == NULL)) {
         return wait_on_thread(w);
     }
-    bool is_scoped = g->scope != NULL && w->is_contested;
+    bool is_scoped = g->scope != NULL && w->contest != CONTEST_NONE;
     bool has_ended = is_scoped && weft__scope_wait_begin(g, w, NULL) && end_at_once(w);
     if (!has_ended && w->deadline_ns != INT64_MAX) {
         has_ended = begin_deadline(w);

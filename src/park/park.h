@@ -60,7 +60,7 @@ static inline void weft__park_init(struct weft__wait *w)
     w->g = g;
     w->waiters = NULL;
     atomic_init(&w->claimed, 0);
-    w->is_contested = false;
+    w->contest = CONTEST_NONE;
     w->is_bounded = false;
     w->value = 0;
     w->timer_won = false;
@@ -72,7 +72,7 @@ static inline void weft__park_init(struct weft__wait *w)
     } else if (WEFT__UNLIKELY(g->scope != NULL)) {
         w->deadline_ns = g->scope->nearest_ns;
         w->deadline_value = -ETIMEDOUT;
-        w->is_contested = true;
+        w->contest = CONTEST_OPEN;
         w->is_bounded = true;
     }
 }
@@ -81,7 +81,7 @@ static inline void weft__park_init(struct weft__wait *w)
 static inline void weft__park_for_ever(struct weft__wait *w)
 {
     w->deadline_ns = INT64_MAX;
-    w->is_contested = false;
+    w->contest = CONTEST_NONE;
     w->is_bounded = w->g == NULL;
 }
 
@@ -92,7 +92,7 @@ static inline void weft__park_until(struct weft__wait *w, int64_t deadline_ns, i
     if (deadline_ns <= w->deadline_ns && deadline_ns != INT64_MAX) {
         w->deadline_ns = deadline_ns;
         w->deadline_value = value;
-        w->is_contested = true;
+        w->contest = CONTEST_OPEN;
         w->is_bounded = true;
     }
 }
@@ -100,7 +100,7 @@ static inline void weft__park_until(struct weft__wait *w, int64_t deadline_ns, i
 /* Several parties may end this wait (a select, a deadline): they must compete for the claim. */
 static inline void weft__park_contest(struct weft__wait *w)
 {
-    w->is_contested = true;
+    w->contest = CONTEST_OPEN;
     w->is_bounded = true;
 }
 

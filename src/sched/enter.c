@@ -173,7 +173,7 @@ static int wait_until_done(struct weft_runtime *rt, struct weft_co *co,
  * deadlock that comes at once would find a thread that might still do something. */
 #define THREAD_WAIT                                                                                \
     {                                                                                              \
-        .g = NULL, .is_contested = true, .is_bounded = true, .deadline_ns = INT64_MAX              \
+        .g = NULL, .contest = CONTEST_OPEN, .is_bounded = true, .deadline_ns = INT64_MAX           \
     }
 
 /* Where rt has a limit, a place for a coroutine; s is the first wait of the entry. */

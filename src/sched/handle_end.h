@@ -22,7 +22,7 @@ static WEFT__ALWAYS_INLINE struct weft__g *weft__handle_end(struct weft__m *m, s
     struct weft__waiter *w = co->waiters.first;
     struct weft__handle_cache *cache = &p->handles;
     if (w == NULL || w->value == NULL || WEFT__UNLIKELY(weft__handle_cache_is_full(cache)) ||
-        (w->wait->is_contested && !weft__wait_claim(w->wait, w->index))) {
+        (w->wait->contest != CONTEST_NONE && !weft__wait_claim(w->wait, w->index))) {
         weft__ours_unlock(&o, &co->lock);
         weft__handle_finish(co, result);
         return NULL;

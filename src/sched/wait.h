@@ -10,8 +10,13 @@
  * for a waiter in its queue, the wheel's for a timer, the reactor for an operation.  The one who
  * waits takes those locks to unlink itself before it returns, so nobody is left looking.
  *
- * Where only one party can end a wait (no deadline, one queue) is_contested is false, and a claim
+ * Where only one party can end a wait (no deadline, one queue) it is not contested, and a claim
  * costs nothing: whoever unlinks the waiter under the queue's lock has won.
+ *
+ * A select all of whose objects are biased to one gate (base/gate.h), and that nothing but those
+ * objects can end, costs as little as long as none of these biases was ended: whoever finds it is
+ * inside that gate, and takes it out of all its queues at once.  It is contested as well, since
+ * after the end of a bias others may find it: the gate's epoch tells [GATE-CLAIM].
  */
 #ifndef WEFT_SCHED_WAIT_H
 #define WEFT_SCHED_WAIT_H
@@ -27,6 +32,13 @@
 
 struct weft__p;
 
+/* Who may end a wait. */
+enum weft__contest {
+    CONTEST_NONE, /* one party */
+    CONTEST_OPEN, /* several: they must compete for the claim */
+    CONTEST_GATE, /* the same, but that they all are inside one gate in its epoch `epoch` */
+};
+
 struct weft__wait {
     struct weft__g *g;            /* NULL: a plain thread waits on thread_word */
     struct weft__waiter *waiters; /* where it is linked; chained by sibling */
@@ -34,12 +46,15 @@ struct weft__wait {
     const void *caller;           /* and from where: a return address into the user\'s code */
     _Atomic uint32_t claimed;
     _Atomic uint32_t thread_word; /* 0 waiting, 1 woken */
-    bool is_contested;
+    uint8_t contest; /* enum weft__contest */
     bool is_bounded; /* a plain thread's, or one that several parties may end */
     bool timer_won;  /* written by the timer before its wake */
     int value;       /* written by the winner before its wake */
     int deadline_value;
-    int64_t deadline_ns; /* INT64_MAX: none */
+    union {
+        int64_t deadline_ns; /* INT64_MAX: none */
+        uint64_t epoch;      /* of CONTEST_GATE, which has none */
+    };
     struct weft__p *timer_p;
     struct weft__timer timer;
     struct weft__op *timer_op; /* whose end it is; set for TIMER_OP and under scopes */
@@ -122,7 +137,7 @@ static inline void weft__waiter_note(struct weft__waitq *q, struct weft__waiter 
 static inline void weft__own_wait_init(struct weft__own_wait *own)
 {
     own->wait.waiters = &own->waiter;
-    own->wait.is_contested = false;
+    own->wait.contest = CONTEST_NONE;
     own->wait.value = 0;
     own->waiter.wait = &own->wait;
     own->waiter.sibling = NULL;
@@ -211,7 +226,7 @@ static inline void weft__waitq_take(struct weft__waitq *q, struct weft__waiter *
 /* Try to be the one who ends the wait.  After true, write the outcome and wake it. */
 static inline bool weft__wait_claim(struct weft__wait *w, int value)
 {
-    if (w->is_contested) {
+    if (w->contest != CONTEST_NONE) {
         weft__perturb();
         uint32_t open = atomic_load_explicit(&w->claimed, memory_order_acquire); /* [WAIT-CLAIM] */
         if (open != 0) {
@@ -238,7 +253,28 @@ static inline bool weft__wait_is_claimed(const struct weft__wait *w)
 /* Is there nobody in a queue, or one whose wait nobody else can end? */
 static inline bool weft__waitq_is_plain(const struct weft__waitq *q)
 {
-    return q->first == NULL || !q->first->wait->is_contested;
+    return q->first == NULL || q->first->wait->contest == CONTEST_NONE;
+}
+
+/* Inside gate, to which q is biased: is the first in q one whom nobody outside can find? */
+static inline bool weft__waitq_is_all_in(const struct weft__waitq *q,
+                                         const struct weft__gate *gate)
+{
+    const struct weft__wait *w = q->first->wait;
+    /* relaxed [GATE-CLAIM]: in that epoch only this thread writes it. */
+    return w->contest == CONTEST_GATE && w->epoch == weft__gate_epoch(gate) &&
+           atomic_load_explicit(&w->claimed, memory_order_relaxed) == 0;
+}
+
+/* Then claim it: all its waiters are taken out, and `claimed` stays 0. */
+static inline struct weft__waiter *weft__waitq_claim_all(struct weft__waitq *q)
+{
+    struct weft__waiter *first = q->first;
+    for (struct weft__waiter *w = first->wait->waiters; w != NULL; w = w->sibling) {
+        weft__waitq_remove(w->queue, w);
+    }
+    first->wait->value = first->index;
+    return first;
 }
 
 /* weft__waitq_claim_first() of a queue that is plain; the wait's value is what it began with. */

@@ -22,9 +22,6 @@ enum {
 
 /* One that waits. */
 struct waiting {
-    struct weft_case *cases;
-    int n;
-    bool has_others;
     struct weft__waiter waiters[WEFT__SELECT_INLINE_MAX]; /* queue NULL: never ready */
     struct weft__wait wait;
 };
@@ -49,14 +46,14 @@ static WEFT__ALWAYS_INLINE int look_at_channels(const struct weft__ours *way,
         if (WEFT__UNLIKELY((kind != WEFT_CASE_RECV && kind != WEFT_CASE_SEND) || ch == NULL)) {
             return LOOK_HAS_OTHERS;
         }
-        if (!is_of(way->gate, &ch->lock) || WEFT__UNLIKELY(!weft__chan_is_for(ch, rt))) {
+        if (WEFT__UNLIKELY(!is_of(way->gate, &ch->lock) || !weft__chan_is_for(ch, rt))) {
             return LOOK_NOT_OURS;
         }
-        bool is_ready =
-            kind == WEFT_CASE_RECV ? weft__chan_can_recv(ch) : weft__chan_can_send(ch);
+        bool is_ready = WEFT__LIKELY(kind == WEFT_CASE_RECV) ? weft__chan_can_recv(ch)
+                                                             : weft__chan_can_send(ch);
         ready |= (int)is_ready << i;
     }
-    return n > 0 ? ready : LOOK_HAS_OTHERS;
+    return ready;
 }
 
 /* The same for any cases; *n_objects: those that may become ready, *default_case: -1 for none. */
@@ -117,38 +114,46 @@ static int take_one(const struct weft__ours *way, struct weft_case *cases, int r
     return -1;
 }
 
+static WEFT__NOINLINE int wake_and_say(struct weft__p *p, struct weft__g *g, int i)
+{
+    weft__queue_ready_here(p, g);
+    return i;
+}
+
 /* Case i was carried out, in the gate, which is left. */
-static inline int end_at_once(const struct weft__ours *way, int i, struct weft__wait *wake)
+static WEFT__ALWAYS_INLINE int end_at_once(const struct weft__ours *way, int i,
+                                           const struct weft__wait *wake)
 {
     weft__gate_leave(way->gate);
-    if (wake != NULL) {
-        weft__ours_wake(way, wake);
+    if (wake == NULL || WEFT__LIKELY(weft__queue_ready_short(way->m->p, wake->g))) {
+        return i;
     }
-    return i;
+    return wake_and_say(way->m->p, wake->g, i);
 }
 
 /* ---- none is ---- */
 
-static inline struct weft__waitq *queue_of(const struct weft_case *c, bool has_others)
+static WEFT__ALWAYS_INLINE struct weft__waitq *queue_of(const struct weft_case *c, bool has_others)
 {
     if (!has_others) {
         struct weft_chan *ch = c->object;
-        return c->kind == WEFT_CASE_RECV ? &ch->receivers : &ch->senders;
+        return WEFT__LIKELY(c->kind == WEFT_CASE_RECV) ? &ch->receivers : &ch->senders;
     }
     const struct weft__select_ops *ops = weft__select_ops_of(c->kind);
     return ops != NULL && c->object != NULL ? weft__select_queue(ops, c) : NULL;
 }
 
 /* In the gate. */
-static inline void link_all(struct waiting *s)
+static WEFT__ALWAYS_INLINE void link_all(struct waiting *s, const struct weft_case *cases, int n,
+                                         bool has_others)
 {
     struct weft__waiter *last = NULL;
-    for (int i = 0; i < s->n; i++) {
-        const struct weft_case *c = &s->cases[i];
+    for (int i = 0; i < n; i++) {
+        const struct weft_case *c = &cases[i];
         struct weft__waiter *w = &s->waiters[i];
-        w->queue = queue_of(c, s->has_others);
+        w->queue = queue_of(c, has_others);
         if (w->queue != NULL) {
-            bool has_value = !s->has_others || weft__select_kinds[c->kind]->has_value;
+            bool has_value = !has_others || weft__select_kinds[c->kind]->has_value;
             w->wait = &s->wait;
             w->index = i;
             w->value = has_value ? c->value : NULL;
@@ -161,13 +166,13 @@ static inline void link_all(struct waiting *s)
 }
 
 /* Take out the waiters that did not win.  Whoever wins unlinks his; but the biases may be ended by
- * now, and the caller be on another P. */
-static inline void unlink_all(struct waiting *s, int but)
+ * now, and the caller be on another P.  (One who won inside our gate has taken out all.) */
+static WEFT__NOINLINE void unlink_all(struct waiting *s, int n, int but)
 {
     struct weft__gate *gate = weft__gate_self();
     bool has_others = false;
     weft__gate_enter(gate);
-    for (int i = 0; i < s->n; i++) {
+    for (int i = 0; i < n; i++) {
         struct weft__waitq *q = s->waiters[i].queue;
         if (q == NULL || i == but) {
             continue;
@@ -179,7 +184,7 @@ static inline void unlink_all(struct waiting *s, int but)
         }
     }
     weft__gate_leave(gate);
-    for (int i = 0; WEFT__UNLIKELY(has_others) && i < s->n; i++) {
+    for (int i = 0; WEFT__UNLIKELY(has_others) && i < n; i++) {
         struct weft__waitq *q = s->waiters[i].queue;
         if (q != NULL && i != but) {
             weft__lock(q->lock);
@@ -196,16 +201,14 @@ static WEFT__ALWAYS_INLINE int wait_for_one(const struct weft__ours *way, struct
 {
     struct weft__g *g = way->m->cur;
     struct waiting s;
-    s.cases = cases;
-    s.n = n;
-    s.has_others = has_others;
     s.wait.g = g;
-    s.wait.is_contested = true;
+    s.wait.contest = CONTEST_GATE;
+    s.wait.epoch = weft__gate_epoch(way->gate);
     atomic_init(&s.wait.claimed, 0);
     weft__park_publish(&s.wait, g, WAIT_SELECT, cases, caller);
-    link_all(&s);
+    link_all(&s, cases, n, has_others);
     int chosen;
-    if (g->scope == NULL) {
+    if (WEFT__LIKELY(g->scope == NULL)) {
         g->is_contested = true;
         (void)weft__switch_park_inside(g, way->gate, way->m);
         g->is_contested = false;
@@ -213,8 +216,9 @@ static WEFT__ALWAYS_INLINE int wait_for_one(const struct weft__ours *way, struct
     } else {
         chosen = weft__park_wait_scoped(&s.wait, way->m, way->gate);
     }
-    if (n > 1 || chosen < 0) {
-        unlink_all(&s, chosen);
+    /* relaxed: the claim came before the wake. */
+    if (WEFT__UNLIKELY(atomic_load_explicit(&s.wait.claimed, memory_order_relaxed) != 0)) {
+        unlink_all(&s, n, chosen);
     }
     if (WEFT__UNLIKELY(chosen < 0)) {
         return chosen;
@@ -227,20 +231,25 @@ static WEFT__ALWAYS_INLINE int wait_for_one(const struct weft__ours *way, struct
     return chosen;
 }
 
-/* May the caller wait on the short way?  If not, out of the gate. */
+/* In the gate, which is left. */
+static WEFT__NOINLINE int go_the_long_way(struct weft__ours way, struct weft_case *cases, int n,
+                                          const void *caller)
+{
+    weft__gate_leave(way.gate);
+    return weft__select_any(cases, n, caller);
+}
+
+/* May the caller wait on the short way? */
 static inline bool may_wait(const struct weft__ours *way)
 {
-    if (weft__ours_is_free(way) || weft__ours_has_no_deadline(way)) {
-        return true;
-    }
-    weft__gate_leave(way->gate);
-    return false;
+    return WEFT__LIKELY(weft__ours_is_free(way)) || weft__ours_has_no_deadline(way);
 }
 
 static WEFT__NOINLINE int wait_for_channels(struct weft__ours way, struct weft_case *cases, int n,
                                             const void *caller)
 {
-    return may_wait(&way) ? wait_for_one(&way, cases, n, false, caller) : WEFT__SELECT_NOT_OURS;
+    return WEFT__LIKELY(may_wait(&way)) ? wait_for_one(&way, cases, n, false, caller)
+                                        : go_the_long_way(way, cases, n, caller);
 }
 
 /* ---- the whole ---- */
@@ -269,40 +278,37 @@ static WEFT__NOINLINE int select_others(struct weft__ours way, struct weft_case 
         }
         return i;
     }
-    if (ready < 0 || (default_case < 0 && n_objects == 0)) {
-        weft__gate_leave(way.gate);
-        return WEFT__SELECT_NOT_OURS;
-    }
-    if (default_case >= 0) {
+    if (ready >= 0 && default_case >= 0) {
         weft__gate_leave(way.gate);
         return default_case;
     }
-    return may_wait(&way) ? wait_for_one(&way, cases, n, true, caller) : WEFT__SELECT_NOT_OURS;
+    return ready >= 0 && n_objects > 0 && may_wait(&way)
+               ? wait_for_one(&way, cases, n, true, caller)
+               : go_the_long_way(way, cases, n, caller);
 }
 
 int weft__select_ours(struct weft_case *cases, int n, const void *caller)
 {
     struct weft__ours way;
-    if (n > WEFT__SELECT_INLINE_MAX || !weft__ours_begin(&way) ||
-        !weft__gate_try_enter(way.gate)) {
-        return WEFT__SELECT_NOT_OURS;
+    /* One that has no cases, or a negative number of them, is unusual as well. */
+    if (WEFT__UNLIKELY((unsigned)n - 1 >= WEFT__SELECT_INLINE_MAX || cases == NULL) ||
+        WEFT__UNLIKELY(!weft__ours_begin(&way)) ||
+        WEFT__UNLIKELY(!weft__gate_try_enter(way.gate))) {
+        return weft__select_any(cases, n, caller);
     }
     int ready = look_at_channels(&way, cases, n);
     if (ready == 0) {
         return wait_for_channels(way, cases, n, caller);
     }
     if (WEFT__UNLIKELY(ready < 0)) {
-        if (ready == LOOK_HAS_OTHERS) {
-            return select_others(way, cases, n, caller);
-        }
-        weft__gate_leave(way.gate);
-        return WEFT__SELECT_NOT_OURS;
+        return ready == LOOK_HAS_OTHERS ? select_others(way, cases, n, caller)
+                                        : go_the_long_way(way, cases, n, caller);
     }
     int i = choose(way.m->p, ready);
     struct weft_case *c = &cases[i];
     struct weft_chan *ch = c->object;
     struct weft__wait *wake = NULL;
-    if (c->kind == WEFT_CASE_RECV && weft__chan_is_short(ch, &ch->senders)) {
+    if (WEFT__LIKELY(c->kind == WEFT_CASE_RECV && weft__chan_is_short(ch, &ch->senders))) {
         int rc = weft__chan_take(ch, c->value, CHAN_FORM_SHORT, &wake);
         if (WEFT__LIKELY(rc == 0)) {
             c->rc = rc;

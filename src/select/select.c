@@ -335,8 +335,12 @@ static WEFT__COLD int select_many(struct weft__select *s, const void *caller)
     return rc;
 }
 
-static WEFT__NOINLINE int select_any(struct weft_case *cases, int n, const void *caller)
+int weft__select_any(struct weft_case *cases, int n, const void *caller)
 {
+    (void)weft__park_self("weft_select()");
+    if (n < 0 || (n > 0 && cases == NULL)) {
+        weft__fatal("weft_select: the number of cases is negative, or there is no array");
+    }
     struct weft__select s;
     s.rt = weft__park_runtime();
     s.cases = cases;
@@ -354,19 +358,9 @@ static WEFT__NOINLINE int select_any(struct weft_case *cases, int n, const void 
     return select_with(&s, caller);
 }
 
-static int select_from(struct weft_case *cases, int n, const void *caller)
-{
-    (void)weft__park_self("weft_select()");
-    if (n < 0 || (n > 0 && cases == NULL)) {
-        weft__fatal("weft_select: the number of cases is negative, or there is no array");
-    }
-    int chosen = weft__select_ours(cases, n, caller);
-    return WEFT__LIKELY(chosen != WEFT__SELECT_NOT_OURS) ? chosen : select_any(cases, n, caller);
-}
-
 int weft_select(struct weft_case *cases, int n)
 {
-    return select_from(cases, n, __builtin_return_address(0));
+    return weft__select_ours(cases, n, __builtin_return_address(0));
 }
 
 struct weft_case *weft__select_slot(struct weft__select_block *b)
@@ -381,7 +375,7 @@ struct weft_case *weft__select_slot(struct weft__select_block *b)
 bool weft__select_next(struct weft__select_block *b)
 {
     if (b->pass == 0) {
-        b->chosen = select_from(b->cases, b->n, __builtin_return_address(0));
+        b->chosen = weft__select_ours(b->cases, b->n, __builtin_return_address(0));
         b->n = 0;
     }
     return ++b->pass < 2;

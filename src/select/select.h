@@ -4,7 +4,6 @@
 #ifndef WEFT_SELECT_SELECT_H
 #define WEFT_SELECT_SELECT_H
 
-#include <limits.h>
 #include <weft/select.h>
 
 #include "../park/park.h"
@@ -57,10 +56,10 @@ static inline const struct weft__select_ops *weft__select_ops_of(int kind)
     return kind >= WEFT_CASE_NONE && kind <= WEFT_CASE_DEFAULT ? weft__select_kinds[kind] : NULL;
 }
 
-/* ours.c: the whole select, if its objects are all biased to the caller's P; what weft_select()
- * returns, or NOT_OURS. */
-#define WEFT__SELECT_NOT_OURS INT_MIN
+/* The whole select, each returns what weft_select() does: by the short way if its objects are all
+ * biased to the caller's P (ours.c), and by the long one (select.c). */
 int weft__select_ours(struct weft_case *cases, int n, const void *caller);
+int weft__select_any(struct weft_case *cases, int n, const void *caller);
 
 /* others.c */
 int weft__select_prepare(struct weft__select *s);

@@ -19,6 +19,11 @@ static struct weft__own_wait rig_own[MODEL_THREADS_MAX];
 static struct weft__gate rig_gate[MODEL_THREADS_MAX];
 static struct model_event rig_runnable[MODEL_THREADS_MAX];
 
+/* Another thread may run the first one's P while the first one is parked: from `lent` on, until it
+ * says that it has given it back. */
+static bool rig_lends;
+static struct model_event rig_lent, rig_given_back;
+
 /* All but the wheels, which are large. */
 static void rig_begin(int n)
 {
@@ -45,9 +50,15 @@ static void rig_begin(int n)
         weft__own_wait_init(&rig_own[i]);
         rig_own[i].wait.g = &rig_g[i];
         memset(&rig_gate[i], 0, sizeof rig_gate[i]);
+        atomic_init(&rig_gate[i].epoch, UINT64_MAX - (uint64_t)i);
         model_event_init(&rig_runnable[i]);
         rig_runnable[i].orders = true;
     }
+    rig_lends = false;
+    model_event_init(&rig_lent);
+    model_event_init(&rig_given_back);
+    rig_lent.orders = true;
+    rig_given_back.orders = true;
 }
 
 /* In begin() and end(): what follows is done by the coroutine of a thread. */
@@ -63,9 +74,34 @@ static void rig_enter(void)
     rig_be(ex.cur->id);
 }
 
+/* By the first thread, once it parks, or ends: whoever borrows comes now. */
+static void rig_lend(void)
+{
+    model_event_set(&rig_lent);
+}
+
+/* By the one who borrows, before and after. */
+TEST_FN void rig_borrow(void)
+{
+    model_event_wait(&rig_lent);
+    rig_be(0);
+}
+
+TEST_FN void rig_give_back(void)
+{
+    model_event_set(&rig_given_back);
+}
+
 void weft__switch_park(struct weft__m *m, struct weft__g *g)
 {
+    bool lends = rig_lends && m == &rig_m[0];
+    if (lends) {
+        rig_lend();
+    }
     model_event_wait(&rig_runnable[m->p->index]);
+    if (lends) {
+        model_event_wait(&rig_given_back);
+    }
     MODEL_CHECK(atomic_load_explicit(&g->state, memory_order_relaxed) == G_RUNNABLE);
     atomic_store_explicit(&g->state, G_RUNNING, memory_order_relaxed);
 }

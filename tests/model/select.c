@@ -49,6 +49,12 @@ static void begin_biased(void)
     b = weft_chan_make(sizeof(int), 1);
 }
 
+static void begin_biased_and_lent(void)
+{
+    begin_biased();
+    rig_lends = true;
+}
+
 static void received(int value)
 {
     MODEL_CHECK(value == 1 || value == 2);
@@ -81,6 +87,13 @@ static void selecter(void)
     (void)select_two(INT64_MAX);
 }
 
+static void selecter_who_lends(void)
+{
+    rig_enter();
+    (void)select_two(INT64_MAX);
+    rig_lend();
+}
+
 static void selecter_twice(void)
 {
     rig_enter();
@@ -110,6 +123,14 @@ static void sender_b(void)
 {
     rig_enter();
     send_to(b, 2);
+}
+
+/* On the P of the one who selects, where that one has parked. */
+static void sender_a_inside(void)
+{
+    rig_borrow();
+    send_to(a, 1);
+    rig_give_back();
 }
 
 /* Another P, which fires the timers of the first one: the time has come. */
@@ -192,6 +213,11 @@ MODEL_TEST(two_selects_meet_in_one_channel, .begin = begin_unbuffered,
 MODEL_TEST(one_of_two_senders_ends_a_select_over_biased_channels, .begin = begin_biased,
            .thread = {selecter, sender_a, sender_b}, .end = one_is_left, .preemptions = 2,
            .late = 1)
+
+/* One of the two is inside the gate that both channels are biased to, the other one ends that. */
+MODEL_TEST(a_sender_inside_the_gate_or_one_outside_ends_a_select, .begin = begin_biased_and_lent,
+           .thread = {selecter_who_lends, sender_a_inside, sender_b}, .end = one_is_left,
+           .preemptions = 3, .late = 2)
 
 /* The same for the wait of a plain thread: a value is received, or stays. */
 MODEL_TEST(a_sender_or_its_time_ends_a_threads_wait, .begin = begin,

@@ -226,7 +226,7 @@ static void begin_wait(void)
 {
     memset(&waiting, 0, sizeof waiting);
     waiting.g = make(0, true);
-    waiting.is_contested = true;
+    waiting.contest = CONTEST_OPEN;
     waiting.deadline_ns = INT64_MAX;
     atomic_init(&items[0].g.state, G_PARKED);
 }
