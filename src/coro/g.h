@@ -141,7 +141,8 @@ struct weft__g {
     struct weft__stack *stack;       /* NULL until it first runs */
     union {
         struct weft__scope_frame *scope; /* the innermost open scope */
-        struct weft__g *next_batch;      /* of the first of a batch, not yet begun: inject.h */
+        struct weft__g *next_batch;      /* of the first of a batch, free or not yet begun */
+        struct weft__g *ahead;           /* of the others in it: one that comes later, or NULL */
     };
     struct weft_runtime *rt;         /* whose it is, for ever: slabs belong to one runtime */
     union {

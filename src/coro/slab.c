@@ -123,8 +123,13 @@ WEFT__COLD void weft__g_spill(struct weft__slabs *s, struct weft__g_cache *cache
 {
     struct weft__g *head = cache->first;
     struct weft__g *last = head;
+    struct weft__g *behind = head;
     for (int i = 1; i < WEFT__G_BATCH; i++) {
         last = last->next;
+        if (i >= WEFT__G_AHEAD) {
+            behind->ahead = last;
+            behind = behind->next;
+        }
     }
     cache->first = last->next;
     cache->count -= WEFT__G_BATCH;

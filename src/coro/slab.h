@@ -23,6 +23,21 @@ struct weft__slab {
     struct weft__g g[WEFT__SLAB_COUNT];
 };
 
+/*
+ * A chain of descriptors that another P has used is a row of cache misses, each of which says where
+ * the next one is.  So who makes one up of a batch notes in each where that is which comes some
+ * places later, and who walks through it fetches that one meanwhile.
+ */
+#define WEFT__G_AHEAD 8
+
+static inline void weft__g_fetch_ahead(const struct weft__g *g)
+{
+    const struct weft__g *ahead = g->ahead;
+    if (ahead != NULL) { /* it would cost a walk through the page tables */
+        weft__prefetch(ahead, sizeof *ahead);
+    }
+}
+
 /* Shared by the runtime. */
 struct weft__slabs {
     struct weft__lock lock;           /* RANK_G; protects the free lists */

@@ -2,6 +2,8 @@
 /* inject.c - see inject.h. */
 #include "inject.h"
 
+#include "../coro/slab.h"
+
 void weft__inject_init(struct weft__inject *in)
 {
     weft__lock_init(&in->lock, RANK_INJECT);
@@ -18,7 +20,7 @@ void weft__inject_init(struct weft__inject *in)
 /* The first of a batch has the batch's fields in the place of these. */
 static void restore(const struct weft__inject *in, struct weft__g *g)
 {
-    g->scope = NULL;
+    g->ahead = NULL;
     g->p_home = in->p_home;
 }
 
@@ -55,6 +57,7 @@ void weft__inject_spill_unstarted(struct weft__inject *in, struct weft__g *const
 {
     for (uint32_t i = 0; i < n; i++) {
         g[i]->next = i + 1 < n ? g[i + 1] : NULL;
+        g[i]->ahead = i + WEFT__G_AHEAD < n ? g[i + WEFT__G_AHEAD] : NULL;
     }
     g[0]->next_batch = NULL;
     g[0]->batch_count = (uint16_t)n;
@@ -95,6 +98,8 @@ static uint32_t unpack(struct weft__inject *in, struct weft__g *g, struct weft__
     uint32_t n = 0;
     restore(in, g);
     for (; g != NULL; g = g->next) {
+        weft__g_fetch_ahead(g);
+        g->ahead = NULL;
         out[n++] = g;
     }
     return n;

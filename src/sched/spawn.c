@@ -100,6 +100,7 @@ static WEFT__ALWAYS_INLINE struct weft__g *get_short(struct weft__m *m, struct w
     p->g_cache.first = g->next;
     p->g_cache.count--;
     p->id_next = *id + 1;
+    weft__g_fetch_ahead(g);
     return g;
 }
 
