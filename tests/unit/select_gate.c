@@ -181,3 +181,40 @@ GATE_TEST(a_select_whose_bias_was_ended_is_claimed_by_one_alone)
     }
     return 0;
 }
+
+/* ---- channels that are biased to another one ---- */
+
+struct other {
+    struct weft__gate *gate;
+    chan *ch;
+};
+
+static int make_there(void *arg)
+{
+    struct other *o = arg;
+
+    trust();
+    o->gate = weft__gate_self();
+    o->ch = chan_make(sizeof(int), 1);
+    return 0;
+}
+
+/* Goal: a select that comes to a channel of another processor ends its bias, whether it goes on at
+ * once or looks in vain. */
+BIAS_TEST(a_select_ends_the_bias_to_another_processor)
+{
+    for (int has_room = 0; has_room < 2; has_room++) {
+        int value = 3;
+        struct other o;
+
+        run_on(1, make_there, &o);
+        CHECK(o.gate != weft__gate_self() && names_gate(o.ch, o.gate));
+        struct weft_case c[] = {
+            has_room ? weft_case_send(o.ch, &value) : weft_case_recv(o.ch, &value),
+            weft_case_default()};
+        CHECK_EQ(weft_select(c, 2), has_room ? 0 : 1);
+        CHECK(!names_gate(o.ch, o.gate));
+        chan_unref(o.ch);
+    }
+    return 0;
+}
