@@ -33,7 +33,7 @@ struct weft__slab {
 static inline void weft__g_fetch_ahead(const struct weft__g *g)
 {
     const struct weft__g *ahead = g->ahead;
-    if (ahead != NULL) { /* it would cost a walk through the page tables */
+    if (ahead != NULL) { /* NULL would cost a walk through the page tables */
         weft__prefetch(ahead, sizeof *ahead);
     }
 }

@@ -41,14 +41,9 @@ static WEFT__ALWAYS_INLINE void weft__ours_unlock(const struct weft__ours *o, st
     weft__unlock_ours(l, o->gate);
 }
 
-/* End a wait that was claimed under the lock, by the waiter that was found in the object. */
-static WEFT__ALWAYS_INLINE void weft__ours_wake(const struct weft__ours *o, struct weft__wait *w)
-{
-    weft__queue_ready_here(o->m->p, w->g);
-}
-
-/* The same as the last act of a call that returns 0: what takes a call here is the last one, too,
- * so that nothing has to be kept over it. */
+/* End a wait that was claimed under the lock, by the waiter that was found in the object, as the
+ * last act of a call that returns 0: what takes a call here is the last one, too, so that nothing
+ * has to be kept over it. */
 static WEFT__ALWAYS_INLINE int weft__ours_wake_last(const struct weft__ours *o,
                                                     const struct weft__wait *w)
 {
