@@ -322,12 +322,13 @@ static int refuse_at_the_end(enum weft__call call)
 {
     if (call != WEFT__CALL_THREAD)
         return 0;
-    const struct weft_runtime *rt = atomic_load(&to_be_stopped);
+    struct weft_runtime *rt = atomic_load(&to_be_stopped);
+    uint32_t n;
 
     it_has_come();
-    while (atomic_load_explicit(&rt->n_running_ms, memory_order_relaxed) != 1)
-        usleep(100);
-    usleep(20000);
+    while ((n = atomic_load(&rt->n_running_ms)) != 1) /* who leaves wakes those who wait for that */
+        (void)(weft__sys_futex_wait)(&rt->n_running_ms, n, INT64_MAX);
+    usleep(20000); /* room to begin to wait for the last: nothing tells of it */
     return -EAGAIN;
 }
 

@@ -10,15 +10,6 @@
 
 #include "bias_rig.h"
 
-/* On one P: there it stays where it was started. */
-#define GATE_TEST(id)                                                                              \
-    static int in_##id(void *unused);                                                              \
-    TEST(id)                                                                                       \
-    {                                                                                              \
-        CHECK_EQ(weft_run_with(in_##id, NULL, .procs = 1), 0);                                     \
-    }                                                                                              \
-    static int in_##id(void *unused __attribute__((unused)))
-
 enum { CHANNELS = 3, NO_CASE = -1000 };
 
 struct waiting {
@@ -95,17 +86,21 @@ static void meet(struct waiting *w, int k)
 }
 
 /* Goal: each kind of case ends it, with its value, and then nobody finds it in a channel any more;
- * values that are words, and such that are not. */
-GATE_TEST(who_ends_a_select_takes_it_out_of_all_its_queues)
+ * where values are not words it is claimed instead, and takes itself out of the others. */
+CO_TEST_ON_ONE(who_ends_a_select_takes_it_out_of_all_its_queues)
 {
-    for (int k = 0; k < CHANNELS; k++) {
+    const size_t bytes[] = {4, 8, 3};
+
+    for (int n = 0; n < 3 * CHANNELS; n++) {
+        const int k = n % CHANNELS;
+        const size_t elem_bytes = bytes[n / CHANNELS];
         struct waiting w;
 
-        begin(&w, sizeof(uint64_t), false);
+        begin(&w, elem_bytes, false);
         meet(&w, k);
         CHECK_EQ(w.chosen, NO_CASE);
         for (int i = 0; i < CHANNELS; i++)
-            CHECK(!is_linked(&w, i));
+            CHECK_EQ(is_linked(&w, i), elem_bytes == 3 && i != k);
         end(&w, k);
         CHECK_EQ(w.in[0], k == 0 ? 40 : 0);
         CHECK_EQ(w.in[1], k == 1 ? 41 : 0);
@@ -124,7 +119,7 @@ static int take_41(void *arg)
 
 /* Goal: one that was ended by something else than a channel is linked in its channels until it
  * runs, and no channel ends it a second time: the value goes to the next receiver. */
-GATE_TEST(a_select_that_an_event_has_ended_gets_no_value)
+CO_TEST_ON_ONE(a_select_that_an_event_has_ended_gets_no_value)
 {
     struct waiting w;
 
@@ -160,7 +155,7 @@ static int send_41(void *arg)
 /* Goal: once one of its channels is not biased any more, who ends it inside the gate competes with
  * those outside: it is claimed, and a value that comes from outside after that waits for the next.
  */
-GATE_TEST(a_select_whose_bias_was_ended_is_claimed_by_one_alone)
+CO_TEST_ON_ONE(a_select_whose_bias_was_ended_is_claimed_by_one_alone)
 {
     for (enum place place = ON_A_THREAD; place < ON_ANOTHER_P; place++) {
         struct waiting w;
