@@ -39,14 +39,19 @@ WEFT__COLD void weft__lock_slow(struct weft__lock *l)
     }
 }
 
+void weft__lock_init_for(struct weft__lock *l, enum weft__rank rank, struct weft__gate *gate)
+{
+    weft__lock_init(l, rank);
+    if (atomic_load_explicit(&weft__fence_is_asymmetric, memory_order_relaxed)) {
+        atomic_init(&l->gate, gate);
+    }
+}
+
 void weft__lock_init_biased(struct weft__lock *l, enum weft__rank rank)
 {
     struct weft__gate *gate = weft__gate_self();
-    weft__lock_init(l, rank);
-    if (gate != NULL && weft__gate_is_worth_it(gate) &&
-        atomic_load_explicit(&weft__fence_is_asymmetric, memory_order_relaxed)) {
-        atomic_init(&l->gate, gate);
-    }
+    bool is_biased = gate != NULL && weft__gate_is_worth_it(gate);
+    weft__lock_init_for(l, rank, is_biased ? gate : NULL);
 }
 
 WEFT__COLD void weft__lock_bias(struct weft__lock *l, struct weft__gate *gate)

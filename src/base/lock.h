@@ -87,6 +87,9 @@ static inline void weft__lock_init(struct weft__lock *l, enum weft__rank rank)
 #endif
 }
 
+/* Biased to `gate` from the beginning, where the system has what that takes. */
+void weft__lock_init_for(struct weft__lock *l, enum weft__rank rank, struct weft__gate *gate);
+
 /* The lock of an object that a coroutine makes: biased to its P, unless too many such biases had to
  * be ended.  As weft__lock_init() on a plain thread. */
 void weft__lock_init_biased(struct weft__lock *l, enum weft__rank rank);
@@ -204,13 +207,24 @@ static inline bool weft__lock_if_biased(struct weft__lock *l)
     return true;
 }
 
-/* Of locks that are never biased. */
+/* The lock if it is free.  By a thread to whose gate it is not biased; to another one's it is not
+ * after this. */
 static inline bool weft__try_lock(struct weft__lock *l)
 {
     uint32_t expected = 0;
+    /* acquire [LOCK-BIAS]: as in weft__lock(). */
+    if (WEFT__UNLIKELY(atomic_load_explicit(&l->gate, memory_order_acquire) != NULL)) {
+        weft__lock_end_bias(l);
+    }
     /* acquire [LOCK-HELD]: as in weft__lock(). */
     if (!atomic_compare_exchange_strong_explicit(&l->word, &expected, 1, memory_order_acquire,
                                                  memory_order_relaxed)) {
+        return false;
+    }
+    /* acquire [LOCK-BIAS]: it may have been biased again meanwhile. */
+    if (WEFT__UNLIKELY(atomic_load_explicit(&l->gate, memory_order_acquire) != NULL)) {
+        /* release [LOCK-HELD]: nothing was done. */
+        atomic_store_explicit(&l->word, 0, memory_order_release);
         return false;
     }
     weft__lock_note(l, true);

@@ -143,6 +143,39 @@ int weft__park_wait_slow(struct weft__wait *w)
     return outcome(w);
 }
 
+/* Under no scope the timer alone ends the wait: its first frame has all that this takes, in memory
+ * that is used anyway. */
+static int sleep_short(struct weft__m *m, int64_t deadline_ns, enum weft__wait_reason reason,
+                       const void *object, const void *caller)
+{
+    struct weft__g *g = m->cur;
+    struct weft__own_wait *own = g->own;
+    struct weft__wait *w = &own->wait;
+    w->waiters = NULL; /* it stands in no queue */
+    w->deadline_ns = deadline_ns;
+    w->deadline_value = 0;
+    weft__timer_init(&w->timer, TIMER_WAIT);
+    weft__park_publish(w, g, reason, object, caller);
+    weft__timer_arm(m->p, w);
+    weft__switch_park(m, g);
+    w->waiters = &own->waiter;
+    return 0;
+}
+
+int weft__park_sleep(int64_t deadline_ns, enum weft__wait_reason reason, const void *object,
+                     const void *caller)
+{
+    struct weft__m *m = weft__m_self();
+    if (WEFT__LIKELY(m->cur->scope == NULL) && deadline_ns != INT64_MAX) {
+        return sleep_short(m, deadline_ns, reason, object, caller);
+    }
+    struct weft__wait w;
+    weft__park_init(&w);
+    weft__park_until(&w, deadline_ns, 0);
+    weft__park_begin(&w, reason, object, caller);
+    return weft__park_wait(&w);
+}
+
 void weft__park_wake(struct weft__wait *w)
 {
     weft__wait_wake(w);

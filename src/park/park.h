@@ -160,6 +160,13 @@ static inline int weft__park_wait(struct weft__wait *w)
     return w->value;
 }
 
+/*
+ * By a coroutine: wait for a time, and for nothing else.  0 when it has come, or the -errno of a
+ * scope.  May return on another thread.
+ */
+int weft__park_sleep(int64_t deadline_ns, enum weft__wait_reason reason, const void *object,
+                     const void *caller);
+
 /* End a wait whose claim the caller has won.  The wait is gone afterwards. */
 void weft__park_wake(struct weft__wait *w);
 

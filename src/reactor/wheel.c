@@ -37,6 +37,7 @@
 #define LAST_LEVEL (WEFT__WHEEL_LEVELS - 1)
 #define FINE WEFT__WHEEL_FINE_SLOTS
 #define BEHIND_TICKS (INT64_C(1) << 16) /* 268 ms */
+#define TAKEN_MAX (8 * WEFT__WHEEL_LANES)
 
 /* A level: where its group lies in a tick, how wide it is, and the first of its slots. */
 static const struct level {
@@ -239,26 +240,37 @@ void weft__wheel_catch_up(struct weft__wheel *w, int64_t now_ns)
         w->elapsed_tick = tick;
 }
 
-/* Add the timers of a slot above the fine level again, which elapsed_tick has just reached: one of
- * each list in turn, so that their next ones are on their way meanwhile. */
+/* Take timers out of a slot's lists, one of each in turn and nothing else between, so that those of
+ * all lists are on their way at a time; as many as there is room for.  Returns how many. */
+static int take_lanes(struct weft__timer **lanes, struct weft__timer **taken)
+{
+    int n = 0, before = -1;
+    while (n != before && n <= TAKEN_MAX - WEFT__WHEEL_LANES) {
+        before = n;
+        for (int lane = 0; lane < WEFT__WHEEL_LANES; lane++) {
+            struct weft__timer *t = lanes[lane];
+            if (t != NULL) {
+                taken[n++] = t;
+                lanes[lane] = t->next;
+            }
+        }
+    }
+    return n;
+}
+
+/* Add the timers of a slot above the fine level again, which elapsed_tick has just reached. */
 static void cascade(struct weft__wheel *w, unsigned slot)
 {
     struct weft__timer *lanes[WEFT__WHEEL_LANES];
-    bool is_left = true;
+    struct weft__timer *taken[TAKEN_MAX];
+    int n;
 
     memcpy(lanes, w->coarse[slot - FINE].first, sizeof lanes);
     memset(w->coarse[slot - FINE].first, 0, sizeof lanes);
     mark_empty(w, slot);
-    while (is_left) {
-        is_left = false;
-        for (int lane = 0; lane < WEFT__WHEEL_LANES; lane++) {
-            struct weft__timer *t = lanes[lane];
-            if (t == NULL)
-                continue;
-            lanes[lane] = t->next;
-            weft__prefetch(t->next, sizeof *t);
-            link_timer(w, t);
-            is_left = true;
+    while ((n = take_lanes(lanes, taken)) != 0) {
+        for (int i = 0; i < n; i++) {
+            link_timer(w, taken[i]);
         }
     }
 }

@@ -251,13 +251,21 @@ static WEFT__ALWAYS_INLINE struct weft__g *weft__queue_pick_short(struct weft__p
     return g;
 }
 
+/* From where a coroutine was left, what it waits with, but nothing beyond its first frame: what
+ * lies there is another one's guard. */
+static inline void weft__queue_fetch_stack(const struct weft__g *g, const void *sp)
+{
+    const size_t bytes = (uintptr_t)(g->own + 1) - (uintptr_t)sp;
+    weft__prefetch(sp, bytes < WEFT__FETCH_BYTES ? (int)bytes : WEFT__FETCH_BYTES);
+}
+
 /* Have fetched what a coroutine that was long parked, and is soon to run, waited with.  The caller
  * is the only one who may make it runnable. */
 static inline void weft__queue_fetch(const struct weft__g *g)
 {
     const void *sp = atomic_load_explicit(&g->ctx.sp, memory_order_relaxed);
     if (sp != NULL) {
-        weft__prefetch(sp, WEFT__FETCH_BYTES);
+        weft__queue_fetch_stack(g, sp);
     }
     weft__prefetch(&g->stack->shift, 1); /* for its end */
 }

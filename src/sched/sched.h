@@ -106,14 +106,15 @@ struct weft__p {
     uint32_t spent;      /* I/O that needed no wait, one after the other, */
     uint32_t spent_tick; /* in this turn */
     uint32_t hint_tick;  /* the last turn in which weft__queue_may_hint() */
-    uint32_t n_short;    /* short sleeps, in this millisecond */
     bool is_alone;       /* nobody else looks into its queues: it is the only P, or none steals */
     bool tells_later;    /* of what it queues now others are told at the end */
     bool is_spinning;    /* counted in rt->n_spinning */
     bool is_down;        /* stands down: it runs what is bound to it alone (stand.h) */
     bool must_hand_off;  /* a test asked for another thread */
+    bool lets_gather;    /* timers, while it sleeps; they fire often */
     int64_t polled_ns;   /* when it last looked at the clock */
-    int64_t short_since_ns; /* since when n_short is counted: timers.c */
+    int64_t rated_ns; /* when it was last asked how often timers fire: timers.c */
+    uint64_t rated_count;
     int64_t trimmed_ns;  /* when it last gave stacks back */
     int64_t hinted_ns;   /* when weft__queue_let_hint() was last called */
     int64_t oldest_ns;   /* when the oldest unstarted coroutine last had its turn */
@@ -330,6 +331,8 @@ void weft__timer_disarm(struct weft__wait *w);
 int weft__timers_fire(struct weft__p *self, struct weft__p *p, int64_t now_ns);
 /* By the owner of p, which is about to sleep: until when at most; INT64_MAX if nothing is armed. */
 int64_t weft__timers_sleep_until(struct weft__p *p);
+/* By the owner: do timers wake p so often that it hardly rests? */
+bool weft__timers_are_dense(const struct weft__p *p);
 
 /* find.c */
 struct weft__g *weft__find(struct weft__m *m);

@@ -42,11 +42,11 @@ int weft__p_init(struct weft__p *p, struct weft_runtime *rt, int i)
     p->random = weft__random_mix((uint64_t)p->polled_ns + (uint64_t)i) | 1;
     weft__lock_init(&p->bound_lock, RANK_BOUND);
     weft__glist_init(&p->bound);
-    weft__lock_init(&p->wheel_lock, RANK_WHEEL);
     weft__wheel_init(&p->wheel, p->polled_ns);
     atomic_init(&p->wheel_next_ns, INT64_MAX);
     p->reactor = &rt->reactors.reactors[i];
     p->gate = weft__gate_make();
+    weft__lock_init_for(&p->wheel_lock, RANK_WHEEL, p->gate);
     return p->gate != NULL ? 0 : -ENOMEM;
 }
 

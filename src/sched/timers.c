@@ -6,6 +6,11 @@
  * A timer is part of a wait.  It fires under the wheel's lock, and the one who waits takes that
  * lock to disarm it before the wait goes away: so whoever fires it may look at the wait.  Once it
  * has won the claim, nobody else ends the wait, and the wake is the last touch.
+ *
+ * Mostly nobody but the P itself has to do with its wheel: its lock is biased to the P until
+ * somebody has, and again when the P has been alone with it for a while.  (A read-modify-write
+ * waits for all stores before it, and who comes to wait may have written to memory that was long
+ * out of use.)
  */
 #include <errno.h>
 
@@ -17,10 +22,10 @@
 /* At most so many are fired in one hold of the lock. */
 #define BATCH 64
 /* To sleep and wake up takes as much CPU (17 us on a virtual machine) as to fire a dozen timers.  A
- * P that has slept for less than this some times in a millisecond sleeps for as long at least, and
- * then has several to fire. */
-#define SHORT_NS (100 * WEFT_US)
-#define SHORT_MAX 8
+ * P on whose wheel so many fire in a millisecond, and that is about to sleep for less than this,
+ * sleeps for so long at least, and then has several to fire. */
+#define GATHER_NS (100 * WEFT_US)
+#define GATHER_MIN 32
 
 static void update_next(struct weft__p *p)
 {
@@ -39,7 +44,11 @@ void weft__timer_arm(struct weft__p *p, struct weft__wait *w)
     if (w->deadline_ns < next) {
         atomic_store_explicit(&p->wheel_next_ns, w->deadline_ns, memory_order_relaxed);
     }
-    weft__unlock(&p->wheel_lock);
+    if (WEFT__UNLIKELY(weft__lock_has_settled(&p->wheel_lock))) {
+        weft__unlock_and_bias(&p->wheel_lock);
+    } else {
+        weft__unlock(&p->wheel_lock);
+    }
 }
 
 /* Disarm it, whether it fired or not; afterwards nobody looks at the wait through it. */
@@ -50,6 +59,7 @@ void weft__timer_disarm(struct weft__wait *w)
         return;
     }
     weft__lock(&p->wheel_lock);
+    weft__lock_note_use(&p->wheel_lock);
     (void)weft__wheel_remove(&p->wheel, &w->timer);
     if (p->wheel.armed_count == 0) {
         update_next(p);
@@ -111,6 +121,7 @@ int weft__timers_fire(struct weft__p *self, struct weft__p *p, int64_t now_ns)
         } else if (!weft__try_lock(&p->wheel_lock)) {
             break;
         }
+        weft__lock_note_use(&p->wheel_lock);
         struct weft__timer *t = weft__wheel_advance(&p->wheel, now_ns, BATCH);
         fetch_who_wait(t);
         while (t != NULL) {
@@ -127,16 +138,30 @@ int weft__timers_fire(struct weft__p *self, struct weft__p *p, int64_t now_ns)
     return fired;
 }
 
+bool weft__timers_are_dense(const struct weft__p *p)
+{
+    return p->lets_gather && p->polled_ns - p->rated_ns < 2 * WEFT_MS;
+}
+
+/* How often do timers fire? */
+static void rate(struct weft__p *p)
+{
+    int64_t elapsed_ms = (p->polled_ns - p->rated_ns) / WEFT_MS;
+    if (elapsed_ms > 0) {
+        uint64_t count = atomic_load_explicit(&p->counts.timers, memory_order_relaxed);
+        p->lets_gather = count - p->rated_count >= GATHER_MIN * (uint64_t)elapsed_ms;
+        p->rated_count = count;
+        p->rated_ns = p->polled_ns;
+    }
+}
+
 int64_t weft__timers_sleep_until(struct weft__p *p)
 {
     int64_t next_ns = atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed);
-    int64_t short_ns = p->polled_ns + SHORT_NS;
-    if (next_ns >= short_ns) {
+    int64_t gathered_ns = p->polled_ns + GATHER_NS;
+    if (next_ns >= gathered_ns) {
         return next_ns;
     }
-    if (p->polled_ns - p->short_since_ns >= WEFT_MS) {
-        p->short_since_ns = p->polled_ns;
-        p->n_short = 0;
-    }
-    return ++p->n_short > SHORT_MAX ? short_ns : next_ns;
+    rate(p);
+    return p->lets_gather ? gathered_ns : next_ns;
 }

@@ -20,9 +20,16 @@
 #include "sched.h"
 
 /* What a burst leaves behind goes back at this pace, by each P that is idle: slowly enough that the
- * next burst, if it is not far, finds most of it. */
+ * next burst, if it is not far, finds most of it; and more slowly by one that timers wake all the
+ * time. */
 #define SOME 32
 #define SOME_EACH_NS (500 * WEFT_US)
+#define SOME_EACH_BUSY_NS (5 * WEFT_MS)
+
+static int64_t next_some_ns(const struct weft__p *p)
+{
+    return p->trimmed_ns + (weft__timers_are_dense(p) ? SOME_EACH_BUSY_NS : SOME_EACH_NS);
+}
 
 bool weft__p_trim_some(struct weft__p *p)
 {
@@ -31,7 +38,7 @@ bool weft__p_trim_some(struct weft__p *p)
         return false;
     }
     int64_t now_ns = weft__clock_ns();
-    if (now_ns - p->trimmed_ns < SOME_EACH_NS) {
+    if (now_ns < next_some_ns(p)) {
         return false;
     }
     p->trimmed_ns = now_ns;
@@ -40,7 +47,7 @@ bool weft__p_trim_some(struct weft__p *p)
 
 int64_t weft__p_trim_next(const struct weft__p *p, int64_t deadline_ns)
 {
-    int64_t next_ns = p->trimmed_ns + SOME_EACH_NS;
+    int64_t next_ns = next_some_ns(p);
     return weft__stacks_have_surplus(&p->rt->stacks) && !p->is_relief && !p->is_down &&
                    next_ns < deadline_ns
                ? next_ns

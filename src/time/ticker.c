@@ -62,11 +62,7 @@ int64_t weft_ticker_wait(struct weft_ticker *t)
 {
     (void)weft__park_self("weft_ticker_wait()");
     if (t->due_ns > weft__clock_ns()) {
-        struct weft__wait w;
-        weft__park_init(&w);
-        weft__park_until(&w, t->due_ns, 0);
-        weft__park_begin(&w, WAIT_TICK, t, __builtin_return_address(0));
-        int rc = weft__park_wait(&w);
+        int rc = weft__park_sleep(t->due_ns, WAIT_TICK, t, __builtin_return_address(0));
         if (rc != 0) {
             return rc;
         }

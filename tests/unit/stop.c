@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stop.c - a stop meets a thread that is about to start a coroutine, and coroutines that wait in an
- * object with others, who stay.
+ * stop.c - a stop meets a thread that is about to start a coroutine, coroutines that wait in an
+ * object with others, who stay, and one that sleeps.
  *
  * matrix: short
  */
@@ -212,4 +212,65 @@ TEST(an_object_whose_waiter_was_discarded_is_freed)
     int n = atomic_load(&n_blocks);
     weft_event_free(e);
     CHECK_EQ(atomic_load(&n_blocks), n - 1);
+}
+
+/* ---- one who sleeps, and has waited in a channel or will ---- */
+
+static struct weft_chan *ch;
+static atomic_bool has_slept;
+
+static void receive_and_sleep(void *unused)
+{
+    int value;
+
+    (void)unused;
+    CHECK_EQ(weft_chan_recv(ch, &value), 0);
+    weft_chan_unref(ch);
+    (void)!weft_sleep(3600 * WEFT_SEC);
+}
+
+static int leave_one_asleep(void *unused)
+{
+    const int value = 1;
+
+    (void)unused;
+    ch = weft_chan_make(sizeof value, 0);
+    go(receive_and_sleep, NULL);
+    CHECK_EQ(weft_chan_send(ch, &value), 0);
+    weft_yield();
+    return 0;
+}
+
+/* Goal: a coroutine that sleeps when its runtime is stopped is taken out of no queue: the channel
+ * that it waited in before is gone. */
+TEST(one_that_sleeps_is_in_no_queue)
+{
+    CHECK_EQ(weft_run_with(leave_one_asleep, NULL, .procs = 1), 0);
+}
+
+static void sleep_and_receive(void *unused)
+{
+    (void)unused;
+    CHECK_EQ(weft_sleep(WEFT_MS), 0);
+    atomic_store(&has_slept, true);
+    (void)!weft_chan_recv(ch, NULL);
+}
+
+static int leave_one_that_receives(void *unused)
+{
+    (void)unused;
+    ch = weft_chan_make(0, 0);
+    go(sleep_and_receive, NULL);
+    while (!atomic_load(&has_slept))
+        weft_yield();
+    weft_yield();
+    return 0;
+}
+
+/* Goal: one that has slept before it waits in a channel is taken out of that, which lives on. */
+TEST(one_that_has_slept_is_taken_out_of_its_queue)
+{
+    CHECK_EQ(weft_run_with(leave_one_that_receives, NULL, .procs = 1), 0);
+    CHECK_EQ(weft_chan_close(ch), 0);
+    weft_chan_unref(ch);
 }

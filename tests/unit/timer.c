@@ -164,6 +164,44 @@ CO_TEST_ON_ONE(many_timers_close_together_fire_on_time)
     return 0;
 }
 
+enum { SHORT_SLEEPS = 200 };
+
+static int compare(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* What a sleep of 20 us takes; three of four take longer. */
+static int64_t time_short_sleeps(void)
+{
+    int64_t took_ns[SHORT_SLEEPS];
+
+    for (int i = 0; i < SHORT_SLEEPS; i++) {
+        const int64_t start = weft_now();
+
+        CHECK_EQ(weft_sleep(20 * WEFT_US), 0);
+        took_ns[i] = weft_now() - start;
+    }
+    qsort(took_ns, SHORT_SLEEPS, sizeof *took_ns, compare);
+    return took_ns[SHORT_SLEEPS / 4];
+}
+
+/* Goal: a processor that has let timers gather does not for ever.  Method: short sleeps take about
+ * as long as before; where other programs want the CPU, that may take more rounds. */
+CO_TEST_ON_ONE(a_lone_sleep_after_many_is_exact_again)
+{
+    const int64_t before = time_short_sleeps();
+    int n_rounds = 0;
+
+    (void)sleep_close_together();
+    CHECK_EQ(weft_sleep(5 * WEFT_MS), 0);
+    while (time_short_sleeps() > before + 50 * WEFT_US)
+        CHECK_LT(n_rounds++, 100);
+    return 0;
+}
+
 static atomic_bool stop_hogs;
 
 static int hog(void *arg)
