@@ -15,6 +15,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -226,33 +227,50 @@ static ssize_t read_more(void *arg, void *buf, size_t n)
     return rc < 0 ? rc : weft_read(c->fd, buf, n);
 }
 
+/* The answers that there are.  Their heads are made once, but for what depends on the request. */
+static struct answer {
+    int status;
+    const char *reason, *more, *body;
+    char head[160];
+} answers[] = {
+    {200, "OK", "", "hello, weft", ""},
+    {400, "Bad Request", "", "this is not HTTP\n", ""},
+    {404, "Not Found", "", "there is nothing here\n", ""},
+    {405, "Method Not Allowed", "Allow: GET, HEAD\r\n", "GET and HEAD are what there is\n", ""},
+    {431, "Request Header Fields Too Large", "", "the head has more than 8 KiB\n", ""},
+    {501, "Not Implemented", "", "a body needs a Content-Length\n", ""},
+    {505, "HTTP Version Not Supported", "", "HTTP/1 is what there is\n", ""},
+};
+
+static void make_heads(void)
+{
+    for (size_t i = 0; i < sizeof(answers) / sizeof(*answers); i++) {
+        struct answer *a = &answers[i];
+
+        snprintf(a->head, sizeof(a->head),
+                 "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n%s",
+                 a->status, a->reason, strlen(a->body), a->more);
+    }
+}
+
+static bool write_text(struct connection *c, const char *text)
+{
+    const size_t bytes = strlen(text);
+
+    return weft_writer_write(&c->out, text, bytes) == (ssize_t)bytes;
+}
+
 static bool answer(struct connection *c, const struct request *r)
 {
-    static const struct {
-        int status;
-        const char *reason, *body;
-    } known[] = {
-        {200, "OK", "hello, weft"},
-        {400, "Bad Request", "this is not HTTP\n"},
-        {404, "Not Found", "there is nothing here\n"},
-        {405, "Method Not Allowed", "GET and HEAD are what there is\n"},
-        {431, "Request Header Fields Too Large", "the head has more than 8 KiB\n"},
-        {501, "Not Implemented", "a body needs a Content-Length\n"},
-        {505, "HTTP Version Not Supported", "HTTP/1 is what there is\n"},
-    };
-    size_t i = 0;
+    const struct answer *a = answers;
 
-    while (known[i].status != r->status)
-        i++;
-    return weft_writer_printf(
-               &c->out,
-               "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n%s%s\r\n%s",
-               known[i].status, known[i].reason, strlen(known[i].body),
-               r->status == 405 ? "Allow: GET, HEAD\r\n" : "",
-               !r->is_kept ? "Connection: close\r\n"
-               : r->is_old ? "Connection: keep-alive\r\n"
-                           : "",
-               r->is_head ? "" : known[i].body) > 0;
+    while (a->status != r->status)
+        a++;
+    return write_text(c, a->head) &&
+           write_text(c, !r->is_kept ? "Connection: close\r\n\r\n"
+                         : r->is_old ? "Connection: keep-alive\r\n\r\n"
+                                     : "\r\n") &&
+           (r->is_head || write_text(c, a->body));
 }
 
 /* Reads the body and drops it. */
@@ -380,6 +398,7 @@ int main(int argc, char **argv)
     server_raise_limit();
     server.stop_fd = server_stop_fd();
     idle_ns = server.options.idle_seconds * WEFT_SEC;
+    make_heads();
     return weft_run_with(app, &server, .procs = server.options.procs,
                          .reactor = server.options.reactor);
 }
