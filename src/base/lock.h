@@ -10,10 +10,11 @@
  * free.  Sections are some 50 ns long; a longer wait means that the holder lost its CPU, and a nap
  * of some 50 us gives it one, whatever the priorities are.
  *
- * An object that one P has made and only coroutines of that P use needs less: its lock is biased to
- * the P's gate (gate.h), and costs no read-modify-write at all.  The first other thread that wants
- * it takes the bias away [LOCK-BIAS]: with the owner kept out of its gate it sets `gate` to NULL,
- * and from then on the word decides.  The owner looks at `gate` again once it is inside.
+ * An object that one P has made and only coroutines of that P use needs less, and so does what a P
+ * has for itself: its lock is biased to the P's gate (gate.h), and costs no read-modify-write at
+ * all.  The first other thread that wants it takes the bias away [LOCK-BIAS]: with the owner kept
+ * out of its gate it sets `gate` to NULL, and from then on the word decides.  The owner looks at
+ * `gate` again once it is inside.
  *
  * An object that has come to rest on a P again, which shows by WEFT__LOCK_SETTLED uses in a row, is
  * biased to that P: by the P itself, while it holds the word.  Whoever takes the word looks at
