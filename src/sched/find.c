@@ -460,10 +460,7 @@ void weft__p_sleep(struct weft__p *p)
     weft__idle_end(p);
     allow_hint(p);
     complete(p, &done);
-    if (atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed) != INT64_MAX) {
-        weft__p_note_time(p, weft__clock_ns());
-        (void)weft__timers_fire(p, p, p->polled_ns);
-    }
+    weft__timers_after_sleep(p, deadline_ns, done.first == NULL);
     if (weft__stand_follows(rt)) { /* it may have been a long sleep */
         weft__stand_ask(rt, weft__clock_ns());
     }
@@ -516,11 +513,16 @@ static struct weft__g *find_candidate(struct weft__p *p)
     if ((g = weft__queue_pick(p)) != NULL || (g = take_global(p, true)) != NULL) {
         return g;
     }
-    if (has_others(p)) { /* alone, the sleep does the same in one system call */
+    bool is_near = weft__timers_are_near(p); /* too near for a sleep */
+    if (is_near || has_others(p)) { /* alone, the sleep does the same in one system call */
         weft__p_poll(p, 0);
-        if ((g = weft__queue_pick(p)) != NULL || (g = search(p)) != NULL) {
+        bool searches = !is_near || p->is_spinning; /* as who is relied on must */
+        if ((g = weft__queue_pick(p)) != NULL || (searches && (g = search(p)) != NULL)) {
             return g;
         }
+    }
+    if (is_near) {
+        return NULL;
     }
     if (p->rt->spin_ns != 0 && !p->is_relief && (g = linger(p)) != NULL) {
         return g;

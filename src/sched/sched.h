@@ -22,6 +22,7 @@
 #include "../stack/stack.h"
 #include "deque.h"
 #include "disk.h"
+#include "early.h"
 #include "handle.h"
 #include "inject.h"
 #include "kept.h"
@@ -113,6 +114,7 @@ struct weft__p {
     bool must_hand_off;  /* a test asked for another thread */
     bool lets_gather;    /* timers, while it sleeps; they fire often */
     int64_t polled_ns;   /* when it last looked at the clock */
+    struct weft__early early; /* how it sleeps for a timer: early.h */
     int64_t rated_ns; /* when it was last asked how often timers fire: timers.c */
     uint64_t rated_count;
     int64_t trimmed_ns;  /* when it last gave stacks back */
@@ -331,6 +333,10 @@ void weft__timer_disarm(struct weft__wait *w);
 int weft__timers_fire(struct weft__p *self, struct weft__p *p, int64_t now_ns);
 /* By the owner of p, which is about to sleep: until when at most; INT64_MAX if nothing is armed. */
 int64_t weft__timers_sleep_until(struct weft__p *p);
+/* By the owner, after a sleep that was to end at deadline_ns; is_quiet: it brought no event. */
+void weft__timers_after_sleep(struct weft__p *p, int64_t deadline_ns, bool is_quiet);
+/* By the owner: is the timer that ended its sleep so near that it should not sleep again? */
+bool weft__timers_are_near(const struct weft__p *p);
 /* By the owner: do timers wake p so often that it hardly rests? */
 bool weft__timers_are_dense(const struct weft__p *p);
 

@@ -159,9 +159,29 @@ int64_t weft__timers_sleep_until(struct weft__p *p)
 {
     int64_t next_ns = atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed);
     int64_t gathered_ns = p->polled_ns + GATHER_NS;
-    if (next_ns >= gathered_ns) {
-        return next_ns;
+    if (next_ns < gathered_ns) {
+        rate(p);
+        if (p->lets_gather) {
+            return gathered_ns;
+        }
     }
-    rate(p);
-    return p->lets_gather ? gathered_ns : next_ns;
+    return next_ns == INT64_MAX ? next_ns : weft__early_ask(&p->early, next_ns, weft__clock_ns());
+}
+
+/* It slept until deadline_ns, or something else ended that. */
+void weft__timers_after_sleep(struct weft__p *p, int64_t deadline_ns, bool is_quiet)
+{
+    if (atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed) != INT64_MAX) {
+        weft__p_note_time(p, weft__clock_ns());
+        if (is_quiet) {
+            weft__early_learn(&p->early, deadline_ns, p->polled_ns);
+        }
+        (void)weft__timers_fire(p, p, p->polled_ns);
+    }
+}
+
+bool weft__timers_are_near(const struct weft__p *p)
+{
+    int64_t next_ns = atomic_load_explicit(&p->wheel_next_ns, memory_order_relaxed);
+    return weft__early_is_near(&p->early, next_ns, p->polled_ns);
 }

@@ -202,6 +202,31 @@ CO_TEST_ON_ONE(a_lone_sleep_after_many_is_exact_again)
     return 0;
 }
 
+#define N_SLEEPS 200
+
+static uint64_t count_sleeps(void)
+{
+    struct weft_stats stats = {.size = sizeof stats};
+
+    CHECK_EQ(weft_runtime_stats(NULL, &stats), 0);
+    return stats.sleeps;
+}
+
+/* Goal: a processor that is woken a little before its timer stays awake until then.
+ * Method: one that has learned how late the kernel is sleeps once for each timer, and not twice.
+ * Now and then something else may wake it. */
+CO_TEST_ON_ONE(a_sleep_takes_one_sleep_of_the_processor)
+{
+    uint64_t before = 0;
+
+    for (int i = 0; i < 2 * N_SLEEPS; i++) {
+        before = i == N_SLEEPS ? count_sleeps() : before;
+        CHECK_EQ(weft_sleep(200 * WEFT_US), 0);
+    }
+    CHECK_LE(count_sleeps() - before, N_SLEEPS + N_SLEEPS / 8);
+    return 0;
+}
+
 static atomic_bool stop_hogs;
 
 static int hog(void *arg)
