@@ -106,13 +106,18 @@ static bool is_name(struct span s, const char *name)
     return s.bytes == strlen(name) && strncasecmp(s.at, name, s.bytes) == 0;
 }
 
-/* What methods and the names of headers are made of. */
+static bool is_token_char[256]; /* what methods and the names of headers are made of */
+
+static void make_token_chars(void)
+{
+    for (int c = ' ' + 1; c < 0x7f; c++)
+        is_token_char[c] = strchr("\"(),/:;<=>?@[\\]{}", c) == NULL;
+}
+
 static bool is_token(struct span s)
 {
     for (size_t i = 0; i < s.bytes; i++) {
-        const unsigned char c = (unsigned char)s.at[i];
-
-        if (c <= ' ' || c >= 0x7f || strchr("\"(),/:;<=>?@[\\]{}", c) != NULL)
+        if (!is_token_char[(unsigned char)s.at[i]])
             return false;
     }
     return s.bytes > 0;
@@ -398,6 +403,7 @@ int main(int argc, char **argv)
     server_raise_limit();
     server.stop_fd = server_stop_fd();
     idle_ns = server.options.idle_seconds * WEFT_SEC;
+    make_token_chars();
     make_heads();
     return weft_run_with(app, &server, .procs = server.options.procs,
                          .reactor = server.options.reactor);

@@ -19,11 +19,13 @@
 #define RACES_ARE_WATCHED false
 #endif
 
-/* [FD-DRAINED]  Not in a scope that has ended: there what can be had at once must be tried. */
-static bool can_only_wait(const struct weft__op *op, struct weft__fd *entry)
+/* [FD-DRAINED]  Of a socket of ours.  Not in a scope that has ended: there what can be had at once
+ * must be tried; nor where an error was kept. */
+static inline bool can_only_wait(const struct weft__op *op, struct weft__fd *entry)
 {
     return op->kind == WEFT__OP_READ && weft__fd_take_drained(entry) &&
-           !weft__park_reactors()->driver->by_edges && !weft__park_has_ended();
+           !weft__park_reactors()->driver->by_edges && !weft__fd_has_error(entry) &&
+           !weft__park_has_ended();
 }
 
 /*
@@ -79,6 +81,7 @@ static bool is_read(const struct weft__op *op)
 struct tried {
     struct weft__fd *entry; /* of the fd, or NULL */
     bool takes_disk;        /* a disk has to end it, and no event */
+    bool is_in_time;        /* no scope had ended */
 };
 
 /* The first try, or one more of an op that was tried before. */
@@ -102,15 +105,17 @@ static inline ssize_t try_once(struct weft__op *op, weft__io_try_fn *try_now, st
         op->life = life;
         is_own = atomic_load_explicit(&entry->is_own, memory_order_relaxed);
     }
+    t->takes_disk = false;
+    t->is_in_time = is_own && can_only_wait(op, entry);
+    if (t->is_in_time) {
+        return -EAGAIN; /* a close in between finds it in flight, or ends its submit */
+    }
     /* A race detector takes close(2) under a call on the same fd for a fault: there all enter. */
     bool enters = is_own || (RACES_ARE_WATCHED && entry != NULL);
-    bool waits = is_own ? can_only_wait(op, entry) : might_block(op, entry);
     if (enters && !weft__fd_enter(entry)) {
         return -EBADF;
     }
-    if (WEFT__UNLIKELY(waits) && !is_own) {
-        waits = is_of_file(op, is_own);
-    }
+    bool waits = !is_own && might_block(op, entry) && is_of_file(op, is_own);
     ssize_t n = 0;
     if (WEFT__UNLIKELY(is_own && weft__fd_has_error(entry)) && is_read(op)) {
         n = weft__fd_take_error(entry);
@@ -134,7 +139,7 @@ static inline ssize_t run(struct weft__op *op, weft__io_try_fn *try_now,
         return wait_for_disk(op, caller);
     }
     if (n == -EAGAIN) {
-        int rc = weft__park_check_scope();
+        int rc = t.is_in_time ? 0 : weft__park_check_scope();
         if (rc != 0) {
             return rc;
         }
