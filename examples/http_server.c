@@ -22,7 +22,7 @@
 #include "server.h"
 
 #define HEAD_BYTES_MAX 8192
-#define OUT_BYTES 4096
+#define OUT_BYTES 1024
 #define LINGER_NS (1 * WEFT_SEC)
 
 static int64_t idle_ns; /* set once, before the runtime starts */
@@ -31,8 +31,8 @@ struct connection {
     int fd;
     struct weft_reader in;
     struct weft_writer out;
-    char in_bytes[HEAD_BYTES_MAX];
     char out_bytes[OUT_BYTES];
+    char in_bytes[HEAD_BYTES_MAX];
 };
 
 struct request {

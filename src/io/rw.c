@@ -19,12 +19,11 @@
 #define RACES_ARE_WATCHED false
 #endif
 
-/* [FD-DRAINED]  Of a socket of ours.  Not in a scope that has ended: there what can be had at once
- * must be tried; nor where an error was kept. */
-static inline bool can_only_wait(const struct weft__op *op, struct weft__fd *entry)
+/* [FD-DRAINED]  An emptied socket of ours: need it not be tried?  Not in a scope that has ended:
+ * there what can be had at once must be; nor where an error was kept. */
+static inline bool can_only_wait(const struct weft__fd *entry)
 {
-    return op->kind == WEFT__OP_READ && weft__fd_take_drained(entry) &&
-           !weft__park_reactors()->driver->by_edges && !weft__fd_has_error(entry) &&
+    return !weft__park_reactors()->driver->by_edges && !weft__fd_has_error(entry) &&
            !weft__park_has_ended();
 }
 
@@ -82,10 +81,12 @@ struct tried {
     struct weft__fd *entry; /* of the fd, or NULL */
     bool takes_disk;        /* a disk has to end it, and no event */
     bool is_in_time;        /* no scope had ended */
+    bool came_behind;       /* others went first: [FD-SOON] */
 };
 
 /* The first try, or one more of an op that was tried before. */
-static inline ssize_t try_once(struct weft__op *op, weft__io_try_fn *try_now, struct tried *t)
+static inline ssize_t try_once(struct weft__op *op, weft__io_try_fn *try_now, bool may_wait,
+                               struct tried *t)
 {
     if (WEFT__UNLIKELY(weft__g_self() == NULL)) {
         weft__m_not_in_coroutine(call_of(op));
@@ -95,7 +96,6 @@ static inline ssize_t try_once(struct weft__op *op, weft__io_try_fn *try_now, st
     }
     struct weft__fd *entry = weft__fd_find(&weft__park_reactors()->fds, op->fd);
     bool is_own = false;
-    t->entry = entry;
     if (entry != NULL) {
         /* The number may be closed and given to another file while we try: see fdtable.h. */
         uint32_t life = weft__fd_life(entry);
@@ -105,10 +105,16 @@ static inline ssize_t try_once(struct weft__op *op, weft__io_try_fn *try_now, st
         op->life = life;
         is_own = atomic_load_explicit(&entry->is_own, memory_order_relaxed);
     }
-    t->takes_disk = false;
-    t->is_in_time = is_own && can_only_wait(op, entry);
-    if (t->is_in_time) {
-        return -EAGAIN; /* a close in between finds it in flight, or ends its submit */
+    *t = (struct tried){.entry = entry};
+    if (is_own && op->kind == WEFT__OP_READ && weft__fd_take_drained(entry)) {
+        t->came_behind = may_wait && weft__fd_comes_soon(entry) && weft__park_go_behind();
+        t->is_in_time = !t->came_behind && can_only_wait(entry);
+        if (t->is_in_time) {
+            return -EAGAIN; /* a close in between finds it in flight, or ends its submit */
+        }
+        if (t->came_behind && weft__fd_is_another(entry, op)) {
+            return -EBADF;
+        }
     }
     /* A race detector takes close(2) under a call on the same fd for a fault: there all enter. */
     bool enters = is_own || (RACES_ARE_WATCHED && entry != NULL);
@@ -134,7 +140,10 @@ static inline ssize_t run(struct weft__op *op, weft__io_try_fn *try_now,
                           enum weft__wait_reason reason, const void *caller)
 {
     struct tried t = {.entry = NULL};
-    ssize_t n = try_once(op, try_now, &t);
+    ssize_t n = try_once(op, try_now, true, &t);
+    if (t.came_behind) {
+        weft__fd_note_soon(t.entry, n != -EAGAIN);
+    }
     if (t.takes_disk) {
         return wait_for_disk(op, caller);
     }
@@ -167,7 +176,7 @@ ssize_t weft__io_run_by(struct weft__op *op, weft__io_try_fn *try_now,
 ssize_t weft__io_try(struct weft__op *op, weft__io_try_fn *try_now)
 {
     struct tried t;
-    ssize_t n = try_once(op, try_now, &t);
+    ssize_t n = try_once(op, try_now, false, &t);
     if (n != -EAGAIN) {
         weft__park_spend();
     }

@@ -13,6 +13,10 @@
 #include "../sched/queue.h"
 #include "../sched/watch.h"
 
+/* So many runnable ones make it worth while to go behind them. */
+#define BEHIND_MIN WEFT__BOUND(4u, 1u)
+#define BEHIND_MAX WEFT__BOUND(64u, 2u)
+
 struct weft__reactor_group *weft__park_reactors(void)
 {
     return &weft__m_self()->rt->reactors;
@@ -41,6 +45,21 @@ WEFT__COLD void weft__park_give_way_slow(void)
     weft__gate_uncall(m->p->gate);
     weft__p_look_soon(m->p);
     weft__switch_yield(m, m->cur);
+}
+
+bool weft__park_go_behind(void)
+{
+    struct weft__m *m = weft__m_self();
+    struct weft__p *p = m->p;
+    uint32_t n = weft__runq_count(&p->woken);
+    if (n < BEHIND_MIN || n > BEHIND_MAX ||
+        (!p->is_alone && (weft__idle_count(p->rt) != 0 ||
+                         atomic_load_explicit(&p->rt->n_spinning, memory_order_relaxed) != 0))) {
+        return false;
+    }
+    weft__mutexes_check(m, "yields in a call for I/O", NULL);
+    weft__switch_yield(m, m->cur);
+    return true;
 }
 
 uint64_t weft__park_random(void)

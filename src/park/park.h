@@ -181,6 +181,11 @@ int weft__park_check_scope(void);
 /* The same question without telling the scopes. */
 bool weft__park_has_ended(void);
 
+/* By a coroutine that is about to wait for what may come soon: let those go first that its P has to
+ * run.  False at once if they are so few that nothing would come meanwhile, or more than the P
+ * should have, or if another P would take up what waits here.  May return on another thread. */
+bool weft__park_go_behind(void);
+
 /* Is there another P, or for a plain thread any, on which whoever is waited for may run now? */
 bool weft__park_may_spin(void);
 

@@ -12,6 +12,7 @@ static void blank(struct weft__fd *entry)
 {
     uint32_t next = (weft__fd_generation(entry) + 2) & ~1u;
     atomic_store_explicit(&entry->is_drained, false, memory_order_relaxed);
+    atomic_store_explicit(&entry->comes_soon, 0, memory_order_relaxed);
     atomic_store_explicit(&entry->is_nonblocking, false, memory_order_relaxed);
     atomic_store_explicit(&entry->late_error, 0, memory_order_relaxed);
     entry->is_closing = false;

@@ -34,6 +34,7 @@ struct weft__fd {
     _Atomic bool drains;         /* [FD-DRAINED] holds for it: a stream; written as is_own */
     _Atomic bool is_direct;      /* a file of weft_open() with O_DIRECT: a hint, of the number */
     _Atomic bool is_drained;     /* the last read has emptied it; written by readers, a hint */
+    _Atomic int8_t comes_soon;   /* [FD-SOON], a hint */
     _Atomic bool is_nonblocking; /* O_NONBLOCK is set, for good; written inside, a hint */
     _Atomic int late_error;      /* of the connection, or 0; see weft__fd_keep_error() */
     bool is_closing;             /* a CLOSE has begun; no new operation is taken (-EBADF) */
@@ -147,6 +148,37 @@ static inline void weft__fd_note_drained(struct weft__fd *entry)
         /* relaxed [FD-DRAINED] */
         atomic_store_explicit(&entry->is_drained, true, memory_order_relaxed);
     }
+}
+
+/*
+ * [FD-SOON]  Where a P has many to serve, what the next read of a connection waits for has come by
+ * the time that all others have had their turn.  Whether that is so is learned of each fd, from
+ * reads that let the others go first: some good ones in a row outlast as many bad ones, and after
+ * one too many it is left out for a while.  All relaxed: wrong either way it costs a system call.
+ */
+#define WEFT__FD_SOON_MAX 3
+#define WEFT__FD_SOON_LEFT_OUT 16
+
+/* May it be so?  To be asked once a read. */
+static inline bool weft__fd_comes_soon(struct weft__fd *entry)
+{
+    int8_t n = atomic_load_explicit(&entry->comes_soon, memory_order_relaxed);
+    if (n < 0) {
+        atomic_store_explicit(&entry->comes_soon, (int8_t)(n + 1), memory_order_relaxed);
+    }
+    return n >= 0;
+}
+
+/* It was, or was not. */
+static inline void weft__fd_note_soon(struct weft__fd *entry, bool has_come)
+{
+    int8_t n = atomic_load_explicit(&entry->comes_soon, memory_order_relaxed);
+    if (has_come) {
+        n = n < WEFT__FD_SOON_MAX ? (int8_t)(n + 1) : WEFT__FD_SOON_MAX;
+    } else {
+        n = n > 0 ? (int8_t)(n - 1) : -WEFT__FD_SOON_LEFT_OUT;
+    }
+    atomic_store_explicit(&entry->comes_soon, n, memory_order_relaxed);
 }
 
 /*
