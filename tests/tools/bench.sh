@@ -122,7 +122,7 @@ says "a slower row" out 'yield, P=2' ns 18.0 12.0 - - 1.50 9 18.0 reached
 says "a workload that a peer lacks" out 'select2, P=1' ns 30.0 - 120 - 0.25 25 50.0 reached
 says "a group of rows" out 'skynet.rss, P=1' MB 12.0 200 - - 0.06 16 16.0 reached
 says "a target by a peer; bare C is no peer" out 'parked.create, P=1' ms 115 50.0 - 90.0 2.30 \
-    '1.15 x raw' 103 short
+    '1.15 x raw' 103 short, 1.278
 says "what fails leaves the others" out 'mutex, P=1' ns 5.00 10.0 - - 0.50
 says "how it scales" out pairs 2.00 1.00 - - 1.8 reached
 says "the machine factor" out 'machine factor: 2.00'
@@ -190,6 +190,9 @@ for peer, cpu, rps in [("weft", 4, 200), ("weft-epoll", 3, 210), ("go", 5, 250),
                        ("raw-epoll", 2, 300)]:
     print(ROW % ("echo.50.split.cpu", "us/request") + f'"peer":"{peer}","median":{cpu}}}')
     print(ROW % ("http.50.split.rps", "1/s") + f'"peer":"{peer}","median":{rps}}}')
+for peer, slow, samples in [("weft", 100, [100, 100, 200]), ("nginx", 199, [101, 199, 199])]:
+    print(ROW % ("http.500.split.rps", "1/s") + f'"peer":"{peer}","median":{slow},'
+          f'"samples":{samples}}}')
 print(sys.argv[4:])
 PY
 ends_with "a line of servers.py that is no row is a failure" 1 \
@@ -199,7 +202,9 @@ says "its columns" out unit weft weft-epoll go nginx raw-epoll
 says "a cost, by that of bare C" out 'echo.50.split.cpu, P=1' us/request 4.00 3.00 5.00 6.00 2.00 \
     0.80 '1.05 x raw-epoll/raw-uring' 2.10 short
 says "a rate, by that of a peer" out 'http.50.split.rps, P=1' 1/s 200 210 250 190 300 1.25 \
-    '1 x nginx' 190 reached
+    'level with nginx' 186 reached
+says "a rate, round by round where that is known" out 'http.500.split.rps, P=1' 1/s 100 - - 199 - \
+    1.99 'level with nginx' 195 reached, 0.990
 
 # compare.py: the second program is a tenth slower in one row, noisy in another, better in a third.
 fake "$work/old/weft-bench" weft <<ROWS

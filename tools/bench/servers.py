@@ -464,7 +464,8 @@ def rounded(value: float) -> float:
     return float(f"{value:.5g}")
 
 
-def print_rows(samples: Samples, versions: dict[str, str], names: list[str]) -> None:
+def print_rows(samples: Samples, versions: dict[str, str], names: list[str], rounds: int) -> None:
+    """Samples are told where no round is missing, so that they can be compared by rounds."""
     for (case, server), found in samples.items():
         for figure in case.rows(names):
             values = [sample[figure] for sample in found]
@@ -472,7 +473,9 @@ def print_rows(samples: Samples, versions: dict[str, str], names: list[str]) -> 
                 "peer": server.peer, "version": versions[server.peer],
                 "name": f"{case.name}.{figure}", "procs": case.procs, "unit": FIGURES[figure],
                 "median": rounded(statistics.median(values)), "min": rounded(min(values)),
-                "max": rounded(max(values)), "runs": len(values)}, separators=(",", ":")))
+                "max": rounded(max(values)), "runs": len(values),
+                "samples": [rounded(v) for v in values] if len(values) == rounds else []},
+                separators=(",", ":")))
 
 
 def print_table(samples: Samples, versions: dict[str, str], names: list[str]) -> None:
@@ -542,7 +545,10 @@ def main() -> int:
     versions = {server.peer: version_of(server, build)
                 for group in servers.values() for server in group}
     samples, n_failed = run_all(cases, servers, loads, args.rounds, args.seconds)
-    (print_rows if args.json else print_table)(samples, versions, args.names)
+    if args.json:
+        print_rows(samples, versions, args.names, args.rounds)
+    else:
+        print_table(samples, versions, args.names)
     return 1 if n_failed else 0
 
 

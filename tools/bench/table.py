@@ -62,6 +62,8 @@ def target_cells(target: Target | None, weft: Row | None) -> list[str]:
     is_reached = target.is_reached(weft) if weft else None
     limit = "?" if target.limit is None else figure(target.limit)
     told = {True: "reached", False: "short", None: "?"}[is_reached]
+    times = target.paired(weft) if weft else None
+    told += "" if times is None else f", {times:.3f}"
     return [target.text, limit, told]
 
 
@@ -123,6 +125,7 @@ def notes(results: Results, machine: dict[str, object]) -> list[str]:
              "medians; Weft / best: below 1 means that Weft is ahead of the best peer"]
     if any(is_rate(row.unit) for row in results.rows()):
         lines[-1] += " (of rates, too)"
+    lines.append("behind reached or short: Weft by the target's peer, round by round, the median")
     if floors := [peer for peer in columns(results) if is_floor(peer)]:
         lines.append(", ".join(floors) + ": bare C without a scheduler, what the machine can do; "
                      "not among the peers")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,21 +16,36 @@ FILE = Path(__file__).with_name("targets.json")
 class Target:
     """One row's target: as it is written, and what it comes to here (None: cannot be told)."""
     figure: float
-    times: tuple[str, ...]
-    low: float | None
-    limit: float | None
+    times: tuple[str, ...] = ()
+    low: float | None = None
+    level: float = 0  # what counts as level, of 1
+    limit: float | None = None
+    beside: Row | None = None  # the best of `times`
 
     @property
     def text(self) -> str:
+        if self.level:
+            return f"level with {'/'.join(self.times)}"
         low = "" if self.low is None else f"{self.low:g} to "
         return f"{low}{self.figure:g}" + (f" x {'/'.join(self.times)}" if self.times else "")
+
+    def paired(self, row: Row) -> float | None:
+        """How many times as much as `beside` the row is, each round for itself: the median.  What
+        the machine does for minutes meets both of a round, and the medians of each not alike."""
+        if self.beside is None or len(row.samples) < 2 or \
+                len(row.samples) != len(self.beside.samples):
+            return None
+        return statistics.median(a / b for a, b in zip(row.samples, self.beside.samples))
 
     def is_reached(self, row: Row) -> bool | None:
         if self.limit is None:
             return None
+        times = self.paired(row)
+        measured, limit = (row.median, self.limit) if times is None else \
+            (times, self.limit / self.beside.median)
         if is_rate(row.unit):
-            return row.median >= self.limit
-        return (self.low or 0) <= row.median <= self.limit
+            return measured >= limit
+        return (self.low or 0) <= measured <= limit
 
 
 class Targets:
@@ -51,14 +67,18 @@ class Targets:
         figure = entry.get("procs", {}).get(str(procs))
         if figure is None:
             return None
-        times = tuple(entry.get("times", ()))
-        return Target(figure, times, entry.get("from"), self.limit(entry, figure, name, procs))
-
-    def limit(self, entry: dict, figure: float, name: str, procs: int) -> float | None:
+        low = entry.get("from")
+        if "times" in entry:
+            return self.by_peers(entry, figure, name, procs)
         if entry.get("scaled"):
-            return figure * self.factor if self.factor else None
-        if "times" not in entry:
-            return figure
-        rows = [self.results.get(peer, name, procs) for peer in entry["times"]]
+            return Target(figure, low=low, limit=figure * self.factor if self.factor else None)
+        return Target(figure, low=low, limit=figure)
+
+    def by_peers(self, entry: dict, figure: float, name: str, procs: int) -> Target:
+        times, level = tuple(entry["times"]), entry.get("level", 0)
+        rows = [self.results.get(peer, name, procs) for peer in times]
         best = best_of(row for row in rows if row is not None)
-        return figure * best.median if best else None
+        if best is None:
+            return Target(figure, times, level=level)
+        slack = 1 - level if is_rate(best.unit) else 1 + level
+        return Target(figure, times, None, level, figure * slack * best.median, best)
