@@ -106,18 +106,26 @@ static bool is_name(struct span s, const char *name)
     return s.bytes == strlen(name) && strncasecmp(s.at, name, s.bytes) == 0;
 }
 
-static bool is_token_char[256]; /* what methods and the names of headers are made of */
+/* What the characters are: of those that methods and the names of headers are made of, and that may
+ * stand nowhere. */
+static struct {
+    bool is_token, is_control;
+} kinds[256];
 
-static void make_token_chars(void)
+static void make_kinds(void)
 {
-    for (int c = ' ' + 1; c < 0x7f; c++)
-        is_token_char[c] = strchr("\"(),/:;<=>?@[\\]{}", c) == NULL;
+    for (int c = 0; c < 256; c++) {
+        const bool is_text = c > ' ' && c < 0x7f;
+
+        kinds[c].is_token = is_text && strchr("\"(),/:;<=>?@[\\]{}", c) == NULL;
+        kinds[c].is_control = (c < ' ' && c != '\t') || c == 0x7f;
+    }
 }
 
 static bool is_token(struct span s)
 {
     for (size_t i = 0; i < s.bytes; i++) {
-        if (!is_token_char[(unsigned char)s.at[i]])
+        if (!kinds[(unsigned char)s.at[i]].is_token)
             return false;
     }
     return s.bytes > 0;
@@ -125,11 +133,11 @@ static bool is_token(struct span s)
 
 static bool has_control(struct span s)
 {
-    for (size_t i = 0; i < s.bytes; i++) {
-        if (((unsigned char)s.at[i] < ' ' && s.at[i] != '\t') || s.at[i] == 0x7f)
-            return true;
-    }
-    return false;
+    bool has = false;
+
+    for (size_t i = 0; i < s.bytes; i++)
+        has |= kinds[(unsigned char)s.at[i]].is_control;
+    return has;
 }
 
 /* The status for a target such as "/", "/?a=b" or "http://host/". */
@@ -403,7 +411,7 @@ int main(int argc, char **argv)
     server_raise_limit();
     server.stop_fd = server_stop_fd();
     idle_ns = server.options.idle_seconds * WEFT_SEC;
-    make_token_chars();
+    make_kinds();
     make_heads();
     return weft_run_with(app, &server, .procs = server.options.procs,
                          .reactor = server.options.reactor);

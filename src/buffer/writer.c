@@ -197,6 +197,11 @@ ssize_t weft_writer_write(struct weft_writer *w, const void *buf, size_t n)
     if (n > SSIZE_MAX) {
         return -EINVAL;
     }
+    if (WEFT__LIKELY(n <= w->bytes - w->end && n > 0 && w->error == 0)) {
+        memcpy(w->buf + w->end, buf, n);
+        w->end += n;
+        return (ssize_t)n;
+    }
     const struct iovec all = {(void *)(uintptr_t)buf, n};
     struct pieces c = {&all, 1, 0, n};
     return put(w, &c);
