@@ -35,9 +35,10 @@ WEFT_API int64_t weft_deadline_in(int64_t timeout_ns);
  * @duration_ns  how long; <= 0 returns at once (use weft_yield() to let others run), WEFT_NEVER
  *               sleeps until a scope ends it.
  *
- * Never too early.  One that a processor waits for alone is late by a microsecond or two, mostly,
- * since the processor has itself woken a little before and stays awake until then.  Where more than
- * 32 timers fire on a processor in a millisecond, they may gather for 0.1 ms.
+ * It never ends too early.  A processor that has nothing else to do lets the kernel wake it a
+ * little before, by what the kernel mostly is late but no more than a quarter of the sleep, and
+ * stays awake for the rest: half of the sleeps of 0.1 ms and more are late by a microsecond or two.
+ * Where more than 32 timers fire on a processor in a millisecond, they may gather for 0.1 ms.
  *
  * Returns    0: the whole time has passed.
  * Errors     -ETIMEDOUT  the deadline of a surrounding scope passed first

@@ -19,8 +19,8 @@
 #define RACES_ARE_WATCHED false
 #endif
 
-/* [FD-DRAINED]  An emptied socket of ours: need it not be tried?  Not in a scope that has ended:
- * there what can be had at once must be; nor where an error was kept. */
+/* [FD-DRAINED]  May the try of an emptied socket of ours be left out?  Not in a scope that has
+ * ended, where what can be had at once must be had; nor where an error was kept. */
 static inline bool can_only_wait(const struct weft__fd *entry)
 {
     return !weft__park_reactors()->driver->by_edges && !weft__fd_has_error(entry) &&
@@ -112,16 +112,19 @@ static inline ssize_t try_once(struct weft__op *op, weft__io_try_fn *try_now, bo
         if (t->is_in_time) {
             return -EAGAIN; /* a close in between finds it in flight, or ends its submit */
         }
-        if (t->came_behind && weft__fd_is_another(entry, op)) {
-            return -EBADF;
-        }
     }
     /* A race detector takes close(2) under a call on the same fd for a fault: there all enter. */
     bool enters = is_own || (RACES_ARE_WATCHED && entry != NULL);
+    bool waits = !is_own && might_block(op, entry); /* by others: before we are inside ourselves */
+    weft__perturb();
     if (enters && !weft__fd_enter(entry)) {
         return -EBADF;
     }
-    bool waits = !is_own && might_block(op, entry) && is_of_file(op, is_own);
+    if (WEFT__UNLIKELY(is_own && weft__fd_is_another(entry, op))) {
+        weft__fd_leave(entry); /* it was closed before we were inside, and is somebody else's */
+        return -EBADF;
+    }
+    waits = waits && is_of_file(op, is_own);
     ssize_t n = 0;
     if (WEFT__UNLIKELY(is_own && weft__fd_has_error(entry)) && is_read(op)) {
         n = weft__fd_take_error(entry);
@@ -141,7 +144,7 @@ static inline ssize_t run(struct weft__op *op, weft__io_try_fn *try_now,
 {
     struct tried t = {.entry = NULL};
     ssize_t n = try_once(op, try_now, true, &t);
-    if (t.came_behind) {
+    if (t.came_behind && n != -EBADF) {
         weft__fd_note_soon(t.entry, n != -EAGAIN);
     }
     if (t.takes_disk) {

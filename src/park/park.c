@@ -53,8 +53,8 @@ bool weft__park_go_behind(void)
     struct weft__p *p = m->p;
     uint32_t n = weft__runq_count(&p->woken);
     if (n < BEHIND_MIN || n > BEHIND_MAX ||
-        (!p->is_alone && (weft__idle_count(p->rt) != 0 ||
-                         atomic_load_explicit(&p->rt->n_spinning, memory_order_relaxed) != 0))) {
+        (!p->is_alone && (atomic_load_explicit(&p->rt->n_idle, memory_order_relaxed) != 0 ||
+                          atomic_load_explicit(&p->rt->n_spinning, memory_order_relaxed) != 0))) {
         return false;
     }
     weft__mutexes_check(m, "yields in a call for I/O", NULL);

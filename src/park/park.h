@@ -182,8 +182,9 @@ int weft__park_check_scope(void);
 bool weft__park_has_ended(void);
 
 /* By a coroutine that is about to wait for what may come soon: let those go first that its P has to
- * run.  False at once if they are so few that nothing would come meanwhile, or more than the P
- * should have, or if another P would take up what waits here.  May return on another thread. */
+ * run.  False at once if they are so few that nothing would come meanwhile, or so many that the P
+ * would look at its reactor too late, or if another P looks for work and would take this up at
+ * once.  May return on another thread. */
 bool weft__park_go_behind(void);
 
 /* Is there another P, or for a plain thread any, on which whoever is waited for may run now? */

@@ -8,7 +8,8 @@
  * timer it does not sleep again but looks around.
  *
  * The estimate is what two of three sleeps do not exceed: it goes up by two steps after one that
- * was later, and down by one after one that was not.  So some microseconds are spent awake for a
+ * was later, and down by one after one that was not.  What was later than any estimate may be says
+ * that others had the CPU, and counts for nothing.  So some microseconds are spent awake for a
  * timer, mostly, and never more than a quarter of what the sleep would have been.
  *
  * All of it belongs to the owner of the P.
@@ -46,10 +47,12 @@ static inline int64_t weft__early_ask(struct weft__early *e, int64_t timer_ns, i
 /* A sleep that was to end at asked_ns has ended at now_ns, and nothing else has ended it. */
 static inline void weft__early_learn(struct weft__early *e, int64_t asked_ns, int64_t now_ns)
 {
-    if (e->timer_ns == 0 || asked_ns != e->asked_ns || now_ns < asked_ns) {
-        return; /* it was for something else, or somebody's wake */
+    int64_t late_ns = now_ns - asked_ns;
+    if (e->timer_ns == 0 || asked_ns != e->asked_ns || late_ns < 0 ||
+        late_ns > WEFT__EARLY_MAX_NS) {
+        return; /* it was for something else, or somebody's wake, or others had the CPU */
     }
-    if (now_ns - asked_ns > e->late_ns) {
+    if (late_ns > e->late_ns) {
         e->late_ns += 2 * WEFT__EARLY_STEP_NS;
     } else {
         e->late_ns -= WEFT__EARLY_STEP_NS;

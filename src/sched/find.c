@@ -4,7 +4,8 @@
  *
  * In this order: what this P has; the global queue; what the reactor and the timers have made
  * runnable; what others have (a bounded search, at most half of the busy Ps at it); then sleep in
- * the reactor until an event, a timer or a waker.
+ * the reactor until an event, a timer or a waker.  A P that was woken right before its timer
+ * (early.h) does not search and does not sleep, but looks at the reactor until then.
  */
 #include <errno.h>
 

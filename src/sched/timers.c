@@ -165,7 +165,10 @@ int64_t weft__timers_sleep_until(struct weft__p *p)
             return gathered_ns;
         }
     }
-    return next_ns == INT64_MAX ? next_ns : weft__early_ask(&p->early, next_ns, weft__clock_ns());
+    if (next_ns == INT64_MAX || p->is_down || p->is_relief) {
+        return next_ns; /* these do not stay awake (aside.c) */
+    }
+    return weft__early_ask(&p->early, next_ns, weft__clock_ns());
 }
 
 /* It slept until deadline_ns, or something else ended that. */

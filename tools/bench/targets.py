@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rows import Results, Row, best_of, is_rate
@@ -20,7 +20,7 @@ class Target:
     low: float | None = None
     level: float = 0  # what counts as level, of 1
     limit: float | None = None
-    beside: Row | None = None  # the best of `times`
+    beside: tuple[Row, ...] = ()  # what `times` came to
 
     @property
     def text(self) -> str:
@@ -30,22 +30,28 @@ class Target:
         return f"{low}{self.figure:g}" + (f" x {'/'.join(self.times)}" if self.times else "")
 
     def paired(self, row: Row) -> float | None:
-        """How many times as much as `beside` the row is, each round for itself: the median.  What
-        the machine does for minutes meets both of a round, and the medians of each not alike."""
-        if self.beside is None or len(row.samples) < 2 or \
-                len(row.samples) != len(self.beside.samples):
+        """How many times as much as the best peer's the row is, each round for itself: the median.
+        What the machine does for minutes meets both of a round, and their medians not alike."""
+        counts = {len(one.samples) for one in (row, *self.beside)}
+        if not self.beside or len(counts) != 1 or counts == {0} or counts == {1}:
             return None
-        return statistics.median(a / b for a, b in zip(row.samples, self.beside.samples))
+        ratios = [statistics.median(a / b for a, b in zip(row.samples, peer.samples))
+                  for peer in self.beside]
+        return min(ratios) if is_rate(row.unit) else max(ratios)
 
     def is_reached(self, row: Row) -> bool | None:
         if self.limit is None:
             return None
         times = self.paired(row)
-        measured, limit = (row.median, self.limit) if times is None else \
-            (times, self.limit / self.beside.median)
         if is_rate(row.unit):
-            return measured >= limit
-        return (self.low or 0) <= measured <= limit
+            return row.median >= self.limit if times is None else times >= self.most(row)
+        if times is not None:
+            return times <= self.most(row)
+        return (self.low or 0) <= row.median <= self.limit
+
+    def most(self, row: Row) -> float:
+        """How many times as much: the limit, of rates the least."""
+        return self.figure * (1 - self.level if is_rate(row.unit) else 1 + self.level)
 
 
 class Targets:
@@ -77,8 +83,7 @@ class Targets:
     def by_peers(self, entry: dict, figure: float, name: str, procs: int) -> Target:
         times, level = tuple(entry["times"]), entry.get("level", 0)
         rows = [self.results.get(peer, name, procs) for peer in times]
-        best = best_of(row for row in rows if row is not None)
-        if best is None:
-            return Target(figure, times, level=level)
-        slack = 1 - level if is_rate(best.unit) else 1 + level
-        return Target(figure, times, None, level, figure * slack * best.median, best)
+        there = tuple(row for row in rows if row is not None)
+        target = Target(figure, times, level=level, beside=there)
+        best = best_of(there)
+        return replace(target, limit=target.most(best) * best.median) if best else target
