@@ -8,9 +8,14 @@
 #include "self.h"
 #include "sys.h"
 
-/* About 2 us on a machine of today: longer than any section of ours, shorter than a nap. */
-#define PAUSES_MAX WEFT__BOUND(100, 1)
-#define PAUSES_AT_ONCE 32
+/*
+ * A few tries, each after twice the pauses of the one before, within some 3 us on a machine of
+ * today: the first after the length of a section or two, the last after that of a burst of them.
+ * Each try takes the line away from the one that is waited for; but who naps much sooner idles
+ * where there is work to do (ARCHITECTURE.md, "A lock that is found held").
+ */
+#define PAUSES_FIRST WEFT__BOUND(4, 1)
+#define PAUSES_LAST WEFT__BOUND(64, 1)
 #define NAP_NS 50000
 
 static bool try_take(struct weft__lock *l)
@@ -25,14 +30,13 @@ static bool try_take(struct weft__lock *l)
 WEFT__COLD void weft__lock_slow(struct weft__lock *l)
 {
     for (;;) {
-        for (int pauses = 1, sum = 0; sum < PAUSES_MAX; sum += pauses) {
+        for (int pauses = PAUSES_FIRST; pauses <= PAUSES_LAST; pauses *= 2) {
             for (int i = 0; i < pauses; i++) {
                 weft__cpu_relax();
             }
             if (try_take(l)) {
                 return;
             }
-            pauses = pauses < PAUSES_AT_ONCE ? 2 * pauses : pauses;
         }
         weft__refuse_in_child("a lock that another thread held is wanted" WEFT__IN_CHILD);
         weft__sys_nap(NAP_NS);
