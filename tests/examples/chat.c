@@ -427,9 +427,9 @@ TEST_LIMIT(a_member_who_does_not_read_is_cut_off, 40)
 TEST(a_silent_member_is_sent_away)
 {
     struct program server = server_start("chat_server", "--port", "0", "--idle", "2");
+    const int64_t start_ms = test_now_ms();
     struct peer silent = join(&server, "silent"), speaker = join(&server, "speaker");
     struct pollfd news = {.fd = speaker.fd, .events = POLLIN};
-    const int64_t start_ms = test_now_ms();
 
     expect(&silent, "* speaker joined");
     do {

@@ -434,10 +434,20 @@ static void stand_plainly(void *gate)
     CHECK_EQ(weft_blocking(stand, gate, NULL), 1); /* does not return: it is discarded */
 }
 
+struct opener {
+    struct weft_runtime *rt;
+    struct gate *gate;
+};
+
+/* Once no coroutine can run any more; and a stop that does not wait has time to come back. */
 static void *open_when_closed(void *arg)
 {
+    const struct opener *o = arg;
+
+    while (atomic_load(&o->rt->n_running_ms) != 0)
+        usleep(200);
     usleep(20000);
-    atomic_store(&((struct gate *)arg)->is_open, true);
+    atomic_store(&o->gate->is_open, true);
     return NULL;
 }
 
@@ -455,7 +465,8 @@ static void stop_with_jobs(int n_running, int n_queued)
     while (atomic_load(&gate.n_inside) != n_running ||
            stats_of(rt).blocking_queued != (uint64_t)n_queued)
         sched_yield();
-    CHECK_EQ(pthread_create(&th, NULL, open_when_closed, &gate), 0);
+    struct opener opener = {rt, &gate};
+    CHECK_EQ(pthread_create(&th, NULL, open_when_closed, &opener), 0);
     CHECK_EQ(weft_runtime_stop(rt), n_running + n_queued);
     CHECK(atomic_load(&gate.is_open)); /* it has waited for those that had begun */
     CHECK_EQ(atomic_load(&gate.n_inside), 0);

@@ -33,10 +33,15 @@ ON_BOTH(a_wait_ends_at_its_deadline)
         }
         CHECK_LT(best, 1000000 * test_scale());
     }
-    int64_t begin = weft__clock_ns();
-    CHECK_EQ(wait_once(0, 0), 0);
-    CHECK_EQ(wait_once(0, 1), 0); /* long past */
-    CHECK_LT(weft__clock_ns() - begin, 1000000 * test_scale());
+    int64_t best = INT64_MAX;
+    for (int k = 0; k < 10; k++) {
+        int64_t begin = weft__clock_ns();
+        CHECK_EQ(wait_once(0, 0), 0);
+        CHECK_EQ(wait_once(0, 1), 0); /* long past */
+        int64_t took = weft__clock_ns() - begin;
+        best = took < best ? took : best;
+    }
+    CHECK_LT(best, 1000000 * test_scale());
     stop();
 }
 

@@ -9,6 +9,7 @@
 #include <chan/chan.h>
 
 #include "bias_rig.h"
+#include "no_lookout.h" /* who is called upon goes the long way */
 
 enum { CHANNELS = 3, NO_CASE = -1000 };
 
