@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * local.c - coroutine-locals and errno as include/weft/local.h promises them.
+ * local.c - coroutine-locals and errno as include/weft/local.h promises them, also to a compiler
+ * that keeps what it has looked up.
  *
  * matrix: short
+ * cflags: -O2
  */
 #include <base/self.h>
 #include <pthread.h>
