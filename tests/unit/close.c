@@ -55,7 +55,7 @@ static void make_fds(int doing, bool is_own, int fds[2])
 }
 
 /* The peer of the closed end meets the end of the stream, or a reset because of unread bytes. */
-static void check_peer_sees_end(int fd)
+static void check_peer_sees_end(int fd, int64_t closed_ns)
 {
     static char sink[65536];
     ssize_t n;
@@ -66,6 +66,7 @@ static void check_peer_sees_end(int fd)
         n = weft_read(fd, sink, sizeof sink);
     while (n > 0);
     CHECK(n == 0 || n == -ECONNRESET);
+    CHECK_LT(weft_now() - closed_ns, LONG_NS);
     CHECK_EQ(weft_close(fd), 0);
 }
 
@@ -87,10 +88,11 @@ CO_TEST(close_ends_what_is_in_flight)
                 const int64_t start = weft_now();
                 CHECK_EQ(weft_close(fds[0]), 0);
                 CHECK_EQ(fcntl(fds[0], F_GETFD), -1); /* it is closed when the call returns */
+                const int64_t closed = weft_now();
                 CHECK_EQ(weft_join(co, &rc), 0);
                 CHECK_EQ(rc, -EBADF);
                 CHECK_LT(w.ended_ns - start, LONG_NS); /* the select has a time-out */
-                check_peer_sees_end(fds[1]);
+                check_peer_sees_end(fds[1], closed);
                 CHECK_EQ(in_flight(), 0);
             }
         }
@@ -120,7 +122,7 @@ CO_TEST(close_ends_many_at_once)
         CHECK_EQ(rc, -EBADF);
     }
     CHECK_EQ(in_flight(), 0);
-    check_peer_sees_end(fds[1]);
+    check_peer_sees_end(fds[1], weft_now());
     return 0;
 }
 

@@ -349,8 +349,11 @@ CO_TEST(memory_goes_back_after_a_burst)
             CHECK_GE(status_kib("VmRSS"), before + n * 28L);
         release(ch);
         /* Idle processors give it back; this one is not idle before it sleeps. */
-        while (test_scale() == 1 && status_kib("VmRSS") > before + hot_kib)
+        const int looks = test_scale() > 1 ? 100 : 1000; /* slow builds keep more, unchecked */
+        for (int i = 0; i < looks && status_kib("VmRSS") > before + hot_kib; i++)
             CHECK_EQ(weft_sleep(10 * WEFT_MS), 0);
+        if (test_scale() == 1)
+            CHECK_LE(status_kib("VmRSS"), before + hot_kib);
     }
     return 0;
 }

@@ -347,10 +347,12 @@ static int sleep_beside_hogs(void *unused)
         hogs[i] = weft_go_with(stand_outside, &is_set);
     while (stats_now().outside != COUNT(hogs))
         weft_yield();
+    const int64_t start = weft_now();
     for (int i = 0; i < COUNT(sleepers); i++)
         sleepers[i] = weft_go_with(sleep_often, NULL);
     for (int i = 0; i < COUNT(sleepers); i++)
         join(sleepers[i]); /* it is not set: nobody waited for a hog */
+    CHECK_LE(weft_now() - start, 10 * WEFT_SEC * test_scale());
     CHECK_EQ(stats_now().outside, COUNT(hogs));
     atomic_store(&is_set, true);
     for (int i = 0; i < COUNT(hogs); i++)

@@ -242,6 +242,7 @@ ON_BOTH(close_ends_what_is_in_flight_and_the_peer_sees_it)
                 expect_quiet(1);
             }
             driver->cancel(&group.reactors[0], &t[1].op, -ETIMEDOUT);
+            int64_t begin = weft__clock_ns();
             prepare(&closing, WEFT__OP_CLOSE, fds[0]);
             int rc = submit(0, &closing);
             CHECK_GE(rc, 0);
@@ -263,6 +264,7 @@ ON_BOTH(close_ends_what_is_in_flight_and_the_peer_sees_it)
             CHECK(!weft__fd_is_own(&group.fds, fds[0]));
             struct pollfd p = {.fd = fds[1], .events = POLLIN};
             CHECK_EQ(poll(&p, 1, 1000 * (int)test_scale()), 1);
+            CHECK_LT(weft__clock_ns() - begin, INT64_C(10000000000) * test_scale());
             CHECK_EQ(close_by_op(0, fds[1]), 0);
             for (int i = 0; i < 8; i++) {
                 CHECK_EQ(t[i].n_reports, 1);
